@@ -1,0 +1,281 @@
+"""The nouns of the method: what the data says, what a model says, and what code says of both.
+
+Cluster ids are strings from the first line to the last, and match exactly.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+type Species = Literal["human", "mouse"]
+type Fraction = Annotated[float, Field(ge=0, le=1)]
+type Percent = Annotated[float, Field(ge=0, le=100)]
+
+
+class Record(BaseModel):
+    """An immutable value whose fields are all known and whose numbers are all finite."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
+
+
+# --- what the data says ---------------------------------------------------------------------------
+
+
+class Marker(Record):
+    """A gene that is up in one cluster against all other cells."""
+
+    gene: str
+    avg_log2FC: float
+    """log2 fold change of mean normalised expression, cluster against the rest."""
+    pct_1: Fraction
+    """Fraction of the cluster's cells in which the gene is detected."""
+    pct_2: Fraction
+    """Fraction of all other cells in which the gene is detected."""
+    p_val_adj: Fraction
+    score: float
+    """The Wilcoxon rank-sum z-score."""
+
+
+class ClusterQuality(Record):
+    """Medians over a cluster's cells that betray debris, dying cells and doublets."""
+
+    median_counts: float
+    median_genes: float
+    pct_mito: Percent
+    pct_ribo: Percent
+
+
+class NearbyCluster(Record):
+    """Another cluster, and how alike the two are."""
+
+    cluster: str
+    similarity: Annotated[float, Field(ge=-1, le=1)]
+    """Pearson correlation of the two centroids in the space of principal components."""
+
+
+class ClusterEvidence(Record):
+    """All that the data says of one cluster; what every role is asked about."""
+
+    cluster: str
+    n_cells: int | None
+    """``None`` where only a marker table is known."""
+    share: Fraction | None
+    markers: tuple[Marker, ...]
+    """Best first."""
+    nearest: tuple[NearbyCluster, ...] = ()
+    quality: ClusterQuality | None = None
+    species: Species
+    tissue: str
+    context: str = ""
+
+
+# --- what a model says ----------------------------------------------------------------------------
+
+
+class Unresolved(StrEnum):
+    """Why a cluster was not named."""
+
+    NO_MARKERS = "no_markers"
+    WEAK_SUPPORT = "weak_support"
+    CONFLICTING_SUPPORT = "conflicting_support"
+    LOW_QUALITY = "low_quality"
+
+
+class Annotation(Record):
+    """What a cluster is said to be, and why."""
+
+    general_celltype: str | None
+    """The broad type, or ``None`` where the cluster is unresolved."""
+    subtypes: Annotated[tuple[str, ...], Field(max_length=3)] = ()
+    """Detailed types, the likeliest first."""
+    mixed_celltypes: tuple[str, ...] = ()
+    """Types that the cluster seems to mix; empty for a pure one."""
+    supporting_genes: tuple[str, ...] = ()
+    contradicting_genes: tuple[str, ...] = ()
+    rationale: str = ""
+    unresolved: Unresolved | None = None
+
+    @property
+    def label(self) -> str | None:
+        """The most detailed name, or ``None`` where the cluster is unresolved."""
+        return self.subtypes[0] if self.subtypes else self.general_celltype
+
+
+# --- what code says -------------------------------------------------------------------------------
+
+
+class Candidate(Record):
+    """A cell type that marker knowledge proposes for a cluster."""
+
+    cl_id: str
+    label: str
+    support: Fraction
+    """How well the cluster's markers fit the type, comparable between the candidates of a cluster."""
+    genes: tuple[str, ...]
+    """The markers that speak for it, strongest first."""
+
+
+class Finding(StrEnum):
+    """What the evidence check can find wrong with an annotation."""
+
+    GENE_ABSENT = "gene_absent"
+    """A cited gene is not among the cluster's markers."""
+    LABEL_UNMAPPED = "label_unmapped"
+    """The label is no name of a Cell Ontology term."""
+    NO_MARKER_SUPPORT = "no_marker_support"
+    """None of the cluster's markers speaks for the label."""
+    LINEAGE_CONTRADICTION = "lineage_contradiction"
+    """The markers speak for a lineage that excludes the label's."""
+    MARKERS_FAVOUR_OTHER = "markers_favour_other"
+    """The markers speak more strongly for another type of the same lineage."""
+
+
+class EvidenceCheck(Record):
+    """What code says of an annotation: deterministic, free, and shown beside every label."""
+
+    cl_id: str | None
+    """The label as a Cell Ontology term, or ``None`` where it maps to none."""
+    cl_label: str | None
+    support: Fraction
+    """Support of the label by marker knowledge, relative to the best candidate's."""
+    cited_genes_up: tuple[str, ...]
+    cited_genes_absent: tuple[str, ...]
+    candidates: tuple[Candidate, ...]
+    """What marker knowledge proposes by itself, best first."""
+    findings: tuple[Finding, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing was found that a scientist should see before believing the label."""
+        return not self.findings
+
+
+class Verdict(Record):
+    """The validator's word on an annotation."""
+
+    accepted: bool
+    reasons: str
+    mixed: bool = False
+    """Whether the cluster looks like a mixture of types."""
+
+
+class Rubric(Record):
+    """The scorer's ratings; the total is ours to compute, not the model's."""
+
+    identity: Annotated[int, Field(ge=0, le=10)]
+    """Does the label name what the markers show?"""
+    specificity: Annotated[int, Field(ge=0, le=10)]
+    """Is it as detailed as the evidence, and no more?"""
+    balance: Annotated[int, Field(ge=0, le=10)]
+    """Do the markers as a whole fit, or only a few of them?"""
+    alternatives: Annotated[int, Field(ge=0, le=10)]
+    """How clearly are the rivals ruled out?"""
+
+
+class Grouping(Record):
+    """Three nested names for one cluster, broad to detailed."""
+
+    cluster: str
+    broad: str
+    intermediate: str
+    detailed: str
+
+
+# --- rows: what an asset keeps of each cluster ----------------------------------------------------
+
+
+class Status(StrEnum):
+    """What became of a cluster; a row that failed is still a row."""
+
+    OK = "ok"
+    UNRESOLVED = "unresolved"
+    INVALID_REPLY = "invalid_reply"
+    REFUSED = "refused"
+    FAILED = "failed"
+    BUDGET_EXHAUSTED = "budget_exhausted"
+
+
+class Exchange(Record):
+    """One question to a model and its reply, as kept in the conversation history."""
+
+    role: str
+    provider: str
+    model: str
+    template: str
+    """Name and hash of the prompt template."""
+    question: str
+    reply: str
+    cached: bool = Field(default=False, exclude=True)
+    """Whether the reply came from the cache; no part of the meaning, so it is not stored."""
+
+
+class AnnotatedCluster(Record):
+    """A row of ``annotations``."""
+
+    cluster: str
+    status: Status
+    status_reason: str = ""
+    annotation: Annotation | None
+    check: EvidenceCheck | None
+    rounds: tuple[Verdict, ...] = ()
+    """The validator's word on each attempt, in order."""
+    history: tuple[Exchange, ...] = ()
+
+
+class ScoredCluster(Record):
+    """A row of ``scores``."""
+
+    cluster: str
+    status: Status
+    status_reason: str = ""
+    score: Percent | None
+    """``None`` where there is nothing to score, or the scorer failed."""
+    rubric: Rubric | None
+    reasoning: str = ""
+    history: tuple[Exchange, ...] = ()
+
+
+class BoostOutcome(StrEnum):
+    """What the second look did to a label."""
+
+    NOT_NEEDED = "not_needed"
+    CONFIRMED = "confirmed"
+    CHANGED = "changed"
+    FAILED = "failed"
+
+
+class BoostedCluster(Record):
+    """A row of ``boosted``: the final word on a cluster."""
+
+    cluster: str
+    status: Status
+    status_reason: str = ""
+    outcome: BoostOutcome
+    explanation: str = ""
+    annotation: Annotation | None
+    check: EvidenceCheck | None
+    score: Percent | None
+    rubric: Rubric | None
+    reasoning: str = ""
+    history: tuple[Exchange, ...] = ()
+
+
+# --- the whole, as the outputs take it ------------------------------------------------------------
+
+
+class ClusterResult(Record):
+    """Everything known of one cluster at the end."""
+
+    evidence: ClusterEvidence
+    annotated: AnnotatedCluster
+    scored: ScoredCluster
+    boosted: BoostedCluster
+    grouping: Grouping
+
+    @property
+    def cluster(self) -> str:
+        """The cluster's id."""
+        return self.evidence.cluster
