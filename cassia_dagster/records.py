@@ -5,6 +5,7 @@ Cluster ids are strings from the first line to the last, and match exactly.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -13,6 +14,19 @@ from pydantic import BaseModel, ConfigDict, Field
 type Species = Literal["human", "mouse"]
 type Fraction = Annotated[float, Field(ge=0, le=1)]
 type Percent = Annotated[float, Field(ge=0, le=100)]
+
+
+def natural_order(clusters: Iterable[str]) -> list[str]:
+    """Sort cluster ids as a person would: numbers by value, then names by letter.
+
+    Examples
+    --------
+    >>> natural_order(["10", "T cells", "2"])
+    ['2', '10', 'T cells']
+    """
+    return sorted(
+        clusters, key=lambda cluster: (not cluster.isdecimal(), int(cluster) if cluster.isdecimal() else 0, cluster)
+    )
 
 
 class Record(BaseModel):
@@ -213,9 +227,10 @@ class Exchange(Record):
 
 
 class AnnotatedCluster(Record):
-    """A row of ``annotations``."""
+    """A row of ``annotations``; the evidence travels with it, so that every later role sees the same."""
 
     cluster: str
+    evidence: ClusterEvidence
     status: Status
     status_reason: str = ""
     annotation: Annotation | None
@@ -269,7 +284,6 @@ class BoostedCluster(Record):
 class ClusterResult(Record):
     """Everything known of one cluster at the end."""
 
-    evidence: ClusterEvidence
     annotated: AnnotatedCluster
     scored: ScoredCluster
     boosted: BoostedCluster
@@ -278,4 +292,9 @@ class ClusterResult(Record):
     @property
     def cluster(self) -> str:
         """The cluster's id."""
-        return self.evidence.cluster
+        return self.annotated.cluster
+
+    @property
+    def evidence(self) -> ClusterEvidence:
+        """What the data says of the cluster."""
+        return self.annotated.evidence

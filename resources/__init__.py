@@ -1,0 +1,1 @@
+"""Dagster resources and IO managers: the dataset catalog, storage, and providers of language models."""

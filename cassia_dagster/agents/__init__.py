@@ -1,0 +1,1 @@
+"""The roles of the method: annotate, validate, score, boost, merge; one file a role."""

@@ -1,0 +1,1 @@
+"""What a user takes home: CSV tables, an annotated AnnData file, and an HTML report."""

@@ -1,0 +1,1 @@
+"""Matrices: load, normalise, embed, cluster, rank markers, profile clusters."""

@@ -1,0 +1,76 @@
+"""Asset `annotated_adata`: the user's cells with the names of their clusters, at every resolution."""
+
+import dagster as dg
+
+from assets.failures import fatal_errors
+from assets.partitions import BY_DATASET, by_resolution
+from assets.results import Tables, assemble
+from cassia_dagster.outputs.h5ad import annotate, write_h5ad
+from resources.catalog import CatalogResource
+from resources.storage import AdataFile, TableFile
+from resources.versions import version_of_table
+
+LISTED_ONLY = dg.AssetIn(metadata={"allow_missing_partitions": True})
+"""A dataset may list fewer resolutions than the project knows."""
+
+
+@dg.asset(
+    partitions_def=BY_DATASET,
+    ins={
+        name: LISTED_ONLY
+        for name in ("leiden_clusters", "annotations", "scores", "boosted", "merged")
+    },
+    group_name="results",
+    kinds={"h5ad"},
+    code_version="1",
+)
+def annotated_adata(
+    context: dg.AssetExecutionContext,
+    catalog: CatalogResource,
+    normalized_adata: AdataFile,
+    umap: TableFile,
+    leiden_clusters: dict[str, TableFile],
+    annotations: dict[str, TableFile],
+    scores: dict[str, TableFile],
+    boosted: dict[str, TableFile],
+    merged: dict[str, TableFile],
+) -> dg.MaterializeResult:
+    """One h5ad file with all cells: counts, normalised values, UMAP, and every resolution's labels.
+
+    The columns of `obs` carry the resolution in their name; the catalog's primary resolution also fills the
+    single-valued ones, such as `CASSIA_annotation`. Where it all came from is in `uns["cassia"]`.
+    """
+    entry = catalog.entry(context.partition_key)
+    tables = [
+        by_resolution(fan_in) for fan_in in (annotations, scores, boosted, merged)
+    ]
+    listed = [resolution for resolution in tables[0] if resolution in entry.resolutions]
+    with fatal_errors():
+        results = [
+            assemble(
+                entry, resolution, Tables(*(table[resolution] for table in tables))
+            )
+            for resolution in listed
+        ]
+        clusterings = {
+            resolution: table.read().set_index("cell_id")["cluster"]
+            for resolution, table in by_resolution(leiden_clusters).items()
+            if resolution in listed
+        }
+        adata = normalized_adata.open()
+        coordinates = (
+            umap.read().set_index("cell_id").loc[adata.obs_names, ["x", "y"]].to_numpy()
+        )
+        annotated = annotate(adata, results, clusterings, coordinates, entry.primary)
+        path = entry.folder / f"{entry.name}_annotated.h5ad"
+        write_h5ad(annotated, path)
+    return dg.MaterializeResult(
+        data_version=version_of_table(annotated.obs.astype(str)),
+        metadata={
+            "path": dg.MetadataValue.path(str(path.absolute())),
+            "cells": annotated.n_obs,
+            "resolutions": dg.MetadataValue.json(listed),
+            "primary_resolution": entry.primary,
+            "bytes": path.stat().st_size,
+        },
+    )

@@ -1,0 +1,140 @@
+"""Asset `annotations`: what each cluster is said to be, by the annotator and the validator."""
+
+import dagster as dg
+
+from assets.failures import fatal_errors
+from assets.model_calls import describe_calls
+from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
+from assets.raw_adata import raw_adata
+from cassia_dagster.agents.annotate import ANNOTATOR, annotate_cluster
+from cassia_dagster.agents.crew import for_each
+from cassia_dagster.agents.validate import VALIDATOR
+from cassia_dagster.records import AnnotatedCluster, ClusterEvidence, Finding, Status
+from cassia_dagster.singlecell.profile import gather_evidence
+from resources.catalog import CatalogResource
+from resources.llm import ModelResource, ModelStore
+from resources.storage import AdataFile, TableFile
+from resources.versions import version_of_records
+
+MAX_WORKERS = 6
+
+
+@dg.asset(
+    partitions_def=BY_DATASET_AND_RESOLUTION,
+    deps=[raw_adata],
+    group_name="annotation",
+    kinds={"llm", "parquet"},
+    code_version=f"1 {ANNOTATOR.template} {VALIDATOR.template}",
+    io_manager_key="table_storage",
+    dagster_type=dg.Any,
+    pool="llm",
+    check_specs=[
+        dg.AssetCheckSpec(
+            "every_cluster_has_a_row",
+            asset="annotations",
+            blocking=True,
+            description="No cluster is lost between the data and the table, and none is invented.",
+        ),
+        dg.AssetCheckSpec(
+            "no_lineage_contradiction",
+            asset="annotations",
+            description="No label names a lineage that the cluster's markers speak against.",
+        ),
+    ],
+)
+def annotations(
+    context: dg.AssetExecutionContext,
+    catalog: CatalogResource,
+    model_store: ModelStore,
+    annotation_llm: ModelResource,
+    validation_llm: ModelResource,
+    normalized_adata: AdataFile,
+    leiden_clusters: TableFile,
+    marker_table: TableFile,
+) -> dg.MaterializeResult:
+    """A name for every cluster: proposed by the annotator, checked by code, accepted by the validator.
+
+    The annotator sees the ranked markers with their statistics and what marker knowledge proposes. Code then
+    checks each answer against the data: cited genes must be markers, the label must be a Cell Ontology term,
+    and the markers must not speak for another lineage. The validator sees these findings and may send the
+    answer back. A cluster that cannot be named keeps its row, with the reason.
+    """
+    dataset, resolution = dataset_and_resolution(context)
+    entry = catalog.entry(dataset)
+    labels = leiden_clusters.read().set_index("cell_id")["cluster"]
+    evidence = gather_evidence(
+        normalized_adata.open(backed=True),
+        labels,
+        marker_table.read(),
+        species=entry.species,
+        tissue=entry.tissue,
+        context=entry.context,
+    )
+    with fatal_errors(), model_store.session(context) as store:
+        annotator, validator = annotation_llm.door(store), validation_llm.door(store)
+
+        def annotate(one: ClusterEvidence) -> AnnotatedCluster:
+            return annotate_cluster(
+                one, annotator, validator, f"{dataset}/{resolution}/{one.cluster}"
+            )
+
+        rows = for_each(evidence, annotate, MAX_WORKERS)
+        calls = describe_calls(
+            store, {ANNOTATOR: annotation_llm, VALIDATOR: validation_llm}
+        )
+    return dg.MaterializeResult(
+        value=rows,
+        data_version=version_of_records(rows),
+        metadata={
+            "clusters": len(rows),
+            "named": sum(row.status is Status.OK for row in rows),
+            "labels": dg.MetadataValue.table([_shown(row) for row in rows]),
+            **calls,
+        },
+        check_results=[
+            _every_cluster_has_a_row(rows, set(labels)),
+            _no_contradiction(rows),
+        ],
+    )
+
+
+def _shown(row: AnnotatedCluster) -> dg.TableRecord:
+    label = row.annotation.label if row.annotation else None
+    return dg.TableRecord(
+        {
+            "cluster": row.cluster,
+            "cells": row.evidence.n_cells or 0,
+            "label": label or "unresolved",
+            "ontology term": (row.check.cl_id if row.check else None) or "",
+            "findings": ", ".join(row.check.findings) if row.check else "",
+            "status": row.status.value,
+        }
+    )
+
+
+def _every_cluster_has_a_row(
+    rows: list[AnnotatedCluster], clusters: set[str]
+) -> dg.AssetCheckResult:
+    ids = [row.cluster for row in rows]
+    return dg.AssetCheckResult(
+        check_name="every_cluster_has_a_row",
+        passed=sorted(ids) == sorted(clusters),
+        metadata={
+            "missing": dg.MetadataValue.json(sorted(clusters.difference(ids))),
+            "rows": len(ids),
+        },
+    )
+
+
+def _no_contradiction(rows: list[AnnotatedCluster]) -> dg.AssetCheckResult:
+    contradicted = [
+        row.cluster
+        for row in rows
+        if row.check and Finding.LINEAGE_CONTRADICTION in row.check.findings
+    ]
+    return dg.AssetCheckResult(
+        check_name="no_lineage_contradiction",
+        passed=not contradicted,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"clusters": dg.MetadataValue.json(contradicted)},
+    )

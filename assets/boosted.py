@@ -1,0 +1,143 @@
+"""Asset `boosted`: a second look at the labels that scored low."""
+
+from collections import Counter
+
+import dagster as dg
+from pydantic import Field
+
+from assets.failures import fatal_errors
+from assets.model_calls import describe_calls
+from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
+from cassia_dagster.agents.boost import (
+    BOOSTER,
+    SCORE_THRESHOLD,
+    boost_cluster,
+    keep_as_is,
+    needs_boost,
+)
+from cassia_dagster.agents.crew import for_each
+from cassia_dagster.agents.score import SCORER
+from cassia_dagster.records import (
+    AnnotatedCluster,
+    BoostedCluster,
+    BoostOutcome,
+    Marker,
+    ScoredCluster,
+)
+from cassia_dagster.singlecell.markers import contrast
+from resources.llm import ModelResource, ModelStore
+from resources.storage import AdataFile, TableFile
+from resources.versions import version_of_records
+
+MAX_WORKERS = 6
+
+
+class BoostConfig(dg.Config):
+    """When to look again."""
+
+    score_threshold: float = Field(
+        default=SCORE_THRESHOLD,
+        ge=0,
+        le=100,
+        description="Labels that score less get a second look.",
+    )
+
+
+@dg.asset(
+    partitions_def=BY_DATASET_AND_RESOLUTION,
+    group_name="annotation",
+    kinds={"llm", "parquet"},
+    code_version=f"1 {BOOSTER.template} {SCORER.template}",
+    io_manager_key="table_storage",
+    dagster_type=dg.Any,
+    pool="llm",
+)
+def boosted(
+    context: dg.AssetExecutionContext,
+    config: BoostConfig,
+    model_store: ModelStore,
+    boost_llm: ModelResource,
+    score_llm: ModelResource,
+    normalized_adata: AdataFile,
+    leiden_clusters: TableFile,
+    annotations: TableFile,
+    scores: TableFile,
+) -> dg.MaterializeResult:
+    """The final word on every cluster, after a second look at those that scored low or failed a check.
+
+    The booster sees more markers than the annotator did, and the genes that set the cluster apart from the one
+    most like it. Its answer is checked and scored like the first; a change is accepted only if neither the
+    score nor the evidence falls. What follows (groups, report, tables, annotated file) shows this result.
+    """
+    dataset, resolution = dataset_and_resolution(context)
+    scored = {row.cluster: row for row in scores.records(ScoredCluster)}
+    pairs = [
+        (row, scored[row.cluster]) for row in annotations.records(AnnotatedCluster)
+    ]
+    low = [
+        row for row, score in pairs if needs_boost(row, score, config.score_threshold)
+    ]
+    contrasts = _contrasts(low, normalized_adata, leiden_clusters)
+    with fatal_errors(), model_store.session(context) as store:
+        booster, scorer = boost_llm.door(store), score_llm.door(store)
+
+        def look_again(pair: tuple[AnnotatedCluster, ScoredCluster]) -> BoostedCluster:
+            row, score = pair
+            if row.cluster not in contrasts:
+                return keep_as_is(row, score)
+            subject = f"{dataset}/{resolution}/{row.cluster}"
+            return boost_cluster(
+                row.evidence,
+                row,
+                score,
+                contrasts[row.cluster],
+                booster,
+                scorer,
+                subject,
+            )
+
+        rows = for_each(pairs, look_again, MAX_WORKERS)
+        calls = describe_calls(store, {BOOSTER: boost_llm, SCORER: score_llm})
+    outcomes = Counter(row.outcome for row in rows)
+    return dg.MaterializeResult(
+        value=rows,
+        data_version=version_of_records(rows),
+        metadata={
+            "clusters": len(rows),
+            **{str(outcome): outcomes[outcome] for outcome in BoostOutcome},
+            "outcomes": dg.MetadataValue.table([_shown(row) for row in rows]),
+            **calls,
+        },
+    )
+
+
+def _contrasts(
+    rows: list[AnnotatedCluster],
+    normalized_adata: AdataFile,
+    leiden_clusters: TableFile,
+) -> dict[str, tuple[Marker, ...]]:
+    """Contrast each cluster with the one most like it; the matrix is read only if there is a cluster to look at."""
+    if not rows:
+        return {}
+    adata = normalized_adata.open()
+    labels = leiden_clusters.read().set_index("cell_id")["cluster"]
+    return {
+        row.cluster: contrast(
+            adata, labels, row.cluster, row.evidence.nearest[0].cluster
+        )
+        if row.evidence.nearest
+        else ()
+        for row in rows
+    }
+
+
+def _shown(row: BoostedCluster) -> dg.TableRecord:
+    return dg.TableRecord(
+        {
+            "cluster": row.cluster,
+            "label": (row.annotation.label if row.annotation else None) or "unresolved",
+            "score": "" if row.score is None else f"{row.score:g}",
+            "outcome": row.outcome.value,
+            "status": row.status.value,
+        }
+    )

@@ -1,0 +1,91 @@
+"""Asset `marker_table`: the genes that tell each cluster from the rest."""
+
+import dagster as dg
+from pydantic import Field
+
+from assets.partitions import BY_DATASET_AND_RESOLUTION
+from cassia_dagster.records import natural_order
+from cassia_dagster.singlecell.markers import rank_markers
+from resources.storage import AdataFile, TableFile
+from resources.versions import version_of_table
+
+SHOWN_GENES = 8
+
+
+class MarkerConfig(dg.Config):
+    """What counts as a marker."""
+
+    min_pct: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Least fraction of the cluster that expresses it.",
+    )
+    min_log2fc: float = Field(
+        default=0.25,
+        ge=0,
+        description="Least log2 fold change against all other cells.",
+    )
+    max_p_val_adj: float = Field(
+        default=0.05, gt=0, le=1, description="Largest adjusted p-value."
+    )
+
+
+@dg.asset(
+    partitions_def=BY_DATASET_AND_RESOLUTION,
+    group_name="clusters",
+    kinds={"scanpy", "parquet"},
+    code_version="1",
+    io_manager_key="table_storage",
+    dagster_type=dg.Any,
+    check_specs=[
+        dg.AssetCheckSpec(
+            "every_cluster_has_markers",
+            asset="marker_table",
+            description="A cluster without a marker cannot be named; it keeps its row and is reported as unresolved.",
+        )
+    ],
+)
+def marker_table(
+    config: MarkerConfig, normalized_adata: AdataFile, leiden_clusters: TableFile
+) -> dg.MaterializeResult:
+    """Positive markers of each cluster against all other cells, by the Wilcoxon rank-sum test.
+
+    The test sees the log-normalised values of all genes. The columns are those that users of CASSIA and of
+    Seurat's FindAllMarkers know, and `score`, the z-score by which a cluster's genes are ranked.
+    """
+    labels = leiden_clusters.read().set_index("cell_id")["cluster"]
+    markers = rank_markers(normalized_adata.open(), labels, **config.model_dump())
+    counts = markers["cluster"].value_counts()
+    clusters = natural_order(labels.unique())
+    without = [cluster for cluster in clusters if cluster not in counts]
+    rows = [
+        dg.TableRecord(
+            {
+                "cluster": cluster,
+                "markers": int(counts.get(cluster, 0)),
+                "top genes": ", ".join(
+                    markers.loc[markers["cluster"] == cluster, "gene"].head(SHOWN_GENES)
+                ),
+            }
+        )
+        for cluster in clusters
+    ]
+    return dg.MaterializeResult(
+        value=markers,
+        data_version=version_of_table(markers),
+        metadata={
+            "markers": len(markers),
+            "clusters_without_markers": len(without),
+            "top_genes": dg.MetadataValue.table(rows),
+            "parameters": dg.MetadataValue.json(config.model_dump()),
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                check_name="every_cluster_has_markers",
+                passed=not without,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={"clusters": dg.MetadataValue.json(without)},
+            )
+        ],
+    )

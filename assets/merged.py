@@ -1,0 +1,79 @@
+"""Asset `merged`: the clusters in three nested groupings, from broad to detailed."""
+
+import dagster as dg
+
+from assets.failures import fatal_errors
+from assets.model_calls import describe_calls
+from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
+from cassia_dagster.agents.merge import MERGER, merge_clusters
+from cassia_dagster.records import BoostedCluster
+from resources.catalog import CatalogResource
+from resources.llm import ModelResource, ModelStore
+from resources.storage import TableFile
+from resources.versions import version_of_records
+
+
+@dg.asset(
+    partitions_def=BY_DATASET_AND_RESOLUTION,
+    group_name="annotation",
+    kinds={"llm", "parquet"},
+    code_version=f"1 {MERGER.template}",
+    io_manager_key="table_storage",
+    dagster_type=dg.Any,
+    pool="llm",
+    check_specs=[
+        dg.AssetCheckSpec(
+            "groupings_nest",
+            asset="merged",
+            description=(
+                "The merger answered for every cluster, and its levels nest. If not, the general type and the label "
+                "of each cluster stand in for its answer."
+            ),
+        )
+    ],
+)
+def merged(
+    context: dg.AssetExecutionContext,
+    catalog: CatalogResource,
+    model_store: ModelStore,
+    merge_llm: ModelResource,
+    boosted: TableFile,
+) -> dg.MaterializeResult:
+    """Three nested names for every cluster in one vocabulary: the lineage, the family, the cell type.
+
+    Groups are keyed by cluster id, never by position. Clusters without a label are "unresolved" on all levels.
+    """
+    dataset, resolution = dataset_and_resolution(context)
+    entry = catalog.entry(dataset)
+    with fatal_errors(), model_store.session(context) as store:
+        rows, trouble = merge_clusters(
+            boosted.records(BoostedCluster),
+            entry.species,
+            entry.tissue,
+            merge_llm.door(store),
+            f"{dataset}/{resolution}",
+        )
+        calls = describe_calls(store, {MERGER: merge_llm})
+    levels = ("broad", "intermediate", "detailed")
+    return dg.MaterializeResult(
+        value=rows,
+        data_version=version_of_records(rows),
+        metadata={
+            **{
+                f"{level}_groups": len({getattr(row, level) for row in rows})
+                for level in levels
+            },
+            "groupings": dg.MetadataValue.table(
+                [dg.TableRecord(row.model_dump()) for row in rows]
+            ),
+            **calls,
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                check_name="groupings_nest",
+                passed=not trouble,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={"trouble": dg.MetadataValue.text(trouble)},
+            )
+        ],
+    )

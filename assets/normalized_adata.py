@@ -1,0 +1,93 @@
+"""Asset `normalized_adata`: a dataset's cells, made comparable and connected to their neighbours."""
+
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field
+
+from assets.failures import fatal_errors
+from assets.partitions import BY_DATASET
+from assets.raw_adata import raw_adata
+from cassia_dagster.singlecell.embed import embed
+from cassia_dagster.singlecell.load import check_column, load_counts
+from cassia_dagster.singlecell.normalize import normalize
+from resources.catalog import CatalogResource
+from resources.versions import version_of_adata
+
+
+class NormalizeConfig(dg.Config):
+    """Parameters of Scanpy's clustering tutorial."""
+
+    target_sum: float = Field(
+        default=1e4, gt=0, description="Counts that every cell is scaled to."
+    )
+    min_mean: float = Field(
+        default=0.0125, description="Least mean of a highly variable gene."
+    )
+    max_mean: float = Field(
+        default=3.0, description="Largest mean of a highly variable gene."
+    )
+    min_disp: float = Field(
+        default=0.5,
+        description="Least normalised dispersion of a highly variable gene.",
+    )
+    n_neighbors: int = Field(
+        default=10, ge=2, description="Neighbours of a cell in the graph."
+    )
+    n_pcs: int = Field(
+        default=25,
+        ge=2,
+        description="Principal components that distances are measured in.",
+    )
+    seed: int = Field(
+        default=0, ge=0, description="Seed of the components and the graph."
+    )
+
+
+@dg.asset(
+    partitions_def=BY_DATASET,
+    deps=[raw_adata],
+    group_name="cells",
+    kinds={"scanpy", "h5ad"},
+    code_version="1",
+    io_manager_key="adata_storage",
+    dagster_type=dg.Any,
+)
+def normalized_adata(
+    context: dg.AssetExecutionContext, config: NormalizeConfig, catalog: CatalogResource
+) -> dg.MaterializeResult:
+    """The cells of a dataset, normalised to equal depth, log-transformed, and joined to their neighbours.
+
+    All genes are kept, for markers are sought among all of them; the raw counts stay in the layer `counts`.
+    Principal components of the scaled, highly variable genes span the space in which each cell finds its
+    nearest neighbours. That graph is computed once and shared by all resolutions.
+    """
+    with fatal_errors():
+        entry = catalog.entry(context.partition_key)
+        counts = load_counts(Path(entry.path))
+        for column in entry.labels:
+            check_column(counts, column, entry.path)
+        adata = normalize(
+            counts,
+            target_sum=config.target_sum,
+            min_mean=config.min_mean,
+            max_mean=config.max_mean,
+            min_disp=config.min_disp,
+        )
+        embed(
+            adata, n_neighbors=config.n_neighbors, n_pcs=config.n_pcs, seed=config.seed
+        )
+    return dg.MaterializeResult(
+        value=adata,
+        data_version=version_of_adata(adata),
+        metadata={
+            "cells": adata.n_obs,
+            "genes": adata.n_vars,
+            "highly_variable_genes": int(adata.var["highly_variable"].sum()),
+            "median_counts": float(adata.obs["n_counts"].median()),
+            "median_genes": float(adata.obs["n_genes"].median()),
+            "median_pct_mito": float(adata.obs["pct_mito"].median()),
+            "variance_in_components": float(adata.uns["pca"]["variance_ratio"].sum()),
+            "parameters": dg.MetadataValue.json(config.model_dump()),
+        },
+    )

@@ -1,0 +1,130 @@
+"""Asset `report`: what a user takes home of one dataset at one resolution."""
+
+import dagster as dg
+
+from assets.failures import fatal_errors
+from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
+from assets.results import Spent, Tables, assemble, compare
+from cassia_dagster.evaluation.agreement import Agreement
+from cassia_dagster.files import replacing
+from cassia_dagster.knowledge.ontology import Relation
+from cassia_dagster.llm.store import Store
+from cassia_dagster.outputs.report import render_report
+from cassia_dagster.outputs.tables import write_tables
+from resources.catalog import CatalogResource
+from resources.llm import ModelStore
+from resources.storage import AdataFile, TableFile
+from resources.versions import version_of_files
+
+
+@dg.asset(
+    partitions_def=BY_DATASET_AND_RESOLUTION,
+    group_name="results",
+    kinds={"html", "csv"},
+    code_version="1",
+    check_specs=[
+        dg.AssetCheckSpec(
+            "agrees_with_known_labels",
+            asset="report",
+            description="No cluster is named after a lineage that excludes the known label of most of its cells.",
+        )
+    ],
+)
+def report(
+    context: dg.AssetExecutionContext,
+    catalog: CatalogResource,
+    model_store: ModelStore,
+    normalized_adata: AdataFile,
+    umap: TableFile,
+    leiden_clusters: TableFile,
+    annotations: TableFile,
+    scores: TableFile,
+    boosted: TableFile,
+    merged: TableFile,
+) -> dg.MaterializeResult:
+    """The report and the tables: one HTML file to read and to send, and CSV files in CASSIA's columns.
+
+    The report shows the cells on a map, every cluster with its label, score and status, and for each the
+    markers, the evidence for and against, and the argument between the roles.
+    """
+    dataset, resolution = dataset_and_resolution(context)
+    with fatal_errors():
+        entry = catalog.entry(dataset)
+        with model_store.session(context) as store:
+            spent = _spent(store, f"{dataset}/{resolution}")
+        result = assemble(
+            entry, resolution, Tables(annotations, scores, boosted, merged), spent
+        )
+        labels = leiden_clusters.read().set_index("cell_id")["cluster"]
+        known = normalized_adata.open(backed=True).obs[list(entry.labels)]
+        agreements = {
+            column: compare(entry, result, labels, known[column])
+            for column in entry.labels
+        }
+        cells = umap.read().set_index("cell_id").join(labels).join(known.astype(str))
+        folder = entry.folder / f"leiden_res_{resolution}"
+        paths = write_tables(result, folder, dataset)
+        page = render_report(
+            result, cells, next(iter(agreements.values()), None), gold=entry.labels
+        )
+        path = folder / f"{dataset}_report.html"
+        with replacing(path) as temporary:
+            temporary.write_text(page, encoding="utf-8")
+    return dg.MaterializeResult(
+        data_version=version_of_files(file.read_bytes() for file in paths.values()),
+        metadata={
+            "report": dg.MetadataValue.path(str(path.absolute())),
+            **{
+                name: dg.MetadataValue.path(str(file.absolute()))
+                for name, file in paths.items()
+            },
+            "clusters": len(result.clusters),
+            **{
+                f"{column}: {name}": value
+                for column, one in agreements.items()
+                for name, value in _numbers(one).items()
+            },
+        },
+        check_results=[_agrees(agreements)],
+    )
+
+
+def _spent(store: Store, subject: str) -> Spent:
+    calls = [
+        call
+        for call in store.calls()
+        if call.subject == subject or call.subject.startswith(f"{subject}/")
+    ]
+    paid = [call for call in calls if call.state != "cached"]
+    unpriced = any(call.usd is None for call in paid)
+    return Spent(
+        usd=None if unpriced else sum(call.usd or 0.0 for call in paid),
+        calls=len(calls),
+        cached_calls=len(calls) - len(paid),
+    )
+
+
+def _numbers(agreement: Agreement) -> dict[str, float]:
+    numbers = {
+        "adjusted Rand index": agreement.adjusted_rand_index,
+        "mean hierarchical F1": agreement.mean_hierarchical_f1,
+        "exact or finer (share of clusters)": agreement.exact_or_finer,
+    }
+    return {name: value for name, value in numbers.items() if value is not None}
+
+
+def _agrees(agreements: dict[str, Agreement]) -> dg.AssetCheckResult:
+    contradicted = {
+        column: [
+            row.cluster
+            for row in agreement.clusters
+            if row.relation is Relation.CONTRADICTION
+        ]
+        for column, agreement in agreements.items()
+    }
+    return dg.AssetCheckResult(
+        check_name="agrees_with_known_labels",
+        passed=not any(contradicted.values()),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"contradicted clusters": dg.MetadataValue.json(contradicted)},
+    )

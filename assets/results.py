@@ -1,0 +1,133 @@
+"""Puts the tables of one dataset at one resolution together, as the outputs take them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from cassia_dagster import __version__
+from cassia_dagster.evaluation.agreement import (
+    Agreement,
+    compare_with_gold,
+    map_gold_labels,
+)
+from cassia_dagster.knowledge.versions import source_versions
+from cassia_dagster.outputs.result import ResolutionResult
+from cassia_dagster.records import (
+    AnnotatedCluster,
+    BoostedCluster,
+    ClusterResult,
+    Grouping,
+    ScoredCluster,
+)
+from resources.catalog import DatasetEntry
+from resources.storage import TableFile
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LIBRARIES = ("dagster", "scanpy", "anndata", "leidenalg", "litellm")
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What the agents made of one dataset at one resolution."""
+
+    annotations: TableFile
+    scores: TableFile
+    boosted: TableFile
+    merged: TableFile
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What the calls for a result took, over all runs."""
+
+    usd: float | None
+    calls: int
+    cached_calls: int
+
+
+def assemble(
+    entry: DatasetEntry, resolution: str, tables: Tables, spent: Spent | None = None
+) -> ResolutionResult:
+    """Join the tables by cluster id; a cluster that one of them lacks is an error."""
+    scores = {row.cluster: row for row in tables.scores.records(ScoredCluster)}
+    boosted = {row.cluster: row for row in tables.boosted.records(BoostedCluster)}
+    groupings = {row.cluster: row for row in tables.merged.records(Grouping)}
+    clusters = tuple(
+        ClusterResult(
+            annotated=row,
+            scored=scores[row.cluster],
+            boosted=boosted[row.cluster],
+            grouping=groupings[row.cluster],
+        )
+        for row in tables.annotations.records(AnnotatedCluster)
+    )
+    exchanges = [
+        exchange
+        for cluster in clusters
+        for exchange in (
+            *cluster.annotated.history,
+            *cluster.scored.history,
+            *cluster.boosted.history,
+        )
+    ]
+    return ResolutionResult(
+        dataset=entry.name,
+        resolution=resolution,
+        species=entry.species,
+        tissue=entry.tissue,
+        clusters=clusters,
+        models={
+            exchange.role: f"{exchange.provider}/{exchange.model}"
+            for exchange in exchanges
+        },
+        versions={
+            "cassia-dagster": __version__,
+            **{library: version(library) for library in LIBRARIES},
+            **source_versions(),
+        },
+        created=datetime.now(UTC).date().isoformat(),
+        usd=spent.usd if spent else None,
+        calls=spent.calls if spent else 0,
+        cached_calls=spent.cached_calls if spent else 0,
+    )
+
+
+def compare(
+    entry: DatasetEntry,
+    result: ResolutionResult,
+    labels: "pd.Series",
+    gold: "pd.Series",
+) -> Agreement:
+    """Compare the final labels with one column of known labels."""
+    terms = map_gold_labels(
+        sorted(set(gold.dropna().astype(str))), entry.tissue
+    ) | _given_terms(entry)
+    cells = gold.reindex(labels.index)
+    return compare_with_gold(
+        labels={row.cluster: _term(row) for row in result.clusters},
+        clusters=labels.tolist(),
+        gold_labels=[
+            None if value != value else str(value) for value in cells.astype(object)
+        ],
+        gold_ids=terms,
+    )
+
+
+def _term(row: ClusterResult) -> str | None:
+    annotation, check = row.boosted.annotation, row.boosted.check
+    if annotation is None or annotation.unresolved or check is None:
+        return None
+    return check.cl_id
+
+
+def _given_terms(entry: DatasetEntry) -> Mapping[str, str]:
+    if entry.label_terms is None:
+        return {}
+    import pandas as pd
+
+    table = pd.read_csv(entry.label_terms, dtype=str)
+    return dict(zip(table["label"], table["cl_id"], strict=True))

@@ -1,0 +1,79 @@
+"""Asset `scores`: how well each label is earned."""
+
+import dagster as dg
+
+from assets.failures import fatal_errors
+from assets.model_calls import describe_calls
+from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
+from cassia_dagster.agents.crew import for_each
+from cassia_dagster.agents.score import SCORER, score_cluster
+from cassia_dagster.records import AnnotatedCluster, ScoredCluster
+from resources.llm import ModelResource, ModelStore
+from resources.storage import TableFile
+from resources.versions import version_of_records
+
+MAX_WORKERS = 6
+
+
+@dg.asset(
+    partitions_def=BY_DATASET_AND_RESOLUTION,
+    group_name="annotation",
+    kinds={"llm", "parquet"},
+    code_version=f"1 {SCORER.template}",
+    io_manager_key="table_storage",
+    dagster_type=dg.Any,
+    pool="llm",
+)
+def scores(
+    context: dg.AssetExecutionContext,
+    model_store: ModelStore,
+    score_llm: ModelResource,
+    annotations: TableFile,
+) -> dg.MaterializeResult:
+    """A score between 0 and 100 for every label, from four ratings of a model that did not choose it.
+
+    Does the label name what the markers show, is it as detailed as the evidence and no more, do the markers
+    fit as a whole, and are the rivals ruled out? The model rates; the total is computed by code.
+    """
+    dataset, resolution = dataset_and_resolution(context)
+    with fatal_errors(), model_store.session(context) as store:
+        scorer = score_llm.door(store)
+
+        def score(row: AnnotatedCluster) -> ScoredCluster:
+            return score_cluster(
+                row.evidence, row, scorer, f"{dataset}/{resolution}/{row.cluster}"
+            )
+
+        rows = for_each(annotations.records(AnnotatedCluster), score, MAX_WORKERS)
+        calls = describe_calls(store, {SCORER: score_llm})
+    known = [row.score for row in rows if row.score is not None]
+    return dg.MaterializeResult(
+        value=rows,
+        data_version=version_of_records(rows),
+        metadata={
+            "clusters": len(rows),
+            "scored": len(known),
+            **(
+                {"mean_score": sum(known) / len(known), "lowest_score": min(known)}
+                if known
+                else {}
+            ),
+            "scores": dg.MetadataValue.table([_shown(row) for row in rows]),
+            **calls,
+        },
+    )
+
+
+def _shown(row: ScoredCluster) -> dg.TableRecord:
+    parts = row.rubric.model_dump() if row.rubric else {}
+    return dg.TableRecord(
+        {
+            "cluster": row.cluster,
+            "score": "" if row.score is None else f"{row.score:g}",
+            **{
+                part: str(parts.get(part, ""))
+                for part in ("identity", "specificity", "balance", "alternatives")
+            },
+            "status": row.status.value,
+        }
+    )

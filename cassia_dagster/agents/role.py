@@ -1,0 +1,115 @@
+"""What every role has: a name, a prompt template, a typed request and a typed reply."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from cassia_dagster.llm.door import Answer, Door, Question
+from cassia_dagster.records import Exchange, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Role[Q: Record, R: Record]:
+    """One line of the table of roles.
+
+    Parameters
+    ----------
+    name
+        Verb that the ledger, the cache and the reports use.
+    version
+        Of the prompt; the template is ``prompts/<name>.v<version>.j2``, with the blocks ``system`` and ``user``.
+    request, reply
+        The types of what goes in and what must come out.
+    """
+
+    name: str
+    version: int
+    request: type[Q]
+    reply: type[R]
+
+    @property
+    def template(self) -> str:
+        """Name and hash of the prompt template, as ledger and metadata show it."""
+        return f"{self.name}.v{self.version}@{_template_hash(self._file)}"
+
+    def ask(self, door: Door, request: Q, subject: str) -> tuple[R, Exchange]:
+        """Put a request to a model; return its reply, and the exchange for the conversation history.
+
+        Raises
+        ------
+        ReplyError, ModelError
+            As `cassia_dagster.llm.door.Door.ask` does.
+        """
+        question = Question(
+            role=self.name,
+            subject=subject,
+            request=request,
+            system=self.render("system", request),
+            user=self.render("user", request),
+            reply_type=self.reply,
+            template=self.template,
+        )
+        answer: Answer[R] = door.ask(question)
+        exchange = Exchange(
+            role=self.name,
+            provider=answer.provider,
+            model=answer.model,
+            template=self.template,
+            question=question.user,
+            reply=answer.text,
+            cached=answer.cached,
+        )
+        return answer.reply, exchange
+
+    def render(self, block: str, request: Q) -> str:
+        """Render one block of the role's prompt for a request."""
+        template = _template(self._file)
+        context = template.new_context({"request": request})
+        return "".join(template.blocks[block](context)).strip()
+
+    @property
+    def _file(self) -> str:
+        return f"{self.name}.v{self.version}.j2"
+
+
+def _inert(value: Any) -> str:
+    """Encode data for a prompt, so that no text in it can close the block that it stands in."""
+    if isinstance(value, Record):
+        value = value.model_dump(mode="json", exclude_defaults=True)
+    elif isinstance(value, list | tuple):
+        value = [item.model_dump(mode="json", exclude_defaults=True) if isinstance(item, Record) else item for item in value]
+    encoded = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return encoded.replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+@cache
+def _environment() -> Environment:
+    # Prompts are plain text, not HTML; what makes data inert in them is the JSON encoding.
+    environment = Environment(
+        loader=PackageLoader("cassia_dagster.agents", "prompts"),
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["inert"] = _inert
+    return environment
+
+
+@cache
+def _template(file: str) -> Template:
+    return _environment().get_template(file)
+
+
+@cache
+def _template_hash(file: str) -> str:
+    loader = _environment().loader
+    assert loader is not None
+    source, _, _ = loader.get_source(_environment(), file)
+    return hashlib.sha256(source.encode()).hexdigest()[:12]

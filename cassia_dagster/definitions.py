@@ -1,0 +1,79 @@
+"""The one place where assets, resources and jobs become Dagster definitions."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from assets.annotated_adata import annotated_adata
+from assets.annotations import annotations
+from assets.boosted import boosted
+from assets.leiden_clusters import leiden_clusters
+from assets.marker_table import marker_table
+from assets.merged import merged
+from assets.normalized_adata import normalized_adata
+from assets.raw_adata import raw_adata
+from assets.report import report
+from assets.scores import scores
+from assets.umap import umap
+from cassia_dagster.automation import JOBS
+from resources.catalog import CatalogResource
+from resources.home import Home
+from resources.llm import ModelResource, ModelStore
+from resources.storage import AdataStorage, TableStorage
+
+ASSETS = (
+    raw_adata,
+    normalized_adata,
+    umap,
+    leiden_clusters,
+    marker_table,
+    annotations,
+    scores,
+    boosted,
+    merged,
+    report,
+    annotated_adata,
+)
+
+LLM_ROLES = ("annotation_llm", "validation_llm", "score_llm", "boost_llm", "merge_llm")
+
+
+def build_defs(
+    home: Home | None = None,
+    *,
+    model: ModelResource | None = None,
+    resources: Mapping[str, Any] | None = None,
+    loggers: Mapping[str, dg.LoggerDefinition] | None = None,
+) -> dg.Definitions:
+    """Assemble the code location.
+
+    Parameters
+    ----------
+    home
+        Where the project keeps its state; by default what the environment says.
+    model
+        Plays all roles; by default the embedded backend.
+    resources
+        Take the place of resources of the same name, such as one role's model or the storage of tables.
+    loggers
+        For jobs, by name.
+    """
+    home = home or Home.from_environment()
+    defaults = {
+        "catalog": CatalogResource(path=str(home.catalog)),
+        "model_store": ModelStore(path=str(home.model_store)),
+        "adata_storage": AdataStorage(root=str(home.artifacts)),
+        "table_storage": TableStorage(root=str(home.artifacts)),
+        **{role: model or ModelResource() for role in LLM_ROLES},
+    }
+    return dg.Definitions(
+        assets=ASSETS,
+        jobs=JOBS,
+        resources={**defaults, **(resources or {})},
+        loggers=loggers,
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_defs()

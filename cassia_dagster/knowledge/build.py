@@ -1,0 +1,174 @@
+"""Makes the knowledge tables in ``data/`` from the packages of the dependency group ``knowledge``.
+
+Run it as ``uv run --group knowledge python -m cassia_dagster.knowledge.build``; twice gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import pickle
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cassia_dagster.errors import InputError
+from cassia_dagster.knowledge.anatomy import organs_named
+from cassia_dagster.knowledge.tables import read_toml
+
+DATA = Path(__file__).parent / "data"
+GENES_PER_TYPE = 80
+"""Genes kept of each type, by weight: the long tail of single mentions is noise, and the file stays small."""
+SOURCES = ("cellconsensus", "celltypepilot", "celltypist", "cellxgene-ontology-guide")
+
+
+class Term(NamedTuple):
+    """A Cell Ontology term as it is kept."""
+
+    cl_id: str
+    label: str
+    parents: tuple[str, ...]
+    synonyms: tuple[str, ...]
+    organs: tuple[str, ...]
+
+
+class Edge(NamedTuple):
+    """A gene that speaks for (+) or against (-) a type."""
+
+    cl_id: str
+    gene: str
+    weight: float
+    sign: str
+    source: str
+
+
+class _DataOnlyUnpickler(pickle.Unpickler):
+    """Reads dicts, strings and numbers, and refuses whatever could run code."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        raise InputError(f"The marker pickle asks for {module}.{name}; only plain data is read. Do not use this file.")
+
+
+def package_folder(package: str) -> Path:
+    """Where an installed package keeps its files; it is not imported."""
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise InputError(f"Package {package!r} is not installed; run this with `uv run --group knowledge`.")
+    return Path(spec.origin).parent
+
+
+def read_ontology(path: Path) -> tuple[Term, ...]:
+    """Terms of the Cell Ontology that are in use, in order of their ids.
+
+    Synonyms that hold for one species or taxon only are left out: "alpha cell" would be a neuron of the mouse retina.
+    """
+    import zstandard
+
+    with path.open("rb") as compressed:
+        raw: dict[str, dict[str, Any]] = json.load(zstandard.ZstdDecompressor().stream_reader(compressed))
+    in_use = {cl_id: term for cl_id, term in raw.items() if cl_id.startswith("CL:") and not term["deprecated"]}
+    uncommon = re.compile("|".join(read_toml("judgement.toml")["answers"]["uncommon"]))
+    terms = []
+    for cl_id, term in sorted(in_use.items()):
+        parents = sorted(a for a, hops in term["ancestors"].items() if hops == 1 and a in in_use)
+        common = () if uncommon.search(term["label"]) else term.get("synonyms", ())
+        synonyms = sorted({_one_line(s) for s in common if not uncommon.search(s)})
+        family = (term["label"], *(raw[a]["label"] for a in term["ancestors"] if a in raw))
+        organs = sorted(frozenset[str]().union(*map(organs_named, family)) - {"blood"})
+        terms.append(Term(cl_id, _one_line(term["label"]), tuple(parents), tuple(synonyms), tuple(organs)))
+    return tuple(terms)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.replace("|", "/").split())
+
+
+def read_consensus(path: Path, known: frozenset[str]) -> tuple[dict[str, int], Iterator[Edge]]:
+    """Number of sources of each type, and its heaviest genes, from cellconsensus."""
+    with path.open("rb") as stream:
+        cache = _DataOnlyUnpickler(stream).load()
+    weights: Mapping[str, Mapping[str, float]] = cache["consensus"]
+    n_sources = {cl_id: int(n) for cl_id, n in sorted(cache["n_sources"].items()) if cl_id in known}
+
+    def edges() -> Iterator[Edge]:
+        for cl_id in n_sources:
+            heaviest = sorted(weights[cl_id].items(), key=lambda item: (-item[1], item[0]))[:GENES_PER_TYPE]
+            yield from (Edge(cl_id, gene, round(weight, 1), "+", "cellconsensus") for gene, weight in heaviest)
+
+    return n_sources, edges()
+
+
+def read_curated(path: Path, known: frozenset[str], genes: frozenset[str]) -> Iterator[Edge]:
+    """The few genes for and against each of the common types, from celltypepilot; weights are all 1."""
+    tissues = json.loads(path.read_text(encoding="utf-8"))["tissues"]
+    stack = [item for tissue in tissues.values() for item in tissue["cell_types"].values()]
+    while stack:
+        entry = stack.pop()
+        stack.extend(entry.get("subtypes", {}).values())
+        if entry["cl_id"] not in known:
+            continue
+        positive, negative = set(entry["positive_markers"]), set(entry["negative_markers"])
+        # A gene listed on both sides is a slip of its curators (CD27 of the naive B cell).
+        for sign, chosen in (("+", positive - negative), ("-", negative - positive)):
+            yield from (Edge(entry["cl_id"], gene, 1.0, sign, "celltypepilot") for gene in chosen & genes)
+
+
+def read_orthologs(path: Path, genes: frozenset[str]) -> dict[str, str]:
+    """Human to mouse symbol where each has exactly one partner, for the genes of the marker table."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        pairs = {(row[0], row[1]) for row in csv.reader(stream) if len(row) > 1 and row[0] and row[1]}
+    humans, mice = _counts(h for h, _ in pairs), _counts(m for _, m in pairs)
+    return {h: m for h, m in sorted(pairs) if h in genes and humans[h] == mice[m] == 1}
+
+
+def _counts(names: Iterable[str]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def read_aliases(path: Path, genes: frozenset[str]) -> dict[str, str]:
+    """Former symbol to present symbol, for the genes of the marker table."""
+    aliases: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    return {old: new for old, new in sorted(aliases.items()) if new in genes and old not in genes}
+
+
+def write_table(name: str, header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    """Tab-separated; compressed without a time stamp when the name ends in ``.gz``."""
+    text = "".join("\t".join(map(str, row)) + "\n" for row in (header, *rows)).encode()
+    (DATA / name).write_bytes(gzip.compress(text, mtime=0) if name.endswith(".gz") else text)
+
+
+def main() -> None:
+    """Write all tables."""
+    consensus = package_folder("cellconsensus") / "data"
+    guide = package_folder("cellxgene_ontology_guide") / "data"
+    atlas = package_folder("celltypepilot") / "data" / "marker_atlas.json"
+    ontology_file = max(guide.glob("CL-ontology-v*.json.zst"))
+    orthologs = package_folder("celltypist") / "data" / "samples" / "Ensembl105_Human2Mouse_Genes.csv"
+
+    terms = read_ontology(ontology_file)
+    known = frozenset(term.cl_id for term in terms)
+    n_sources, consensus_edges = read_consensus(consensus / "consensus_cache_full.pkl", known)
+    edges = list(consensus_edges)
+    genes = frozenset(edge.gene for edge in edges)
+    curated = sorted(set(read_curated(atlas, known, genes)))
+
+    header = ("cl_id", "label", "parents", "synonyms", "organs", "n_sources")
+    rows = ((*t[:2], *("|".join(field) for field in t[2:]), n_sources.get(t.cl_id, 0)) for t in terms)
+    write_table("cell_ontology.tsv", header, rows)
+    write_table("markers.tsv.gz", Edge._fields, (*edges, *curated))
+    write_table("orthologs.tsv.gz", ("human", "mouse"), read_orthologs(orthologs, genes).items())
+    write_table("aliases.tsv.gz", ("former", "symbol"), read_aliases(consensus / "gene_alias.json", genes).items())
+    found = {name: version(name) for name in SOURCES}
+    found["cell-ontology"] = ontology_file.name.removeprefix("CL-ontology-v").removesuffix(".json.zst")
+    (DATA / "versions.json").write_text(json.dumps(found, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

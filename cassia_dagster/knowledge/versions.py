@@ -1,0 +1,25 @@
+"""Which knowledge an answer came from: the versions of its sources, and one name for all of it."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from cassia_dagster.knowledge.tables import versions
+
+
+def source_versions() -> dict[str, str]:
+    """Return the version of each source that the tables were made from."""
+    return dict(versions())
+
+
+@cache
+def knowledge_version() -> str:
+    """Return a hash of the tables and of the code that reads them: another hash may mean other answers."""
+    folder = Path(__file__).parent
+    files = sorted(path for path in folder.rglob("*") if path.suffix in {".py", ".csv", ".tsv", ".gz", ".toml"})
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:12]

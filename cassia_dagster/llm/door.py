@@ -1,0 +1,193 @@
+"""The one way to ask a model: a typed question in, a validated reply out.
+
+Every question walks the same path: cache, questions in flight, then call by call the ledger's
+intent, the backend and the parser. A budget and a rate gate belong into `Door._call`, before the intent.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from cassia_dagster.llm.backend import Backend, PatientBackend, RawReply, Take
+from cassia_dagster.llm.cache import StoredReply, question_key
+from cassia_dagster.llm.errors import Unavailable, UnusableReply
+from cassia_dagster.llm.parse import parse_reply
+from cassia_dagster.llm.question import Answer, Question, Usage
+from cassia_dagster.llm.retry import next_take, pause_before
+from cassia_dagster.llm.store import Store
+
+__all__ = ["Answer", "Door", "Question"]
+
+
+class Door:
+    """Ask a model, through a cache and a ledger.
+
+    Parameters
+    ----------
+    backend
+        Who answers.
+    store
+        Where replies and calls are kept; opened for one run.
+    """
+
+    def __init__(self, backend: Backend, store: Store) -> None:
+        self._backend = backend
+        self._store = store
+        self._in_flight = _InFlight()
+
+    def ask[R: BaseModel](self, question: Question[R]) -> Answer[R]:
+        """Ask one question, and wait for its validated reply; safe to use from many threads.
+
+        The same question is paid once: a stored reply is returned as it stands, and a question that
+        another thread is asking at this moment is waited for.
+
+        Parameters
+        ----------
+        question
+            What to ask.
+
+        Returns
+        -------
+        Answer
+            The reply, and what it took.
+
+        Raises
+        ------
+        UnusableReply
+            If this question got no usable reply; its ``status`` is what the cluster's row says.
+        ModelError
+            If no question can be answered: bad key, no credit, unknown model.
+        """
+        begun = time.monotonic()
+        key = question_key(question, self._backend.identity(question))
+        outcome, shared = self._in_flight.share(key, lambda: self._stored_or_asked(question, key))
+        cached = shared or outcome.cached
+        if cached:
+            self._store.ledger.hit(question, key, self._backend, outcome.kept.model)
+        return Answer(
+            reply=question.reply_type.model_validate_json(outcome.kept.text),
+            text=outcome.kept.text,
+            cached=cached,
+            key=key,
+            provider=self._backend.provider,
+            model=outcome.kept.model,
+            usage=Usage() if shared else outcome.usage,
+            usd=0.0 if shared else outcome.usd,
+            seconds=time.monotonic() - begun,
+        )
+
+    def _stored_or_asked(self, question: Question[Any], key: str) -> _Outcome:
+        kept = self._store.replies.find(key)
+        if kept is None:
+            return self._asked(question, key)
+        try:
+            question.reply_type.model_validate_json(kept.text)
+        except ValidationError:
+            # A rule of the reply type that its schema cannot express has become stricter since.
+            self._store.replies.drop(key)
+            return self._asked(question, key)
+        return _Outcome(kept, cached=True, usage=Usage(), usd=0.0)
+
+    def _asked(self, question: Question[Any], key: str) -> _Outcome:
+        received: list[RawReply] = []
+        take = Take()
+        while True:  # ends, because `next_take` gives up after a few calls
+            try:
+                kept, raw = self._call(question, key, take)
+            except UnusableReply as error:
+                again = next_take(take, error) if self._may_ask_again(error) else None
+                if again is None:
+                    raise
+                if error.raw is not None:
+                    received.append(error.raw)
+                pause = pause_before(again, error)
+            else:
+                return _bought(kept, [*received, raw])
+            take = again
+            time.sleep(pause)
+
+    def _may_ask_again(self, error: UnusableReply) -> bool:
+        return isinstance(error, Unavailable) or isinstance(self._backend, PatientBackend)
+
+    def _call(self, question: Question[Any], key: str, take: Take) -> tuple[StoredReply, RawReply]:
+        """Make one call; its reply is stored, and its intent settled, in one step."""
+        ledger, backend = self._store.ledger, self._backend
+        call = ledger.intend(question, key, backend, take.attempt)
+        begun = time.monotonic()
+        try:
+            raw = (
+                backend.answer_again(question, take)
+                if isinstance(backend, PatientBackend)
+                else backend.answer(question)
+            )
+            text = parse_reply(raw, question.reply_type)
+        except Exception as error:
+            ledger.settle(call, "failed", time.monotonic() - begun, getattr(error, "raw", None), error)
+            raise
+        except BaseException as error:
+            # Interrupted while the provider may be at work, and may send a bill.
+            ledger.settle(call, "lost", time.monotonic() - begun, None, error)
+            raise
+        with self._store.transaction():
+            kept = self._store.replies.keep(key, text, raw, provider=backend.provider, model=backend.model)
+            ledger.settle(call, "done", time.monotonic() - begun, raw)
+        return kept, raw
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """A reply, and what was paid for it now."""
+
+    kept: StoredReply
+    cached: bool
+    usage: Usage
+    usd: float | None
+
+
+def _bought(kept: StoredReply, received: list[RawReply]) -> _Outcome:
+    prices = [raw.usd for raw in received]
+    return _Outcome(
+        kept,
+        cached=False,
+        usage=sum((raw.usage for raw in received), Usage()),
+        usd=None if None in prices else sum(price for price in prices if price is not None),
+    )
+
+
+class _InFlight:
+    """Questions that are being asked at this moment, so that nobody asks them twice."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._futures: dict[str, Future[_Outcome]] = {}
+
+    def share(self, key: str, produce: Callable[[], _Outcome]) -> tuple[_Outcome, bool]:
+        """Produce an outcome, or wait for the thread that does; tell which by ``True`` for waiting.
+
+        What the other thread fails with is raised here, too.
+        """
+        with self._lock:
+            future = self._futures.get(key)
+            first = future is None
+            if future is None:
+                future = self._futures[key] = Future()
+        if not first:
+            return future.result(), True
+        try:
+            outcome = produce()
+        except BaseException as error:
+            future.set_exception(error)
+            raise
+        else:
+            future.set_result(outcome)
+            return outcome, False
+        finally:
+            with self._lock:
+                del self._futures[key]

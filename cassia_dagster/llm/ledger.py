@@ -1,0 +1,258 @@
+"""The account of every call: written down before it is sent, settled when it is back."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from cassia_dagster.llm.backend import Backend, RawReply
+from cassia_dagster.llm.database import Database
+from cassia_dagster.llm.question import Question, Usage
+
+type CallState = Literal["sent", "done", "failed", "lost", "cached"]
+"""Under way, replied usably, failed, of unknown fate because its process died, or not needed."""
+
+LONGEST_CALL = 3600.0
+"""Seconds after which a call of another machine is taken for lost; backends give up long before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A row of the ledger; names as in OpenTelemetry's terms for generative AI.
+
+    A question that was answered from the cache has one row in the state ``cached`` with attempt 0 and
+    no tokens. Any other question has a row for each call that was made for it, numbered from 1.
+    """
+
+    id: int
+    run: str
+    host: str
+    process: str
+    started: float
+    """Seconds since 1970 (UTC)."""
+    seconds: float | None
+    state: CallState
+    attempt: int
+    role: str
+    subject: str
+    template: str
+    replicate: int
+    key: str
+    provider_name: str
+    request_model: str
+    response_model: str | None
+    finish_reason: str | None
+    input_tokens: int
+    output_tokens: int
+    cache_read_input_tokens: int
+    reasoning_output_tokens: int
+    usd: float | None
+    """``None`` where the price is unknown, or nothing was received."""
+    error_type: str | None
+    error_message: str | None
+
+
+_COLUMNS = ", ".join(field.name for field in fields(Call))
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What a run, or all of them, took.
+
+    Parameters
+    ----------
+    calls
+        Calls made, whatever became of them.
+    cached
+        Questions answered without a call.
+    failed, lost
+        Calls without a usable reply, and calls whose process died before the reply.
+    usage
+        Tokens of all calls.
+    usd
+        US dollars of all calls with a known price.
+    unpriced
+        Calls that may have cost something unknown: replies of unknown price, and lost calls.
+    saved_usd
+        What the cached answers cost when they were bought.
+    """
+
+    calls: int
+    cached: int
+    failed: int
+    lost: int
+    usage: Usage
+    usd: float
+    unpriced: int
+    saved_usd: float
+
+
+class Ledger:
+    """The table of calls, as one run of one process writes it.
+
+    Parameters
+    ----------
+    database
+        Where the table is.
+    run
+        The run that its new rows belong to, e.g. Dagster's run id.
+    """
+
+    def __init__(self, database: Database, run: str) -> None:
+        self._database = database
+        self._run = run
+        self._host = socket.gethostname()
+        self._process = _process_name(os.getpid())
+
+    def intend(self, question: Question[Any], key: str, backend: Backend, attempt: int) -> int:
+        """Write down that a call is about to be sent, and give its number."""
+        return self._insert("sent", question, key, backend, attempt=attempt, response_model=None)
+
+    def hit(self, question: Question[Any], key: str, backend: Backend, model: str) -> None:
+        """Write down a question that needed no call; `model` is the one that once answered."""
+        self._insert("cached", question, key, backend, attempt=0, response_model=model)
+
+    def settle(
+        self,
+        call: int,
+        state: CallState,
+        seconds: float,
+        raw: RawReply | None,
+        error: BaseException | None = None,
+    ) -> None:
+        """Write down what became of a call.
+
+        Parameters
+        ----------
+        call
+            Its number.
+        state
+            ``done``, ``failed`` or ``lost``.
+        seconds
+            How long it took.
+        raw
+            The reply, if there was one; its tokens and price count even if it was not usable.
+        error
+            What went wrong, if anything did. Its message must not contain a secret.
+        """
+        usage = raw.usage if raw else Usage()
+        self._database.run(
+            "UPDATE calls SET state = ?, seconds = ?, response_model = ?, finish_reason = ?, input_tokens = ?,"
+            " output_tokens = ?, cache_read_input_tokens = ?, reasoning_output_tokens = ?, usd = ?, error_type = ?,"
+            " error_message = ? WHERE id = ?",
+            state,
+            seconds,
+            raw.model if raw else None,
+            raw.finish_reason if raw else None,
+            usage.input_tokens,
+            usage.output_tokens,
+            usage.cached_tokens,
+            usage.reasoning_tokens,
+            raw.usd if raw else None,
+            type(error).__name__ if error else None,
+            str(error) if error else None,
+            call,
+        )
+
+    def mark_lost(self) -> int:
+        """Mark the calls of dead processes as lost, and tell how many there were.
+
+        A process on this machine is asked for; of others it is only known that no call takes an hour.
+        A call that is settled after all is no longer lost.
+        """
+        unsettled = self._database.rows(
+            "SELECT DISTINCT process FROM calls WHERE state = 'sent' AND host = ?", self._host
+        )
+        dead = [process for (process,) in list(unsettled) if not _is_running(process)]
+        return sum(
+            self._database.change(
+                "UPDATE calls SET state = 'lost' WHERE state = 'sent' AND host = ? AND process = ?",
+                self._host,
+                process,
+            )
+            for process in dead
+        ) + self._database.change(
+            "UPDATE calls SET state = 'lost' WHERE state = 'sent' AND started < ?", time.time() - LONGEST_CALL
+        )
+
+    def calls(self, run: str | None = None) -> Iterator[Call]:
+        """Give the rows of one run, or of all, in the order in which they were written."""
+        where, values = ("WHERE run = ?", (run,)) if run is not None else ("", ())
+        for row in self._database.rows(f"SELECT {_COLUMNS} FROM calls {where} ORDER BY id", *values):
+            yield Call(*row)
+
+    def totals(self, run: str | None = None) -> Totals:
+        """Sum up one run, or all."""
+        where, values = ("WHERE calls.run = ?", (run,)) if run is not None else ("", ())
+        row = self._database.one(
+            f"""
+            SELECT COUNT(*) FILTER (WHERE state != 'cached'), COUNT(*) FILTER (WHERE state = 'cached'),
+                   COUNT(*) FILTER (WHERE state = 'failed'), COUNT(*) FILTER (WHERE state = 'lost'),
+                   TOTAL(calls.input_tokens), TOTAL(calls.output_tokens),
+                   TOTAL(calls.cache_read_input_tokens), TOTAL(calls.reasoning_output_tokens),
+                   TOTAL(calls.usd),
+                   COUNT(*) FILTER (WHERE state = 'lost' OR (finish_reason IS NOT NULL AND calls.usd IS NULL)),
+                   TOTAL(replies.usd) FILTER (WHERE state = 'cached')
+            FROM calls LEFT JOIN replies USING (key) {where}
+            """,
+            *values,
+        )
+        assert row is not None  # an aggregate without GROUP BY always has one row
+        calls, cached, failed, lost, read, written, from_cache, reasoning, usd, unpriced, saved = row
+        usage = Usage(int(read), int(written), int(from_cache), int(reasoning))
+        return Totals(calls, cached, failed, lost, usage, usd, unpriced, saved)
+
+    def _insert(
+        self,
+        state: CallState,
+        question: Question[Any],
+        key: str,
+        backend: Backend,
+        *,
+        attempt: int,
+        response_model: str | None,
+    ) -> int:
+        row = {
+            "run": self._run,
+            "host": self._host,
+            "process": self._process,
+            "started": time.time(),
+            "state": state,
+            "attempt": attempt,
+            "role": question.role,
+            "subject": question.subject,
+            "template": question.template,
+            "replicate": question.replicate,
+            "key": key,
+            "provider_name": backend.provider,
+            "request_model": backend.model,
+            "response_model": response_model,
+        }
+        places = ", ".join("?" * len(row))
+        return self._database.run(f"INSERT INTO calls ({', '.join(row)}) VALUES ({places})", *row.values())
+
+
+def _process_name(pid: int) -> str:
+    """Name a process so that a later one with the same number has another name, where the system tells."""
+    try:
+        # The command, in parentheses, may contain spaces; the start time is the 20th field after it.
+        started = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        started = ""
+    return f"{pid}@{started}"
+
+
+def _is_running(process: str) -> bool:
+    pid = int(process.partition("@")[0])
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is another user's
+        pass
+    return _process_name(pid) == process

@@ -1,0 +1,182 @@
+"""The annotated AnnData file: every cell with the names of its cluster, at every resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cassia_dagster.errors import InputError
+from cassia_dagster.files import replacing
+from cassia_dagster.outputs.result import ResolutionResult, final_label
+from cassia_dagster.records import natural_order
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from anndata import AnnData
+
+UNKNOWN_TERM = "unknown"
+"""What CELLxGENE's schema asks for where a cell type is no ontology term."""
+
+TERM_COLUMN = "cell_type_ontology_term_id"
+
+
+def annotate(
+    adata: AnnData,
+    resolutions: Sequence[ResolutionResult],
+    clusters: Mapping[str, pd.Series[Any]],
+    umap: np.ndarray[Any, np.dtype[np.floating[Any]]] | None,
+    primary: str,
+) -> AnnData:
+    """Give every cell the names of its cluster, at every resolution.
+
+    Parameters
+    ----------
+    adata
+        The cells; not changed, and its matrices are shared with what is returned.
+    resolutions
+        What is known of the dataset, one a resolution.
+    clusters
+        Resolution to a series of cluster ids (strings), indexed by cell id.
+    umap
+        Coordinates, cells × 2 in the order of ``adata``, or ``None`` to leave ``obsm`` alone.
+    primary
+        The resolution that also fills the columns without a resolution in their name.
+
+    Returns
+    -------
+    AnnData
+        For each resolution r ``leiden_res_<r>``, ``CASSIA_annotation_res_<r>``, ``CASSIA_score_res_<r>``,
+        ``CASSIA_status_res_<r>``, ``CASSIA_merged_grouping_1_res_<r>`` (the broadest) to ``_3_``, and
+        ``cell_type_ontology_term_id_res_<r>``; the same but the first without suffix for the primary one.
+        An ontology column of the authors is kept as ``cell_type_ontology_term_id_original``.
+        ``uns["cassia"]`` tells where it all comes from.
+
+    Raises
+    ------
+    InputError
+        Where resolutions, cells or cluster ids do not match exactly.
+    """
+    names = [result.resolution for result in resolutions]
+    if primary not in names:
+        raise InputError(f"The primary resolution {primary!r} is not among the annotated ones, {names}.")
+    if absent := sorted(set(names) - set(clusters)):
+        raise InputError(
+            f"No clustering was given for resolution {absent[0]!r}, only for {sorted(clusters)}."
+        )
+    annotated = _sharing_matrices(adata)
+    if TERM_COLUMN in annotated.obs and "cassia" not in annotated.uns:
+        annotated.obs[f"{TERM_COLUMN}_original"] = annotated.obs[TERM_COLUMN]
+    for result in resolutions:
+        of_cells = _cluster_of_cells(annotated, result, clusters[result.resolution])
+        annotated.obs[f"leiden_res_{result.resolution}"] = of_cells
+        for column, values in _columns(result, of_cells).items():
+            annotated.obs[f"{column}_res_{result.resolution}"] = values
+            if result.resolution == primary:
+                annotated.obs[column] = values
+    if umap is not None:
+        if umap.shape != (annotated.n_obs, 2):
+            raise InputError(
+                f"The UMAP has shape {umap.shape}, expected {(annotated.n_obs, 2)}: one row a cell."
+            )
+        annotated.obsm["X_umap"] = umap
+    annotated.uns["cassia"] = _provenance(resolutions, primary)
+    return annotated
+
+
+def write_h5ad(adata: AnnData, path: Path) -> None:
+    """Write an h5ad file, whole or not at all.
+
+    Parameters
+    ----------
+    adata
+        What to write.
+    path
+        Where to; a file there is replaced.
+    """
+    with replacing(path) as temporary:
+        adata.write_h5ad(temporary, compression="gzip")
+
+
+def _sharing_matrices(adata: AnnData) -> AnnData:
+    """Copy the tables but not the matrices, which may fill half of the memory."""
+    from anndata import AnnData
+
+    # What the library's types allow in these slots is wider than what they hold in memory.
+    source: Any = adata
+    raw = source.raw
+    return AnnData(
+        X=source.X,
+        obs=source.obs.copy(),
+        var=source.var,
+        uns=dict(source.uns),
+        obsm=dict(source.obsm),
+        varm=dict(source.varm),
+        # Iterating over layers also yields the key None, which is X.
+        layers={name: source.layers[name] for name in source.layers if name is not None},
+        raw=None if raw is None else {"X": raw.X, "var": raw.var, "varm": dict(raw.varm)},
+        obsp=dict(source.obsp),
+        varp=dict(source.varp),
+    )
+
+
+def _cluster_of_cells(adata: AnnData, result: ResolutionResult, clusters: pd.Series[Any]) -> pd.Series[Any]:
+    import pandas as pd
+
+    where = f"Resolution {result.resolution!r} of {result.dataset!r}"
+    if not adata.obs_names.is_unique or not clusters.index.is_unique:
+        raise InputError(f"{where}: cell ids must be unique.")
+    if len(clusters) != adata.n_obs or not adata.obs_names.isin(clusters.index).all():
+        raise InputError(
+            f"{where}: clustering and matrix do not hold the same cells; cluster this matrix anew."
+        )
+    known, found = {row.cluster for row in result.clusters}, set(clusters)
+    if known != found:
+        strangers = sorted(map(str, known ^ found))
+        raise InputError(
+            f"{where}: clustering and annotations differ in the cluster ids {strangers}; annotate anew."
+        )
+    in_order = clusters.reindex(adata.obs_names)
+    return pd.Series(pd.Categorical(in_order, categories=natural_order(known)), index=adata.obs_names)
+
+
+def _columns(result: ResolutionResult, of_cells: pd.Series[Any]) -> dict[str, pd.Series[Any]]:
+    """Return what is known of the clusters as one value a cell."""
+    import pandas as pd
+
+    def spread(values: list[Any]) -> pd.Series[Any]:
+        # The rows of the result are in the order of the categories, so that a code is a position.
+        return pd.Series(values).iloc[of_cells.cat.codes].set_axis(of_cells.index)
+
+    rows = result.clusters
+    words = {
+        "CASSIA_annotation": [final_label(row) for row in rows],
+        "CASSIA_status": [row.boosted.status.value for row in rows],
+        TERM_COLUMN: [(row.boosted.check and row.boosted.check.cl_id) or UNKNOWN_TERM for row in rows],
+        "CASSIA_merged_grouping_1": [row.grouping.broad for row in rows],
+        "CASSIA_merged_grouping_2": [row.grouping.intermediate for row in rows],
+        "CASSIA_merged_grouping_3": [row.grouping.detailed for row in rows],
+    }
+    scores = [float("nan") if row.boosted.score is None else row.boosted.score for row in rows]
+    columns = {name: spread(values).astype("category") for name, values in words.items()}
+    return columns | {"CASSIA_score": spread(scores)}
+
+
+def _provenance(resolutions: Sequence[ResolutionResult], primary: str) -> dict[str, Any]:
+    """Say where the columns come from, in strings and numbers that any HDF5 reader understands."""
+    first = resolutions[0]
+    return {
+        "dataset": first.dataset,
+        "species": first.species,
+        "tissue": first.tissue,
+        "primary_resolution": primary,
+        "resolutions": {
+            result.resolution: {
+                "n_clusters": len(result.clusters),
+                "models": dict(result.models),
+                "versions": dict(result.versions),
+            }
+            for result in resolutions
+        },
+    }

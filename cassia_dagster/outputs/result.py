@@ -1,0 +1,61 @@
+"""The one value that every output is made from: a dataset at one resolution, with all its clusters."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from cassia_dagster.agents.merge import UNRESOLVED
+from cassia_dagster.records import BoostOutcome, ClusterResult, Record, Species, natural_order
+
+
+class ResolutionResult(Record):
+    """Everything known of one dataset at one resolution."""
+
+    dataset: str
+    resolution: str
+    """Canonical spelling, ``"1.0"`` and not ``"1"``; ``"given"`` for a clustering that the user brought."""
+    species: Species
+    tissue: str
+    clusters: Annotated[tuple[ClusterResult, ...], Field(min_length=1)]
+    """In natural order of their ids, whichever order they came in."""
+    models: dict[str, str]
+    """Role to ``provider/model``."""
+    versions: dict[str, str]
+    """Libraries, marker knowledge, ontology and so on, to their versions."""
+    created: str
+    """ISO date; shown in the report only, so that the tables of an unchanged result do not change."""
+    usd: float | None = None
+    """What the calls cost, or ``None`` where no price is known."""
+    calls: Annotated[int, Field(ge=0)] = 0
+    cached_calls: Annotated[int, Field(ge=0)] = 0
+    """How many of ``calls`` were answered from the cache."""
+
+    @field_validator("clusters")
+    @classmethod
+    def _one_row_a_cluster(cls, clusters: tuple[ClusterResult, ...]) -> tuple[ClusterResult, ...]:
+        by_id = {result.cluster: result for result in clusters}
+        if len(by_id) < len(clusters):
+            raise ValueError(f"cluster ids must be unique, got {[result.cluster for result in clusters]}")
+        for cluster, result in by_id.items():
+            stages = (result.evidence, result.scored, result.boosted, result.grouping)
+            if strangers := sorted({stage.cluster for stage in stages} - {cluster}):
+                raise ValueError(f"cluster {cluster!r} holds rows of other clusters: {strangers}")
+        return tuple(by_id[cluster] for cluster in natural_order(by_id))
+
+
+def final_label(result: ClusterResult) -> str:
+    """Return the most detailed name of a cluster, or ``"unresolved"`` where it has none."""
+    annotation = result.boosted.annotation
+    if annotation is None or annotation.unresolved is not None:
+        return UNRESOLVED
+    return annotation.label or UNRESOLVED
+
+
+def model_of_label(result: ClusterResult) -> tuple[str, str]:
+    """Return provider and model that gave the final label; empty where no model was asked."""
+    # The first exchange of a stage is the question for a label; checks and repairs come after it.
+    changed = result.boosted.outcome is BoostOutcome.CHANGED
+    history = result.boosted.history if changed else result.annotated.history
+    return (history[0].provider, history[0].model) if history else ("", "")

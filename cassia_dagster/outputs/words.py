@@ -1,0 +1,143 @@
+"""What codes and numbers are called when a person reads them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from cassia_dagster.agents.boost import SCORE_THRESHOLD
+from cassia_dagster.agents.merge import UNRESOLVED
+from cassia_dagster.evaluation.agreement import Agreement
+from cassia_dagster.knowledge.ontology import Relation
+from cassia_dagster.outputs.result import ResolutionResult, final_label
+from cassia_dagster.records import BoostOutcome, Finding, Status, Unresolved
+
+FINDINGS = {
+    Finding.GENE_ABSENT: "cites genes that are not among the markers",
+    Finding.LABEL_UNMAPPED: "label is not in the Cell Ontology",
+    Finding.NO_MARKER_SUPPORT: "no marker speaks for the label",
+    Finding.LINEAGE_CONTRADICTION: "markers point to another lineage",
+    Finding.MARKERS_FAVOUR_OTHER: "markers favour another type",
+}
+
+STATUSES = {
+    Status.OK: "named",
+    Status.UNRESOLVED: "unresolved",
+    Status.INVALID_REPLY: "no usable reply",
+    Status.REFUSED: "model refused",
+    Status.FAILED: "failed",
+    Status.BUDGET_EXHAUSTED: "budget exhausted",
+}
+
+UNRESOLVED_REASONS = {
+    Unresolved.NO_MARKERS: "it has no significant markers",
+    Unresolved.WEAK_SUPPORT: "its markers support no cell type well enough",
+    Unresolved.CONFLICTING_SUPPORT: "its markers support several cell types that exclude each other",
+    Unresolved.LOW_QUALITY: "its cells are of low quality",
+}
+
+OUTCOMES = {
+    BoostOutcome.NOT_NEEDED: "not needed",
+    BoostOutcome.CONFIRMED: "label confirmed",
+    BoostOutcome.CHANGED: "label changed",
+    BoostOutcome.FAILED: "failed",
+}
+
+RELATIONS = {
+    Relation.EXACT: "the same term",
+    Relation.FINER: "a kind of the given",
+    Relation.COARSER: "broader than the given",
+    Relation.SIBLING: "a sibling of the given",
+    Relation.SAME_LINEAGE: "another type of the same lineage",
+    Relation.CONTRADICTION: "another lineage",
+    Relation.UNRESOLVED: "unresolved",
+    Relation.UNMAPPED: "cannot be compared",
+}
+
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def ontology_url(cl_id: str | None) -> str | None:
+    """Return the public page of a Cell Ontology term, or ``None`` for what is no term."""
+    if cl_id is None or not re.fullmatch(r"CL:[0-9]{7}", cl_id):
+        return None
+    return f"https://purl.obolibrary.org/obo/{cl_id.replace(':', '_')}"
+
+
+def scientific(value: float) -> str:
+    """Write a p-value: ``3.2 × 10⁻⁴⁵``."""
+    if value == 0:
+        return "< 10⁻³⁰⁰"
+    if value >= 0.001:
+        return f"{value:.2g}"
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
+
+
+def listing(parts: Sequence[str]) -> str:
+    """Join as in a sentence: ``a, b and c``."""
+    return " and ".join(part for part in (", ".join(parts[:-1]), *parts[-1:]) if part)
+
+
+def money(usd: float | None) -> str:
+    """Write a cost, with cents only where they say something."""
+    if usd is None:
+        return "price unknown"
+    return "no cost" if usd == 0 else f"${usd:,.2f}" if usd >= 1 else f"${usd:.4f}"
+
+
+def cost_of(result: ResolutionResult) -> str:
+    """Write what a result cost, and in how many calls."""
+    calls = f"{result.calls:,} call{'' if result.calls == 1 else 's'}"
+    cached = f", {result.cached_calls:,} from the cache" if result.cached_calls else ""
+    return f"{money(result.usd)} ({calls}{cached})"
+
+
+def summarise(result: ResolutionResult) -> str:
+    """Tell in one paragraph how the annotation went.
+
+    Parameters
+    ----------
+    result
+        A dataset at one resolution.
+
+    Returns
+    -------
+    str
+        Plain text: how many clusters were named, what became of the others, and which want a second look.
+    """
+    rows = result.clusters
+    named = [row for row in rows if final_label(row) != UNRESOLVED]
+    low = [row for row in named if row.boosted.score is not None and row.boosted.score < SCORE_THRESHOLD]
+    found = [row for row in named if row.boosted.check and not row.boosted.check.passed]
+    sentences = [f"{len(named):,} of {len(rows):,} clusters {'was' if len(named) == 1 else 'were'} named."]
+    for status in Status:
+        ids = [row.cluster for row in rows if row.boosted.status == status and row not in named]
+        if ids:
+            ending = {Status.OK: "got no label", Status.UNRESOLVED: "stayed unresolved"}
+            sentences.append(f"{_clusters(ids)} {ending.get(status, f'got no label ({STATUSES[status]})')}.")
+    if low:
+        ids = [f"{row.cluster} ({row.boosted.score:.3g})" for row in low]
+        sentences.append(f"{_clusters(ids)} scored below {SCORE_THRESHOLD:g} and should be looked at first.")
+    elif named:
+        sentences.append(f"No score is below {SCORE_THRESHOLD:g}.")
+    if found:
+        ids = [row.cluster for row in found]
+        sentences.append(f"Marker knowledge raises doubts about {_clusters(ids, 'cluster')}.")
+    elif named:
+        sentences.append("Marker knowledge raises no doubts.")
+    changed = [row.cluster for row in rows if row.boosted.outcome is BoostOutcome.CHANGED]
+    if changed:
+        sentences.append(f"A second look changed the label of {_clusters(changed, 'cluster')}.")
+    return " ".join(sentences)
+
+
+def summarise_agreement(agreement: Agreement) -> str:
+    """Tell how our labels stand to given ones, by share of cells."""
+    shares = sorted(agreement.cell_share.items(), key=lambda item: -item[1])
+    parts = [f"{RELATIONS[relation]} for {100 * share:.0f} %" for relation, share in shares if share > 0]
+    return f"Beside the given labels, ours are {listing(parts)} of the cells."
+
+
+def _clusters(ids: Sequence[str], noun: str = "Cluster") -> str:
+    return f"{noun}{'' if len(ids) == 1 else 's'} {listing(ids)}"

@@ -1,0 +1,82 @@
+"""Cuts the neighbour graph into clusters at a resolution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cassia_dagster.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+MAX_RESOLUTION = 100.0
+
+
+def canonical_resolution(resolution: float | str) -> str:
+    """Spell a resolution in the one way that partitions, files and columns use.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is not a number above 0 and at most 100.
+
+    Examples
+    --------
+    >>> canonical_resolution(1), canonical_resolution("0.40")
+    ('1.0', '0.4')
+    """
+    try:
+        value = float(resolution)
+    except ValueError:
+        value = float("nan")
+    if not 0 < value <= MAX_RESOLUTION:
+        raise ConfigurationError(
+            f"Resolution {resolution!r} is not a number above 0 and at most {MAX_RESOLUTION:g}. Common ones are 0.4 to 2.0."
+        )
+    return repr(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Clustering:
+    """Clusters of the cells at one resolution."""
+
+    labels: pd.Series
+    """Cell id → cluster id, both strings; "0" is the largest cluster."""
+    modularity: float
+    """Of the neighbour graph under these clusters, at resolution 1."""
+
+    @property
+    def sizes(self) -> pd.Series:
+        """Cluster id → number of cells, the largest first."""
+        return self.labels.value_counts()
+
+
+def leiden(adata: AnnData, resolution: float, *, seed: int = 0) -> Clustering:
+    """Cluster the neighbour graph with the Leiden algorithm (Traag et al. 2019, ``leidenalg``).
+
+    Parameters
+    ----------
+    adata
+        As `embed` returns it; only ``obsp["connectivities"]`` and the cells' names are used. Not changed.
+    resolution
+        The higher, the more clusters.
+    seed
+        Seed of the algorithm.
+    """
+    import anndata
+    import scanpy as sc
+
+    graph = anndata.AnnData(obs=adata.obs[[]].copy())
+    sc.tl.leiden(
+        graph,
+        resolution=resolution,
+        adjacency=adata.obsp["connectivities"],
+        flavor="leidenalg",
+        random_state=seed,
+        key_added="leiden",
+    )
+    labels = graph.obs["leiden"].astype(str).astype("str").rename("cluster")
+    labels.index.name = "cell_id"
+    return Clustering(labels=labels, modularity=float(graph.uns["leiden"]["modularity"]))

@@ -1,0 +1,145 @@
+"""Ranks the genes that tell each cluster from the rest, in CASSIA's columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cassia_dagster.records import Marker, natural_order
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+COLUMNS = ("cluster", "gene", "avg_log2FC", "p_val", "p_val_adj", "pct.1", "pct.2", "score")
+
+
+def rank_markers(
+    adata: AnnData,
+    labels: pd.Series,
+    *,
+    min_pct: float = 0.1,
+    min_log2fc: float = 0.25,
+    max_p_val_adj: float = 0.05,
+) -> pd.DataFrame:
+    """Find the positive markers of every cluster (Wilcoxon rank-sum, each cluster against the rest).
+
+    Parameters
+    ----------
+    adata
+        Log-normalised values of all genes in ``X``. Not changed.
+    labels
+        Cell id → cluster id (strings), in the order of the cells.
+    min_pct
+        Least fraction of the cluster's cells that express a marker.
+    min_log2fc
+        Least log2 fold change of the mean normalised expression.
+    max_p_val_adj
+        Largest Benjamini-Hochberg-adjusted p-value.
+
+    Returns
+    -------
+    DataFrame
+        CASSIA's columns ``cluster, gene, avg_log2FC, p_val, p_val_adj, pct.1, pct.2`` and ``score``, the
+        z-score, by which a cluster's markers are sorted (ties by gene name). A cluster of one cell, and one
+        that is all the data, has no test and so no rows.
+
+    Notes
+    -----
+    The test sees log-normalised values of all genes, never the scaled matrix, whose fold changes mean nothing.
+    """
+    import pandas as pd
+
+    sizes = labels.value_counts()
+    testable = natural_order(str(cluster) for cluster in sizes.index[sizes > 1])
+    if len(sizes) < 2 or not testable:
+        return pd.DataFrame({column: [] for column in COLUMNS})
+    ranked = _wilcoxon(adata, labels, testable)
+    markers = ranked[
+        (ranked["score"] > 0)
+        & (ranked["avg_log2FC"] >= min_log2fc)
+        & (ranked["pct.1"] >= min_pct)
+        & (ranked["p_val_adj"] <= max_p_val_adj)
+    ]
+    rank = markers["cluster"].map({cluster: position for position, cluster in enumerate(testable)})
+    order = markers.assign(rank=rank).sort_values(["rank", "score", "gene"], ascending=[True, False, True]).index
+    return markers.loc[order].reset_index(drop=True)
+
+
+def contrast(
+    adata: AnnData, labels: pd.Series, cluster: str, other: str, *, n_genes: int = 30
+) -> tuple[Marker, ...]:
+    """Find the genes that are up in one cluster against one other, which the rest of the data may hide.
+
+    Parameters
+    ----------
+    adata, labels
+        As for `rank_markers`.
+    cluster, other
+        The two clusters.
+    n_genes
+        Genes to return, at most.
+
+    Returns
+    -------
+    tuple of Marker
+        Best first; ``pct_2`` is the fraction of the other cluster's cells. Empty if one of the two has one cell.
+    """
+    chosen = labels[labels.isin([cluster, other])]
+    if chosen.value_counts().min() < 2:
+        return ()
+    pair = adata[chosen.index.to_numpy()]
+    table = rank_markers(pair.copy(), chosen)
+    return as_markers(table[table["cluster"] == cluster], n_genes)
+
+
+def as_markers(table: pd.DataFrame, n_markers: int) -> tuple[Marker, ...]:
+    """Turn the best rows of a marker table into records, rounded, ties broken by gene name."""
+    markers = [
+        Marker(
+            gene=str(row.gene),
+            avg_log2FC=rounded(row.avg_log2FC),
+            pct_1=rounded(row.pct_1),
+            pct_2=rounded(row.pct_2),
+            p_val_adj=rounded(row.p_val_adj),
+            score=rounded(row.score),
+        )
+        for row in table.rename(columns={"pct.1": "pct_1", "pct.2": "pct_2"}).itertuples()
+    ]
+    return tuple(sorted(markers, key=lambda marker: (-marker.score, marker.gene))[:n_markers])
+
+
+def rounded(value: float) -> float:
+    """Keep three significant digits: more differ between machines, and a prompt that differs is paid twice.
+
+    Examples
+    --------
+    >>> rounded(0.0123456)
+    0.0123
+    """
+    return float(f"{float(value):.3g}")
+
+
+def _wilcoxon(adata: AnnData, labels: pd.Series, clusters: list[str]) -> pd.DataFrame:
+    """Test every gene in every one of the clusters; one row a pair, in CASSIA's columns."""
+    import anndata
+    import pandas as pd
+    import scanpy as sc
+
+    # The matrix is shared, obs and uns are not, so that the caller's object stays as it was.
+    view = anndata.AnnData(X=adata.X, obs=adata.obs[[]].copy(), var=adata.var[[]].copy())
+    view.obs["cluster"] = pd.Categorical(labels.reindex(view.obs_names))
+    sc.tl.rank_genes_groups(view, "cluster", groups=clusters, method="wilcoxon", pts=True, use_raw=False)
+    columns = {
+        "names": "gene",
+        "logfoldchanges": "avg_log2FC",
+        "pvals": "p_val",
+        "pvals_adj": "p_val_adj",
+        "pct_nz_group": "pct.1",
+        "pct_nz_reference": "pct.2",
+        "scores": "score",
+    }
+    tables = [
+        sc.get.rank_genes_groups_df(view, group=cluster).rename(columns=columns).assign(cluster=cluster)
+        for cluster in clusters
+    ]
+    return pd.concat(tables, ignore_index=True)[list(COLUMNS)]

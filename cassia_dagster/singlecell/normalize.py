@@ -1,0 +1,63 @@
+"""Makes cells comparable: depth normalisation, logarithm, quality figures, variable genes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+MITO_PREFIXES = ("MT-", "Mt-", "mt-")
+RIBO_PREFIXES = ("RPS", "RPL", "Rps", "Rpl")
+
+
+def normalize(
+    counts: AnnData,
+    *,
+    target_sum: float = 1e4,
+    min_mean: float = 0.0125,
+    max_mean: float = 3.0,
+    min_disp: float = 0.5,
+) -> AnnData:
+    """Log-normalise counts and flag highly variable genes; all genes are kept.
+
+    Parameters
+    ----------
+    counts
+        Raw counts in ``X``, shape (n_cells, n_genes). Not changed.
+    target_sum
+        Counts that every cell is scaled to.
+    min_mean, max_mean, min_disp
+        Bounds on the mean and the normalised dispersion of a highly variable gene.
+
+    Returns
+    -------
+    AnnData, shape (n_cells, n_genes)
+        ``X``: log1p of the normalised counts; ``layers["counts"]``: the counts; ``var["highly_variable"]``;
+        ``obs``: ``n_counts``, ``n_genes``, ``pct_mito`` and ``pct_ribo`` (percent of counts).
+
+    Notes
+    -----
+    The steps and the defaults are those of Scanpy's clustering tutorial.
+    """
+    import scanpy as sc
+
+    adata = counts.copy()
+    _measure_quality(adata)
+    adata.layers["counts"] = adata.X.copy()
+    sc.pp.normalize_total(adata, target_sum=target_sum)
+    sc.pp.log1p(adata)
+    sc.pp.highly_variable_genes(adata, min_mean=min_mean, max_mean=max_mean, min_disp=min_disp)
+    return adata
+
+
+def _measure_quality(adata: AnnData) -> None:
+    import numpy as np
+
+    totals = np.asarray(adata.X.sum(axis=1)).ravel()
+    adata.obs["n_counts"] = totals
+    adata.obs["n_genes"] = np.diff(adata.X.indptr)
+    for column, prefixes in (("pct_mito", MITO_PREFIXES), ("pct_ribo", RIBO_PREFIXES)):
+        genes = adata.var_names.str.startswith(prefixes)
+        part = np.asarray(adata.X[:, np.flatnonzero(genes)].sum(axis=1)).ravel()
+        adata.obs[column] = np.divide(100 * part, totals, out=np.zeros_like(totals), where=totals > 0)

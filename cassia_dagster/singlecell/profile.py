@@ -1,0 +1,106 @@
+"""Gathers what the data says of each cluster: size, quality, look-alikes and ranked markers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cassia_dagster.records import (
+    ClusterEvidence,
+    ClusterQuality,
+    NearbyCluster,
+    Species,
+    natural_order,
+)
+from cassia_dagster.singlecell.markers import as_markers, rounded
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+def gather_evidence(
+    adata: AnnData,
+    labels: pd.Series,
+    markers: pd.DataFrame,
+    *,
+    species: Species,
+    tissue: str,
+    context: str = "",
+    n_markers: int = 100,
+    n_nearest: int = 3,
+) -> list[ClusterEvidence]:
+    """Profile every cluster that has a cell, also one without any marker.
+
+    Parameters
+    ----------
+    adata
+        ``obs`` as `normalize` leaves it and ``obsm["X_pca"]``; the matrix is not touched.
+    labels
+        Cell id → cluster id.
+    markers
+        As `rank_markers` returns it.
+    species, tissue, context
+        What the user says of the sample.
+    n_markers, n_nearest
+        Markers and look-alike clusters to keep, at most.
+
+    Returns
+    -------
+    list of ClusterEvidence
+        In natural order of the cluster ids; all numbers rounded to three significant digits, ties broken by
+        gene name.
+    """
+    labels = labels.reindex(adata.obs_names)
+    sizes = labels.value_counts()
+    clusters = natural_order(str(cluster) for cluster in sizes.index)
+    quality = _quality(adata.obs, labels)
+    nearest = _nearest(adata, labels, clusters, n_nearest)
+    rows = {str(cluster): table for cluster, table in markers.groupby("cluster", sort=False)}
+    return [
+        ClusterEvidence(
+            cluster=cluster,
+            n_cells=int(sizes[cluster]),
+            share=rounded(sizes[cluster] / len(labels)),
+            markers=as_markers(rows[cluster], n_markers) if cluster in rows else (),
+            nearest=nearest[cluster],
+            quality=quality[cluster],
+            species=species,
+            tissue=tissue,
+            context=context,
+        )
+        for cluster in clusters
+    ]
+
+
+def _quality(obs: pd.DataFrame, labels: pd.Series) -> dict[str, ClusterQuality]:
+    medians = obs[["n_counts", "n_genes", "pct_mito", "pct_ribo"]].groupby(labels.to_numpy()).median()
+    return {
+        str(row.Index): ClusterQuality(
+            median_counts=rounded(row.n_counts),
+            median_genes=rounded(row.n_genes),
+            pct_mito=rounded(row.pct_mito),
+            pct_ribo=rounded(row.pct_ribo),
+        )
+        for row in medians.itertuples()
+    }
+
+
+def _nearest(
+    adata: AnnData, labels: pd.Series, clusters: list[str], n_nearest: int
+) -> dict[str, tuple[NearbyCluster, ...]]:
+    """Rank the other clusters by the correlation of their centroids among the principal components."""
+    import numpy as np
+
+    if len(clusters) < 2:
+        return {cluster: () for cluster in clusters}
+    values, components = labels.to_numpy(), np.asarray(adata.obsm["X_pca"], dtype=np.float64)
+    centroids = np.stack([components[values == cluster].mean(axis=0) for cluster in clusters])
+    similarity = np.clip(np.corrcoef(centroids), -1, 1)
+    nearest = {}
+    for position, cluster in enumerate(clusters):
+        others = [
+            NearbyCluster(cluster=other, similarity=rounded(similarity[position, index]))
+            for index, other in enumerate(clusters)
+            if index != position
+        ]
+        nearest[cluster] = tuple(sorted(others, key=lambda nearby: -nearby.similarity)[:n_nearest])
+    return nearest

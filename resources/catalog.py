@@ -1,0 +1,154 @@
+"""The datasets that the project knows, in a YAML file that a person can edit."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Self
+
+import dagster as dg
+import yaml
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+
+from cassia_dagster.errors import ConfigurationError
+from cassia_dagster.files import replacing
+from cassia_dagster.records import Record, Species
+from cassia_dagster.singlecell.cluster import canonical_resolution
+
+DEFAULT_RESOLUTIONS = ("0.4", "0.8", "1.2")
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def check_name(name: str) -> str:
+    """Return a dataset's name if it can be a partition key, a file name and a column; raise otherwise.
+
+    Raises
+    ------
+    ValueError
+        With what a name may look like.
+    """
+    if not _NAME.fullmatch(name) or ".." in name:
+        raise ValueError(
+            f"{name!r} cannot name a dataset: use letters, digits, '.', '_' and '-' (at most 100), "
+            "begin with a letter or digit, and leave out '..'"
+        )
+    return name
+
+
+type Name = Annotated[str, AfterValidator(check_name)]
+type Resolution = Annotated[str, AfterValidator(canonical_resolution)]
+
+
+class DatasetEntry(Record):
+    """What a user says of one dataset."""
+
+    name: Name
+    path: Path
+    species: Species = "human"
+    tissue: str = Field(min_length=1)
+    context: str = ""
+    """What else a model should know, such as "biopsy of a tumour"."""
+    labels: tuple[str, ...] = ()
+    """Columns of ``obs`` with known cell types, which the result is compared with."""
+    label_terms: Path | None = None
+    """CSV with the columns ``label, cl_id``: the Cell Ontology terms of the known labels."""
+    resolutions: tuple[Resolution, ...] = Field(default=DEFAULT_RESOLUTIONS, min_length=1)
+    primary_resolution: Resolution | None = None
+    """Fills the single-valued columns of the annotated file; the first resolution if not given."""
+    output: Path = Path("output")
+
+    @property
+    def primary(self) -> str:
+        """The resolution that speaks for the dataset where only one can."""
+        return self.primary_resolution or self.resolutions[0]
+
+    @property
+    def folder(self) -> Path:
+        """Where the files for the user go."""
+        return self.output / self.name
+
+    @model_validator(mode="after")
+    def _primary_is_listed(self) -> Self:
+        if self.primary not in self.resolutions:
+            raise ValueError(
+                f"primary_resolution {self.primary} is none of the resolutions {', '.join(self.resolutions)}"
+            )
+        return self
+
+
+class Catalog(Record):
+    """All datasets of a project, and the resolutions that it knows."""
+
+    resolutions: tuple[Resolution, ...] = DEFAULT_RESOLUTIONS
+    datasets: tuple[DatasetEntry, ...] = ()
+
+    @classmethod
+    def read(cls, path: Path) -> Catalog:
+        """Read a catalog; one that does not exist yet is empty.
+
+        Raises
+        ------
+        ConfigurationError
+            With the file, the entry, the field, and what is wrong with it.
+        """
+        if not path.exists():
+            return cls()
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+            if not isinstance(content, dict):
+                raise ConfigurationError(
+                    f"{path} must be a mapping with the keys 'datasets' and 'resolutions', not a {type(content).__name__}."
+                )
+            return cls.model_validate(content)
+        except yaml.YAMLError as error:
+            raise ConfigurationError(f"{path} is not valid YAML: {error}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = " → ".join(str(part) for part in first["loc"]) or "the file"
+            raise ConfigurationError(f"{path}: {place}: {first['msg']}.") from error
+
+    def write(self, path: Path) -> None:
+        """Replace the file by this catalog."""
+        content = self.model_dump(mode="json", exclude_none=True)
+        with replacing(path) as temporary:
+            temporary.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+    def with_entry(self, entry: DatasetEntry) -> Catalog:
+        """Return the catalog with the entry added, or put in the place of the one of its name."""
+        others = tuple(other for other in self.datasets if other.name != entry.name)
+        known = sorted({*self.resolutions, *entry.resolutions}, key=float)
+        return Catalog(resolutions=tuple(known), datasets=(*others, entry))
+
+    def entry(self, name: str) -> DatasetEntry:
+        """Return the entry of a dataset.
+
+        Raises
+        ------
+        ConfigurationError
+            If there is none, with the names that there are.
+        """
+        for entry in self.datasets:
+            if entry.name == name:
+                return entry
+        known = ", ".join(entry.name for entry in self.datasets) or "none"
+        raise ConfigurationError(
+            f"The catalog has no dataset {name!r}; it has: {known}. Add it with `cassia-dagster run`."
+        )
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        names = [entry.name for entry in self.datasets]
+        if doubled := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"datasets: two entries have the name {doubled[0]!r}")
+        return self
+
+
+class CatalogResource(dg.ConfigurableResource):
+    """The dataset catalog of the project."""
+
+    path: str = Field(description="The YAML file that lists the datasets.")
+
+    def entry(self, name: str) -> DatasetEntry:
+        """Return the entry of a dataset, as the file has it now."""
+        return Catalog.read(Path(self.path)).entry(name)

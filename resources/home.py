@@ -1,0 +1,42 @@
+"""Where a project keeps its state: the Dagster instance, the artifacts, the replies of models, the catalog."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+VARIABLE = "CASSIA_HOME"
+DEFAULT = ".cassia"
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folder of a project's state, and what lies where in it."""
+
+    root: Path
+
+    @classmethod
+    def from_environment(cls) -> Home:
+        """Return the home that ``CASSIA_HOME`` names, else ``.cassia`` in the current folder."""
+        return cls(Path(os.environ.get(VARIABLE) or DEFAULT).expanduser().absolute())
+
+    @property
+    def dagster(self) -> Path:
+        """The Dagster instance (``DAGSTER_HOME``): runs, events, schedules."""
+        return self.root / "dagster"
+
+    @property
+    def artifacts(self) -> Path:
+        """What the assets made: ``<asset>/<dataset>/<resolution>``."""
+        return self.root / "artifacts"
+
+    @property
+    def model_store(self) -> Path:
+        """The SQLite file with the replies of models and the ledger of calls."""
+        return self.root / "models.sqlite"
+
+    @property
+    def catalog(self) -> Path:
+        """The YAML file of datasets."""
+        return self.root / "datasets.yaml"

@@ -1,0 +1,52 @@
+"""Data versions made from meaning: the same labels, scores and genes have the same version, whatever they cost."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from cassia_dagster.records import Record
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+
+def version_of_records(records: Sequence[Record]) -> dg.DataVersion:
+    """Hash the rows without their conversation history, which tells how, not what."""
+    return _version(record.model_dump_json(exclude={"history"}).encode() for record in records)
+
+
+def version_of_table(table: "pd.DataFrame | pd.Series") -> dg.DataVersion:
+    """Hash names, index and values."""
+    import pandas as pd
+
+    frame = table.to_frame() if isinstance(table, pd.Series) else table
+    return _version([repr(list(frame.columns)).encode(), pd.util.hash_pandas_object(frame).to_numpy().tobytes()])
+
+
+def version_of_adata(adata: "AnnData") -> dg.DataVersion:
+    """Hash names, the values of ``X``, the variable genes, the components and the graph."""
+    import numpy as np
+
+    graph = adata.obsp["connectivities"]
+    arrays = [
+        *(getattr(matrix, part) for matrix in (adata.X, graph) for part in ("data", "indices", "indptr")),
+        adata.obsm["X_pca"],
+        adata.var["highly_variable"].to_numpy(),
+    ]
+    names = ["\n".join(index).encode() for index in (adata.obs_names, adata.var_names)]
+    return _version([*names, *(np.ascontiguousarray(array).tobytes() for array in arrays)])
+
+
+def version_of_files(parts: Iterable[bytes]) -> dg.DataVersion:
+    """Hash the contents of files that were made together."""
+    return _version(parts)
+
+
+def _version(parts: Iterable[bytes]) -> dg.DataVersion:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(hashlib.sha256(part).digest())
+    return dg.DataVersion(digest.hexdigest()[:32])
