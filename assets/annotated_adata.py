@@ -16,10 +16,7 @@ LISTED_ONLY = dg.AssetIn(metadata={"allow_missing_partitions": True})
 
 @dg.asset(
     partitions_def=BY_DATASET,
-    ins={
-        name: LISTED_ONLY
-        for name in ("leiden_clusters", "annotations", "scores", "boosted", "merged")
-    },
+    ins=dict.fromkeys(("leiden_clusters", "annotations", "scores", "boosted", "merged"), LISTED_ONLY),
     group_name="results",
     kinds={"h5ad"},
     code_version="1",
@@ -41,16 +38,11 @@ def annotated_adata(
     single-valued ones, such as `CASSIA_annotation`. Where it all came from is in `uns["cassia"]`.
     """
     entry = catalog.entry(context.partition_key)
-    tables = [
-        by_resolution(fan_in) for fan_in in (annotations, scores, boosted, merged)
-    ]
+    tables = [by_resolution(fan_in) for fan_in in (annotations, scores, boosted, merged)]
     listed = [resolution for resolution in tables[0] if resolution in entry.resolutions]
     with fatal_errors():
         results = [
-            assemble(
-                entry, resolution, Tables(*(table[resolution] for table in tables))
-            )
-            for resolution in listed
+            assemble(entry, resolution, Tables(*(table[resolution] for table in tables))) for resolution in listed
         ]
         clusterings = {
             resolution: table.read().set_index("cell_id")["cluster"]
@@ -58,9 +50,7 @@ def annotated_adata(
             if resolution in listed
         }
         adata = normalized_adata.open()
-        coordinates = (
-            umap.read().set_index("cell_id").loc[adata.obs_names, ["x", "y"]].to_numpy()
-        )
+        coordinates = umap.read().set_index("cell_id").loc[adata.obs_names, ["x", "y"]].to_numpy()
         annotated = annotate(adata, results, clusterings, coordinates, entry.primary)
         path = entry.folder / f"{entry.name}_annotated.h5ad"
         write_h5ad(annotated, path)

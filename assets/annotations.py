@@ -74,14 +74,10 @@ def annotations(
         annotator, validator = annotation_llm.door(store), validation_llm.door(store)
 
         def annotate(one: ClusterEvidence) -> AnnotatedCluster:
-            return annotate_cluster(
-                one, annotator, validator, f"{dataset}/{resolution}/{one.cluster}"
-            )
+            return annotate_cluster(one, annotator, validator, f"{dataset}/{resolution}/{one.cluster}")
 
         rows = for_each(evidence, annotate, MAX_WORKERS)
-        calls = describe_calls(
-            store, {ANNOTATOR: annotation_llm, VALIDATOR: validation_llm}
-        )
+        calls = describe_calls(store, {ANNOTATOR: annotation_llm, VALIDATOR: validation_llm})
     return dg.MaterializeResult(
         value=rows,
         data_version=version_of_records(rows),
@@ -112,9 +108,7 @@ def _shown(row: AnnotatedCluster) -> dg.TableRecord:
     )
 
 
-def _every_cluster_has_a_row(
-    rows: list[AnnotatedCluster], clusters: set[str]
-) -> dg.AssetCheckResult:
+def _every_cluster_has_a_row(rows: list[AnnotatedCluster], clusters: set[str]) -> dg.AssetCheckResult:
     ids = [row.cluster for row in rows]
     return dg.AssetCheckResult(
         check_name="every_cluster_has_a_row",
@@ -127,11 +121,7 @@ def _every_cluster_has_a_row(
 
 
 def _no_contradiction(rows: list[AnnotatedCluster]) -> dg.AssetCheckResult:
-    contradicted = [
-        row.cluster
-        for row in rows
-        if row.check and Finding.LINEAGE_CONTRADICTION in row.check.findings
-    ]
+    contradicted = [row.cluster for row in rows if row.check and Finding.LINEAGE_CONTRADICTION in row.check.findings]
     return dg.AssetCheckResult(
         check_name="no_lineage_contradiction",
         passed=not contradicted,

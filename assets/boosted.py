@@ -71,12 +71,8 @@ def boosted(
     """
     dataset, resolution = dataset_and_resolution(context)
     scored = {row.cluster: row for row in scores.records(ScoredCluster)}
-    pairs = [
-        (row, scored[row.cluster]) for row in annotations.records(AnnotatedCluster)
-    ]
-    low = [
-        row for row, score in pairs if needs_boost(row, score, config.score_threshold)
-    ]
+    pairs = [(row, scored[row.cluster]) for row in annotations.records(AnnotatedCluster)]
+    low = [row for row, score in pairs if needs_boost(row, score, config.score_threshold)]
     contrasts = _contrasts(low, normalized_adata, leiden_clusters)
     with fatal_errors(), model_store.session(context) as store:
         booster, scorer = boost_llm.door(store), score_llm.door(store)
@@ -122,9 +118,7 @@ def _contrasts(
     adata = normalized_adata.open()
     labels = leiden_clusters.read().set_index("cell_id")["cluster"]
     return {
-        row.cluster: contrast(
-            adata, labels, row.cluster, row.evidence.nearest[0].cluster
-        )
+        row.cluster: contrast(adata, labels, row.cluster, row.evidence.nearest[0].cluster)
         if row.evidence.nearest
         else ()
         for row in rows

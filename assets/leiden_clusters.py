@@ -43,10 +43,7 @@ def leiden_clusters(
             "smallest_cluster": int(sizes.min()),
             "modularity": clustering.modularity,
             "sizes": dg.MetadataValue.table(
-                [
-                    dg.TableRecord({"cluster": str(cluster), "cells": int(cells)})
-                    for cluster, cells in sizes.items()
-                ]
+                [dg.TableRecord({"cluster": str(cluster), "cells": int(cells)}) for cluster, cells in sizes.items()]
             ),
         },
     )

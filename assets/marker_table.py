@@ -26,9 +26,7 @@ class MarkerConfig(dg.Config):
         ge=0,
         description="Least log2 fold change against all other cells.",
     )
-    max_p_val_adj: float = Field(
-        default=0.05, gt=0, le=1, description="Largest adjusted p-value."
-    )
+    max_p_val_adj: float = Field(default=0.05, gt=0, le=1, description="Largest adjusted p-value.")
 
 
 @dg.asset(
@@ -46,9 +44,7 @@ class MarkerConfig(dg.Config):
         )
     ],
 )
-def marker_table(
-    config: MarkerConfig, normalized_adata: AdataFile, leiden_clusters: TableFile
-) -> dg.MaterializeResult:
+def marker_table(config: MarkerConfig, normalized_adata: AdataFile, leiden_clusters: TableFile) -> dg.MaterializeResult:
     """Positive markers of each cluster against all other cells, by the Wilcoxon rank-sum test.
 
     The test sees the log-normalised values of all genes. The columns are those that users of CASSIA and of
@@ -64,9 +60,7 @@ def marker_table(
             {
                 "cluster": cluster,
                 "markers": int(counts.get(cluster, 0)),
-                "top genes": ", ".join(
-                    markers.loc[markers["cluster"] == cluster, "gene"].head(SHOWN_GENES)
-                ),
+                "top genes": ", ".join(markers.loc[markers["cluster"] == cluster, "gene"].head(SHOWN_GENES)),
             }
         )
         for cluster in clusters

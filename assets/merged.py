@@ -59,13 +59,8 @@ def merged(
         value=rows,
         data_version=version_of_records(rows),
         metadata={
-            **{
-                f"{level}_groups": len({getattr(row, level) for row in rows})
-                for level in levels
-            },
-            "groupings": dg.MetadataValue.table(
-                [dg.TableRecord(row.model_dump()) for row in rows]
-            ),
+            **{f"{level}_groups": len({getattr(row, level) for row in rows}) for level in levels},
+            "groupings": dg.MetadataValue.table([dg.TableRecord(row.model_dump()) for row in rows]),
             **calls,
         },
         check_results=[

@@ -9,20 +9,14 @@ from cassia_dagster.llm.store import Store
 from resources.llm import ModelResource
 
 
-def describe_calls(
-    store: Store, roles: Mapping[Role, ModelResource]
-) -> dict[str, dg.MetadataValue]:
+def describe_calls(store: Store, roles: Mapping[Role, ModelResource]) -> dict[str, dg.MetadataValue]:
     """Sum up the calls of this asset: how many, how many cached, tokens and US dollars; and who was asked what."""
     totals = store.totals(store.run)
     return {
         "calls": dg.MetadataValue.int(totals.calls),
         "cached_calls": dg.MetadataValue.int(totals.cached),
-        "tokens": dg.MetadataValue.int(
-            totals.usage.input_tokens + totals.usage.output_tokens
-        ),
+        "tokens": dg.MetadataValue.int(totals.usage.input_tokens + totals.usage.output_tokens),
         "usd": dg.MetadataValue.float(totals.usd),
-        "models": dg.MetadataValue.json(
-            {role.name: model.title for role, model in roles.items()}
-        ),
+        "models": dg.MetadataValue.json({role.name: model.title for role, model in roles.items()}),
         "prompts": dg.MetadataValue.json({role.name: role.template for role in roles}),
     }

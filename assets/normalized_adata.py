@@ -18,30 +18,20 @@ from resources.versions import version_of_adata
 class NormalizeConfig(dg.Config):
     """Parameters of Scanpy's clustering tutorial."""
 
-    target_sum: float = Field(
-        default=1e4, gt=0, description="Counts that every cell is scaled to."
-    )
-    min_mean: float = Field(
-        default=0.0125, description="Least mean of a highly variable gene."
-    )
-    max_mean: float = Field(
-        default=3.0, description="Largest mean of a highly variable gene."
-    )
+    target_sum: float = Field(default=1e4, gt=0, description="Counts that every cell is scaled to.")
+    min_mean: float = Field(default=0.0125, description="Least mean of a highly variable gene.")
+    max_mean: float = Field(default=3.0, description="Largest mean of a highly variable gene.")
     min_disp: float = Field(
         default=0.5,
         description="Least normalised dispersion of a highly variable gene.",
     )
-    n_neighbors: int = Field(
-        default=10, ge=2, description="Neighbours of a cell in the graph."
-    )
+    n_neighbors: int = Field(default=10, ge=2, description="Neighbours of a cell in the graph.")
     n_pcs: int = Field(
         default=25,
         ge=2,
         description="Principal components that distances are measured in.",
     )
-    seed: int = Field(
-        default=0, ge=0, description="Seed of the components and the graph."
-    )
+    seed: int = Field(default=0, ge=0, description="Seed of the components and the graph.")
 
 
 @dg.asset(
@@ -74,9 +64,7 @@ def normalized_adata(
             max_mean=config.max_mean,
             min_disp=config.min_disp,
         )
-        embed(
-            adata, n_neighbors=config.n_neighbors, n_pcs=config.n_pcs, seed=config.seed
-        )
+        embed(adata, n_neighbors=config.n_neighbors, n_pcs=config.n_pcs, seed=config.seed)
     return dg.MaterializeResult(
         value=adata,
         data_version=version_of_adata(adata),

@@ -52,21 +52,14 @@ def report(
         entry = catalog.entry(dataset)
         with model_store.session(context) as store:
             spent = _spent(store, f"{dataset}/{resolution}")
-        result = assemble(
-            entry, resolution, Tables(annotations, scores, boosted, merged), spent
-        )
+        result = assemble(entry, resolution, Tables(annotations, scores, boosted, merged), spent)
         labels = leiden_clusters.read().set_index("cell_id")["cluster"]
         known = normalized_adata.open(backed=True).obs[list(entry.labels)]
-        agreements = {
-            column: compare(entry, result, labels, known[column])
-            for column in entry.labels
-        }
+        agreements = {column: compare(entry, result, labels, known[column]) for column in entry.labels}
         cells = umap.read().set_index("cell_id").join(labels).join(known.astype(str))
         folder = entry.folder / f"leiden_res_{resolution}"
         paths = write_tables(result, folder, dataset)
-        page = render_report(
-            result, cells, next(iter(agreements.values()), None), gold=entry.labels
-        )
+        page = render_report(result, cells, next(iter(agreements.values()), None), gold=entry.labels)
         path = folder / f"{dataset}_report.html"
         with replacing(path) as temporary:
             temporary.write_text(page, encoding="utf-8")
@@ -74,10 +67,7 @@ def report(
         data_version=version_of_files(file.read_bytes() for file in paths.values()),
         metadata={
             "report": dg.MetadataValue.path(str(path.absolute())),
-            **{
-                name: dg.MetadataValue.path(str(file.absolute()))
-                for name, file in paths.items()
-            },
+            **{name: dg.MetadataValue.path(str(file.absolute())) for name, file in paths.items()},
             "clusters": len(result.clusters),
             **{
                 f"{column}: {name}": value
@@ -90,11 +80,7 @@ def report(
 
 
 def _spent(store: Store, subject: str) -> Spent:
-    calls = [
-        call
-        for call in store.calls()
-        if call.subject == subject or call.subject.startswith(f"{subject}/")
-    ]
+    calls = [call for call in store.calls() if call.subject == subject or call.subject.startswith(f"{subject}/")]
     paid = [call for call in calls if call.state != "cached"]
     unpriced = any(call.usd is None for call in paid)
     return Spent(
@@ -115,11 +101,7 @@ def _numbers(agreement: Agreement) -> dict[str, float]:
 
 def _agrees(agreements: dict[str, Agreement]) -> dg.AssetCheckResult:
     contradicted = {
-        column: [
-            row.cluster
-            for row in agreement.clusters
-            if row.relation is Relation.CONTRADICTION
-        ]
+        column: [row.cluster for row in agreement.clusters if row.relation is Relation.CONTRADICTION]
         for column, agreement in agreements.items()
     }
     return dg.AssetCheckResult(

@@ -49,9 +49,7 @@ class Spent:
     cached_calls: int
 
 
-def assemble(
-    entry: DatasetEntry, resolution: str, tables: Tables, spent: Spent | None = None
-) -> ResolutionResult:
+def assemble(entry: DatasetEntry, resolution: str, tables: Tables, spent: Spent | None = None) -> ResolutionResult:
     """Join the tables by cluster id; a cluster that one of them lacks is an error."""
     scores = {row.cluster: row for row in tables.scores.records(ScoredCluster)}
     boosted = {row.cluster: row for row in tables.boosted.records(BoostedCluster)}
@@ -80,10 +78,7 @@ def assemble(
         species=entry.species,
         tissue=entry.tissue,
         clusters=clusters,
-        models={
-            exchange.role: f"{exchange.provider}/{exchange.model}"
-            for exchange in exchanges
-        },
+        models={exchange.role: f"{exchange.provider}/{exchange.model}" for exchange in exchanges},
         versions={
             "cassia-dagster": __version__,
             **{library: version(library) for library in LIBRARIES},
@@ -103,17 +98,13 @@ def compare(
     gold: "pd.Series",
 ) -> Agreement:
     """Compare the final labels with one column of known labels."""
-    terms = map_gold_labels(
-        sorted(set(gold.dropna().astype(str))), entry.tissue
-    ) | _given_terms(entry)
-    cells = gold.reindex(labels.index)
+    cells = [label if isinstance(label, str) else None for label in gold.reindex(labels.index).astype(object)]
+    terms = map_gold_labels(sorted({label for label in cells if label}), entry.tissue)
     return compare_with_gold(
         labels={row.cluster: _term(row) for row in result.clusters},
         clusters=labels.tolist(),
-        gold_labels=[
-            None if value != value else str(value) for value in cells.astype(object)
-        ],
-        gold_ids=terms,
+        gold_labels=cells,
+        gold_ids={**terms, **_given_terms(entry)},
     )
 
 

@@ -40,9 +40,7 @@ def scores(
         scorer = score_llm.door(store)
 
         def score(row: AnnotatedCluster) -> ScoredCluster:
-            return score_cluster(
-                row.evidence, row, scorer, f"{dataset}/{resolution}/{row.cluster}"
-            )
+            return score_cluster(row.evidence, row, scorer, f"{dataset}/{resolution}/{row.cluster}")
 
         rows = for_each(annotations.records(AnnotatedCluster), score, MAX_WORKERS)
         calls = describe_calls(store, {SCORER: score_llm})
@@ -53,11 +51,7 @@ def scores(
         metadata={
             "clusters": len(rows),
             "scored": len(known),
-            **(
-                {"mean_score": sum(known) / len(known), "lowest_score": min(known)}
-                if known
-                else {}
-            ),
+            **({"mean_score": sum(known) / len(known), "lowest_score": min(known)} if known else {}),
             "scores": dg.MetadataValue.table([_shown(row) for row in rows]),
             **calls,
         },
@@ -70,10 +64,7 @@ def _shown(row: ScoredCluster) -> dg.TableRecord:
         {
             "cluster": row.cluster,
             "score": "" if row.score is None else f"{row.score:g}",
-            **{
-                part: str(parts.get(part, ""))
-                for part in ("identity", "specificity", "balance", "alternatives")
-            },
+            **{part: str(parts.get(part, "")) for part in ("identity", "specificity", "balance", "alternatives")},
             "status": row.status.value,
         }
     )

@@ -25,7 +25,8 @@ def natural_order(clusters: Iterable[str]) -> list[str]:
     ['2', '10', 'T cells']
     """
     return sorted(
-        clusters, key=lambda cluster: (not cluster.isdecimal(), int(cluster) if cluster.isdecimal() else 0, cluster)
+        clusters,
+        key=lambda cluster: (not cluster.isdecimal(), int(cluster) if cluster.isdecimal() else 0, cluster),
     )
 
 

@@ -98,7 +98,7 @@ class Catalog(Record):
             content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
             if not isinstance(content, dict):
                 raise ConfigurationError(
-                    f"{path} must be a mapping with the keys 'datasets' and 'resolutions', not a {type(content).__name__}."
+                    f"{path} must be a mapping with the keys 'datasets' and 'resolutions', not {type(content).__name__}"
                 )
             return cls.model_validate(content)
         except yaml.YAMLError as error:

@@ -34,9 +34,11 @@ class ModelResource(dg.ConfigurableResource):
 
     provider: str = Field(
         default=EMBEDDED,
-        description="'embedded' (deterministic, no key, no network) or a provider that LiteLLM knows, such as 'openrouter'.",
+        description="'embedded' (deterministic, no key, no network) or a provider of LiteLLM, such as 'openrouter'.",
     )
-    model: str = Field(default="", description="The provider's name of the model, such as 'anthropic/claude-sonnet-4.5'.")
+    model: str = Field(
+        default="", description="The provider's name of the model, such as 'anthropic/claude-sonnet-4.5'."
+    )
     api_base: str | None = Field(default=None, description="Address of an OpenAI-compatible server of your own.")
     api_key_env: str | None = Field(default=None, description="Name of the environment variable that holds the key.")
     max_tokens: int = Field(default=2048, gt=0, description="Longest reply.")

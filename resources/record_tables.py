@@ -1,7 +1,6 @@
 """Records as parquet, with a schema that follows from their type and not from the rows at hand."""
 
 from collections.abc import Sequence
-from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, TypeAliasType, Union, get_args, get_origin
@@ -42,19 +41,15 @@ def _fields(record: type[Record]) -> "list[tuple[str, pa.DataType]]":
 def _arrow_type(annotation: Any) -> "pa.DataType":
     import pyarrow as pa
 
-    if isinstance(annotation, TypeAliasType):
-        return _arrow_type(annotation.__value__)
     origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return _arrow_type(arguments[0])
+    if isinstance(annotation, TypeAliasType) or origin is Annotated:
+        return _arrow_type(arguments[0] if arguments else annotation.__value__)
     if origin in (Union, UnionType):
         return _arrow_type(next(argument for argument in arguments if argument is not NoneType))
     if origin is tuple:
         return pa.list_(_arrow_type(arguments[0]))
     if isinstance(annotation, type) and issubclass(annotation, Record):
         return pa.struct(_fields(annotation))
-    if isinstance(annotation, type) and issubclass(annotation, Enum):
-        return pa.string()
-    # bool before int: a bool is an int to Python, but not to arrow.
-    scalars = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
-    return scalars[str if origin is not None else annotation]
+    # An enum is kept by its value, a literal by its text.
+    scalars = {bool: pa.bool_(), int: pa.int64(), float: pa.float64()}
+    return scalars.get(annotation, pa.string())

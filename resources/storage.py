@@ -55,7 +55,7 @@ class AdataIOManager(dg.UPathIOManager):
 
     @override
     def dump_to_path(self, context: dg.OutputContext, obj: Any, path: UPath) -> None:
-        with replacing(Path(path)) as temporary:
+        with replacing(Path(str(path))) as temporary:
             obj.write_h5ad(temporary, compression="lzf")
 
     @override
@@ -74,7 +74,7 @@ class TableIOManager(dg.UPathIOManager):
         import pyarrow.parquet as pq
 
         table = to_arrow(obj) if isinstance(obj, list) else pa.Table.from_pandas(obj)
-        with replacing(Path(path)) as temporary:
+        with replacing(Path(str(path))) as temporary:
             pq.write_table(table, temporary)
 
     @override
@@ -83,7 +83,7 @@ class TableIOManager(dg.UPathIOManager):
 
 
 def _existing(path: UPath) -> Path:
-    local = Path(path)
+    local = Path(str(path))
     if not local.exists():
         # UPathIOManager knows a missing partition by this type.
         raise FileNotFoundError(f"{local} does not exist. Materialize the asset that makes it first.")

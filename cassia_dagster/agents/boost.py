@@ -64,7 +64,12 @@ def needs_boost(annotated: AnnotatedCluster, scored: ScoredCluster, threshold: f
 
 def keep_as_is(annotated: AnnotatedCluster, scored: ScoredCluster) -> BoostedCluster:
     """Carry a label over that needs no second look."""
-    return _row(annotated, scored, BoostOutcome.NOT_NEEDED, "The score is above the threshold and nothing serious was found.")
+    return _row(
+        annotated,
+        scored,
+        BoostOutcome.NOT_NEEDED,
+        "The score is above the threshold and nothing serious was found.",
+    )
 
 
 def boost_cluster(
@@ -90,7 +95,12 @@ def boost_cluster(
         What the ledger calls the cluster.
     """
     if not evidence.markers:
-        return _row(annotated, scored, BoostOutcome.CONFIRMED, "The cluster has no markers; there is nothing to look at again.")
+        return _row(
+            annotated,
+            scored,
+            BoostOutcome.CONFIRMED,
+            "The cluster has no markers; there is nothing to look at again.",
+        )
     request = BoostRequest(
         evidence=evidence,
         annotation=annotated.annotation,
@@ -106,7 +116,12 @@ def boost_cluster(
         return row if annotated.status is Status.OK else row.model_copy(update={"status": status})
     check = check_annotation(reply.annotation, evidence)
     second = annotated.model_copy(
-        update={"annotation": reply.annotation, "check": check, "status": _status(reply.annotation), "status_reason": ""}
+        update={
+            "annotation": reply.annotation,
+            "check": check,
+            "status": _status(reply.annotation),
+            "status_reason": "",
+        }
     )
     if annotated.annotation is not None and reply.annotation.label == annotated.annotation.label:
         row = _row(annotated, scored, BoostOutcome.CONFIRMED, reply.explanation)
@@ -114,17 +129,27 @@ def boost_cluster(
     rescored = score_cluster(evidence, second, scorer, subject)
     history = (exchange, *rescored.history)
     if not _is_better(second, rescored, annotated, scored):
-        row = _row(annotated, scored, BoostOutcome.CONFIRMED, f"A change was considered and not accepted: {reply.explanation}")
+        row = _row(
+            annotated,
+            scored,
+            BoostOutcome.CONFIRMED,
+            f"A change was considered and not accepted: {reply.explanation}",
+        )
         return row.model_copy(update={"history": history})
     return _row(second, rescored, BoostOutcome.CHANGED, reply.explanation).model_copy(update={"history": history})
 
 
-def _is_better(second: AnnotatedCluster, rescored: ScoredCluster, first: AnnotatedCluster, scored: ScoredCluster) -> bool:
+def _is_better(
+    second: AnnotatedCluster, rescored: ScoredCluster, first: AnnotatedCluster, scored: ScoredCluster
+) -> bool:
     if (rescored.score or 0.0) < (scored.score or 0.0) or second.status is not Status.OK:
         return False
     if second.check is None or first.check is None:
         return second.check is not None
-    return (len(second.check.findings), -second.check.support) <= (len(first.check.findings), -first.check.support)
+    return (len(second.check.findings), -second.check.support) <= (
+        len(first.check.findings),
+        -first.check.support,
+    )
 
 
 def _status(annotation: Annotation) -> Status:

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pydantic import BaseModel
+
 from cassia_dagster.agents.annotate import AnnotateRequest
 from cassia_dagster.agents.boost import BoostReply, BoostRequest
 from cassia_dagster.agents.merge import MergeReply, MergeRequest, NamedCluster
@@ -148,7 +150,7 @@ def merge(request: MergeRequest) -> MergeReply:
     return MergeReply(groupings=tuple(_grouping(ontology, one, families) for one in request.clusters))
 
 
-RULES: dict[type[Record], Callable[[Any], Record]] = {
+RULES: dict[type[BaseModel], Callable[[Any], Record]] = {
     AnnotateRequest: annotate,
     ValidateRequest: validate,
     ScoreRequest: score,
@@ -183,7 +185,8 @@ def _annotation(proposal: Proposal) -> Annotation:
 def _rationale(proposal: Proposal) -> str:
     genes = ", ".join(proposal.supporting_genes[:N_GENES_CITED])
     if proposal.unresolved:
-        return f"Marker knowledge does not settle on a type; the closest is {proposal.label or 'none'} ({genes or 'no gene'})."
+        closest = f"{proposal.label or 'none'} ({genes or 'no gene'})"
+        return f"Marker knowledge does not settle on a type; the closest is {closest}."
     return f"{genes} are known markers of {proposal.label}."
 
 

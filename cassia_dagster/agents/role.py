@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -83,7 +84,9 @@ def _inert(value: Any) -> str:
     if isinstance(value, Record):
         value = value.model_dump(mode="json", exclude_defaults=True)
     elif isinstance(value, list | tuple):
-        value = [item.model_dump(mode="json", exclude_defaults=True) if isinstance(item, Record) else item for item in value]
+        value = [
+            item.model_dump(mode="json", exclude_defaults=True) if isinstance(item, Record) else item for item in value
+        ]
     encoded = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return encoded.replace("<", "\\u003c").replace(">", "\\u003e")
 
@@ -109,7 +112,5 @@ def _template(file: str) -> Template:
 
 @cache
 def _template_hash(file: str) -> str:
-    loader = _environment().loader
-    assert loader is not None
-    source, _, _ = loader.get_source(_environment(), file)
-    return hashlib.sha256(source.encode()).hexdigest()[:12]
+    source = files("cassia_dagster.agents").joinpath("prompts", file).read_bytes()
+    return hashlib.sha256(source).hexdigest()[:12]

@@ -55,7 +55,7 @@ def total(rubric: Rubric) -> float:
     >>> total(Rubric(identity=10, specificity=5, balance=5, alternatives=10))
     80.0
     """
-    return sum(points * getattr(rubric, part) for part, points in WEIGHTS.items())
+    return sum(points * float(getattr(rubric, part)) for part, points in WEIGHTS.items())
 
 
 def score_cluster(evidence: ClusterEvidence, annotated: AnnotatedCluster, scorer: Door, subject: str) -> ScoredCluster:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from cassia_dagster.errors import InputError
 from cassia_dagster.knowledge.anatomy import organs_named
-from cassia_dagster.knowledge.tables import read_toml
+from cassia_dagster.knowledge.tables import read_rows, read_toml
 
 DATA = Path(__file__).parent / "data"
 GENES_PER_TYPE = 80
@@ -118,18 +118,24 @@ def read_curated(path: Path, known: frozenset[str], genes: frozenset[str]) -> It
 
 
 def read_orthologs(path: Path, genes: frozenset[str]) -> dict[str, str]:
-    """Human to mouse symbol where each has exactly one partner, for the genes of the marker table."""
+    """Mouse to human symbol, for the genes of the marker table.
+
+    One-to-one orthologs first. Where the mouse has several genes for a human one, all stand for it (Ins1 and Ins2 for
+    INS); where it has one for several, that with the same name, else the first (Adh1 for ADH1A). Genes that the table
+    of orthologs leaves out are taken by their name (Cd68 for CD68). What has no telling name is in ``mouse_genes.csv``.
+    """
     with path.open(encoding="utf-8", newline="") as stream:
-        pairs = {(row[0], row[1]) for row in csv.reader(stream) if len(row) > 1 and row[0] and row[1]}
-    humans, mice = _counts(h for h, _ in pairs), _counts(m for _, m in pairs)
-    return {h: m for h, m in sorted(pairs) if h in genes and humans[h] == mice[m] == 1}
-
-
-def _counts(names: Iterable[str]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for name in names:
-        counts[name] = counts.get(name, 0) + 1
-    return counts
+        pairs = sorted({(row[1], row[0]) for row in csv.reader(stream) if len(row) > 1 and row[0] and row[1]})
+    found = {mouse: human for mouse, human in read_rows("mouse_genes.csv") if human in genes}
+    by_mouse: dict[str, list[str]] = {}
+    for mouse, human in pairs:
+        if human in genes:
+            by_mouse.setdefault(mouse, []).append(human)
+    for mouse, humans in by_mouse.items():
+        found.setdefault(mouse, mouse.upper() if mouse.upper() in humans else humans[0])
+    for human in genes:
+        found.setdefault(human.capitalize(), human)
+    return dict(sorted(found.items()))
 
 
 def read_aliases(path: Path, genes: frozenset[str]) -> dict[str, str]:
@@ -163,7 +169,7 @@ def main() -> None:
     rows = ((*t[:2], *("|".join(field) for field in t[2:]), n_sources.get(t.cl_id, 0)) for t in terms)
     write_table("cell_ontology.tsv", header, rows)
     write_table("markers.tsv.gz", Edge._fields, (*edges, *curated))
-    write_table("orthologs.tsv.gz", ("human", "mouse"), read_orthologs(orthologs, genes).items())
+    write_table("orthologs.tsv.gz", ("mouse", "human"), read_orthologs(orthologs, genes).items())
     write_table("aliases.tsv.gz", ("former", "symbol"), read_aliases(consensus / "gene_alias.json", genes).items())
     found = {name: version(name) for name in SOURCES}
     found["cell-ontology"] = ontology_file.name.removeprefix("CL-ontology-v").removesuffix(".json.zst")

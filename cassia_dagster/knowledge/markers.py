@@ -15,9 +15,16 @@ from cassia_dagster.knowledge.ontology import Ontology, load_ontology
 from cassia_dagster.knowledge.tables import read_rows, read_toml, versions
 from cassia_dagster.records import Species
 
-_GENES_PER_TYPE = 50
+_GENES_PER_TYPE = 65
+# Types that one or two sources mention have lists too short and too odd to compete with the others.
 _MIN_SOURCES = 3
+# Terms above so many others (leukocyte, neuron associated cell) name a mixture, whose markers fit everything.
 _MAX_DESCENDANTS = 170
+# What a curator's choice adds to a weight, whose columns have unit length: about as much as a gene of rank ten.
+_CURATED = 0.1
+_POWER = 0.5
+
+type _Edges = dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,114 +35,120 @@ class MarkerKnowledge:
     species: Species
     types: tuple[str, ...]
     """CL ids of the types that can be told by their markers, one a column of ``weights``."""
-    genes: tuple[str, ...]
-    """Symbols of the species, one a row of ``weights``."""
-    weights: NDArray[np.float32]
-    """Genes × types; each column has unit length, so that types with many known markers do not win by number."""
+    weights: NDArray[np.float64]
+    """Genes × types, none below 0."""
     against: Mapping[str, frozenset[str]]
-    """Genes that a type of that CL id does not express."""
+    """CL id → genes (symbols of the species) that the type does not express; only for common types."""
     _rows: Mapping[str, int]
-    _former: Mapping[str, str]
 
     @property
     def species_genes(self) -> frozenset[str]:
-        """All genes that speak for some type."""
-        return frozenset(self.genes)
-
-    def symbol(self, gene: str) -> str:
-        """The symbol used here for a gene, which may be named by a former one (SDPR is CAVIN2)."""
-        return gene if gene in self._rows else self._former.get(gene, gene)
+        """All symbols that are understood, former ones included."""
+        return frozenset(self._rows)
 
     def row(self, gene: str) -> int | None:
-        """Row of a gene in ``weights``, by present or former symbol."""
-        return self._rows.get(self.symbol(gene))
+        """Row of a gene in ``weights``; former symbols (SDPR, now CAVIN2) are understood."""
+        return self._rows.get(gene)
 
     def weight(self, cl_id: str, gene: str) -> float:
-        """How loudly a gene speaks for a type; 0 where it does not, or where the type has no known markers."""
+        """How loudly a gene speaks for a type; 0 where it does not, or where the type is none of ``types``."""
         row = self.row(gene)
         return float(self.weights[row, self.types.index(cl_id)]) if row is not None and cl_id in self.types else 0.0
 
 
 @cache
-def _identity_free() -> re.Pattern[str]:
-    return re.compile("|".join(read_toml("judgement.toml")["genes"]["no_identity"]))
-
-
-@cache
 def tells_identity(gene: str) -> bool:
     """Whether a gene can tell what a cell is: not one of cell cycle, stress, ribosomes, mitochondria or sex."""
-    return _identity_free().match(gene.upper()) is None
-
-
-def is_answer(ontology: Ontology, cl_id: str) -> bool:
-    """Whether a term may be the answer for a cluster: it says what a cell is, not what it does or where it was kept."""
-    return not ontology.is_root_level(cl_id) and _never_answers().search(ontology.label(cl_id)) is None
+    return _pattern("genes", "no_identity").match(gene.upper()) is None
 
 
 @cache
-def _never_answers() -> re.Pattern[str]:
-    answers = read_toml("judgement.toml")["answers"]
-    return re.compile("|".join((*answers["never"], *answers["states"], *answers["uncommon"])))
+def is_answer(cl_id: str) -> bool:
+    """Whether a term may be the answer for a cluster.
+
+    It says what a cell is; not what it does, what state it is in or how it was kept, and nothing as broad as
+    "epithelial cell". The reasons are in ``data/judgement.toml``.
+    """
+    ontology = load_ontology()
+    if ontology.is_root_level(cl_id):
+        return False
+    return _pattern("answers", "never", "states", "uncommon").search(ontology.label(cl_id)) is None
+
+
+@cache
+def _pattern(section: str, *lists: str) -> re.Pattern[str]:
+    table = read_toml("judgement.toml")[section]
+    return re.compile("|".join(pattern for name in lists for pattern in table[name]))
 
 
 @cache
 def load_markers(species: Species) -> MarkerKnowledge:
-    """Marker knowledge of a species; for the mouse by way of one-to-one orthologs of the human genes.
+    r"""Marker knowledge of a species; that of the mouse is the human one, by way of orthologs.
 
-    The weight of gene g for type t is :math:`\\log(1 + w_{gt}) \\cdot \\log(T / T_g)` before the columns are scaled:
-    w, the consensus weight of the sources, of the 50 heaviest genes a type; T types, of which :math:`T_g` know g.
+    The weight of gene g for type t is :math:`\sqrt{w_{gt}} \log(T / T_g)`, scaled to unit length over the genes of t:
+    w, the consensus of the sources, of the 65 heaviest genes a type; T types, of which :math:`T_g` know g. Genes that
+    curators chose for t gain 0.1.
     """
     ontology = load_ontology()
-    consensus, against = _read_edges()
-    types = tuple(t for t in consensus if _is_told_by_markers(ontology, t))
-    heaviest = [_heaviest(consensus[t]) for t in types]
-    n_types_of = Counter(gene for weights in heaviest for gene in weights)
-    human_genes = sorted(n_types_of)
-    rows = {gene: row for row, gene in enumerate(human_genes)}
-    weights = np.zeros((len(rows), len(types)), dtype=np.float32)
+    consensus, curated, against = _read_edges()
+    types = tuple(cl_id for cl_id in consensus if _is_told_by_markers(ontology, cl_id))
+    heaviest = [_heaviest(consensus[cl_id]) for cl_id in types]
+    n_types = Counter(gene for of_type in heaviest for gene in of_type)
+    rows = {gene: row for row, gene in enumerate(sorted({*n_types, *(g for t in types for g in curated[t])}))}
+    weights = np.zeros((len(rows), len(types)))
     for column, of_type in enumerate(heaviest):
-        for gene, weight in of_type.items():
-            weights[rows[gene], column] = np.log1p(weight) * np.log(len(types) / n_types_of[gene])
-    weights /= np.linalg.norm(weights, axis=0)
+        values = np.array([weight**_POWER * np.log(len(types) / n_types[gene]) for gene, weight in of_type.items()])
+        weights[[rows[gene] for gene in of_type], column] = values / np.linalg.norm(values)
+    for column, cl_id in enumerate(types):
+        weights[[rows[gene] for gene in sorted(curated[cl_id])], column] += _CURATED
 
-    to_species = _symbols_of(species)
-    kept = [gene for gene in human_genes if gene in to_species] if to_species else human_genes
-    symbols = tuple(to_species.get(gene, gene) for gene in kept)
+    names = _mouse_names() if species == "mouse" else {**dict(_pairs("aliases.tsv.gz")), **{g: g for g in rows}}
     return MarkerKnowledge(
         version=f"cellconsensus {versions()['cellconsensus']}, celltypepilot {versions()['celltypepilot']}",
         species=species,
         types=types,
-        genes=symbols,
-        weights=np.ascontiguousarray(weights[[rows[gene] for gene in kept]]),
-        against={t: frozenset(to_species.get(g, g) for g in genes) for t, genes in against.items()},
-        _rows={symbol: row for row, symbol in enumerate(symbols)},
-        _former={} if to_species else {former: symbol for former, symbol in read_rows("aliases.tsv.gz")},
+        weights=weights,
+        against=_in_species(against, species),
+        _rows={name: rows[symbol] for name, symbol in names.items() if symbol in rows},
     )
 
 
-def _read_edges() -> tuple[dict[str, dict[str, float]], dict[str, set[str]]]:
-    consensus: dict[str, dict[str, float]] = {}
+def _read_edges() -> tuple[_Edges, Mapping[str, set[str]], Mapping[str, set[str]]]:
+    consensus: _Edges = {}
+    curated: defaultdict[str, set[str]] = defaultdict(set)
     against: defaultdict[str, set[str]] = defaultdict(set)
     for cl_id, gene, weight, sign, source in read_rows("markers.tsv.gz"):
-        if sign == "-":
-            against[cl_id].add(gene)
-        elif source == "cellconsensus":
+        if source == "cellconsensus":
             consensus.setdefault(cl_id, {})[gene] = float(weight)
-    return consensus, against
+        elif tells_identity(gene):
+            (curated if sign == "+" else against)[cl_id].add(gene)
+    return consensus, curated, against
 
 
 def _is_told_by_markers(ontology: Ontology, cl_id: str) -> bool:
-    return (
-        is_answer(ontology, cl_id)
-        and ontology.n_sources(cl_id) >= _MIN_SOURCES
-        and ontology.n_descendants(cl_id) <= _MAX_DESCENDANTS
-    )
+    well_known = ontology.n_sources(cl_id) >= _MIN_SOURCES
+    return well_known and ontology.n_descendants(cl_id) <= _MAX_DESCENDANTS and is_answer(cl_id)
 
 
 def _heaviest(weights: Mapping[str, float]) -> dict[str, float]:
+    # The table lists a type's genes heaviest first.
     return dict([(gene, weight) for gene, weight in weights.items() if tells_identity(gene)][:_GENES_PER_TYPE])
 
 
-def _symbols_of(species: Species) -> dict[str, str]:
-    """Human to species symbol; empty for human, whose symbols are the table's own."""
-    return {} if species == "human" else {human: mouse for human, mouse in read_rows("orthologs.tsv.gz")}
+def _mouse_names() -> dict[str, str]:
+    """Mouse symbol, present or former, to human symbol."""
+    former = {name.capitalize(): symbol for name, symbol in _pairs("aliases.tsv.gz")}
+    return former | dict(_pairs("orthologs.tsv.gz"))
+
+
+def _pairs(name: str) -> list[tuple[str, str]]:
+    return [(row[0], row[1]) for row in read_rows(name)]
+
+
+def _in_species(genes_of: Mapping[str, set[str]], species: Species) -> dict[str, frozenset[str]]:
+    if species == "human":
+        return {cl_id: frozenset(genes) for cl_id, genes in genes_of.items()}
+    mice: defaultdict[str, set[str]] = defaultdict(set)
+    for mouse, human in _pairs("orthologs.tsv.gz"):
+        mice[human].add(mouse)
+    return {cl_id: frozenset(mouse for gene in genes for mouse in mice[gene]) for cl_id, genes in genes_of.items()}

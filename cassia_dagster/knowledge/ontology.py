@@ -99,6 +99,19 @@ class Ontology:
         """How many sources of marker knowledge speak of the type or of its kinds."""
         return self._term(cl_id).n_sources
 
+    def n_own_sources(self, cl_id: str) -> float:
+        """How many of them speak of the type itself: those beyond its best-known kind's; at least 0.5."""
+        kinds = self._children.get(cl_id, ())
+        return max(0.5, self.n_sources(cl_id) - max((self._terms[kind].n_sources for kind in kinds), default=0))
+
+    @cached_property
+    def _children(self) -> dict[str, list[str]]:
+        children: dict[str, list[str]] = {}
+        for cl_id, term in self._terms.items():
+            for parent in term.parents:
+                children.setdefault(parent, []).append(cl_id)
+        return children
+
     def ancestors(self, cl_id: str) -> frozenset[str]:
         """The term itself and all terms above it."""
         self._term(cl_id)
@@ -136,17 +149,17 @@ class Ontology:
         return min(shared, key=lambda cl_id: (self._n_descendants[cl_id], -len(self._ancestors[cl_id]), cl_id))
 
     def _deepest_anchors(self, cl_id: str) -> frozenset[str]:
-        hit = self.ancestors(cl_id) & self._anchors.keys()
+        hit = self.anchors(cl_id)
         return frozenset(a for a in hit if not any(a != b and a in self._ancestors[b] for b in hit))
 
-    def _lineages(self, cl_id: str) -> frozenset[str]:
+    def _find_lineages(self, cl_id: str) -> frozenset[str]:
         lineages = frozenset(self._anchors[anchor].lineage for anchor in self._deepest_anchors(cl_id))
         # A precursor that is already committed belongs to what it becomes.
         return lineages - {"CL:0008001"} or lineages
 
     @cached_property
     def _lineage_cache(self) -> dict[str, frozenset[str]]:
-        return {cl_id: self._lineages(cl_id) for cl_id in self._terms}
+        return {cl_id: self._find_lineages(cl_id) for cl_id in self._terms}
 
     @cached_property
     def _spans(self) -> dict[str, frozenset[str]]:
@@ -158,6 +171,15 @@ class Ontology:
         for span in spans.values():
             span.update(*(becomes[lineage] for lineage in span & becomes.keys()))
         return {cl_id: frozenset(span) for cl_id, span in spans.items()}
+
+    def anchors(self, cl_id: str) -> frozenset[str]:
+        """The terms of ``data/lineages.csv`` at or above the term."""
+        return self.ancestors(cl_id) & self._anchors.keys()
+
+    def lineages(self, cl_id: str) -> frozenset[str]:
+        """All lineages that the term may belong to; see :meth:`lineage`."""
+        self._term(cl_id)
+        return self._lineage_cache[cl_id]
 
     def lineage(self, cl_id: str) -> str | None:
         """The lineage that the term belongs to, as the id of the term that stands for it.

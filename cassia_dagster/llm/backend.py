@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from cassia_dagster.llm.question import Question, Usage
 
-type JSON = None | bool | int | float | str | Sequence[JSON] | Mapping[str, JSON]
+type JSON = bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None
 
 type FinishReason = Literal["stop", "length", "refusal", "empty"]
 """Why a reply ended: complete, out of tokens, declined by the model or a filter, or never begun."""

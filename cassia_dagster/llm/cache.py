@@ -132,9 +132,7 @@ class ReplyCache:
         )
         kept = self.find(key)
         if kept is None:
-            raise LookupError(
-                f"the reply {key} vanished while it was stored; is another program clearing the store?"
-            )
+            raise LookupError(f"the reply {key} vanished while it was stored; is another program clearing the store?")
         return kept
 
     def drop(self, key: str) -> None:

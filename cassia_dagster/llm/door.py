@@ -174,19 +174,19 @@ class _InFlight:
         What the other thread fails with is raised here, too.
         """
         with self._lock:
-            future = self._futures.get(key)
-            first = future is None
-            if future is None:
-                future = self._futures[key] = Future()
-        if not first:
-            return future.result(), True
+            theirs = self._futures.get(key)
+            if theirs is None:
+                ours: Future[_Outcome] = Future()
+                self._futures[key] = ours
+        if theirs is not None:
+            return theirs.result(), True
         try:
             outcome = produce()
         except BaseException as error:
-            future.set_exception(error)
+            ours.set_exception(error)
             raise
         else:
-            future.set_result(outcome)
+            ours.set_result(outcome)
             return outcome, False
         finally:
             with self._lock:

@@ -9,7 +9,7 @@ from cassia_dagster.llm.backend import RawReply
 from cassia_dagster.records import Status
 
 
-class UnusableReply(ReplyError):
+class UnusableReply(ReplyError):  # noqa: N818 - the base of those below, which are named after what happened
     """Base of all that goes wrong with a single question.
 
     Parameters

@@ -7,12 +7,12 @@ import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any, Literal
 
 from cassia_dagster.llm.backend import Backend, RawReply
 from cassia_dagster.llm.database import Database
 from cassia_dagster.llm.question import Question, Usage
+from cassia_dagster.processes import is_running, name_of_process
 
 type CallState = Literal["sent", "done", "failed", "lost", "cached"]
 """Under way, replied usably, failed, of unknown fate because its process died, or not needed."""
@@ -107,7 +107,7 @@ class Ledger:
         self._database = database
         self._run = run
         self._host = socket.gethostname()
-        self._process = _process_name(os.getpid())
+        self._process = name_of_process(os.getpid())
 
     def intend(self, question: Question[Any], key: str, backend: Backend, attempt: int) -> int:
         """Write down that a call is about to be sent, and give its number."""
@@ -168,7 +168,7 @@ class Ledger:
         unsettled = self._database.rows(
             "SELECT DISTINCT process FROM calls WHERE state = 'sent' AND host = ?", self._host
         )
-        dead = [process for (process,) in list(unsettled) if not _is_running(process)]
+        dead = [process for (process,) in list(unsettled) if not is_running(process)]
         return sum(
             self._database.change(
                 "UPDATE calls SET state = 'lost' WHERE state = 'sent' AND host = ? AND process = ?",
@@ -235,24 +235,3 @@ class Ledger:
         }
         places = ", ".join("?" * len(row))
         return self._database.run(f"INSERT INTO calls ({', '.join(row)}) VALUES ({places})", *row.values())
-
-
-def _process_name(pid: int) -> str:
-    """Name a process so that a later one with the same number has another name, where the system tells."""
-    try:
-        # The command, in parentheses, may contain spaces; the start time is the 20th field after it.
-        started = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        started = ""
-    return f"{pid}@{started}"
-
-
-def _is_running(process: str) -> bool:
-    pid = int(process.partition("@")[0])
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it is another user's
-        pass
-    return _process_name(pid) == process

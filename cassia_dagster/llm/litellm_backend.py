@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
+from copy import deepcopy
 from functools import cache
-from threading import Thread
+from threading import Lock, Thread
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,8 +46,8 @@ class LiteLLMBackend:
         Address of the server; by default what ``<PROVIDER>_API_BASE`` or ``<PROVIDER>_BASE_URL`` in
         the environment says, else the provider's own.
     api_key_env
-        Name of the environment variable that holds the key; it is read at the first call. ``None``
-        sends no key to an `api_base`, and otherwise leaves it to LiteLLM to find credentials.
+        Name of the environment variable that holds the key; it is read when a call is made. ``None``
+        sends no key to an `api_base`, and else the one in ``<PROVIDER>_API_KEY``, if there is one.
     max_tokens
         Most tokens of a reply, thinking included.
     timeout
@@ -71,6 +72,7 @@ class LiteLLMBackend:
         self._api_base = api_base or _api_base_in_environment(provider)
         self._keyless = api_key_env is None and api_base is not None
         self._api_key_env = api_key_env
+        self._usual_key_name = f"{provider.upper()}_API_KEY"
         self._max_tokens = max_tokens
         self._timeout = timeout
         self._temperature = temperature
@@ -99,7 +101,7 @@ class LiteLLMBackend:
             failure = translate(
                 error,
                 asked=f"{self.provider}/{self.model}",
-                key_name=self._api_key_env or "the provider's environment variable",
+                key_name=self._api_key_env or self._usual_key_name,
                 key=key,
             )
         else:
@@ -154,12 +156,12 @@ class LiteLLMBackend:
         if self._temperature is not None:
             parameters["temperature"] = self._temperature
         if self.provider in _EXTRA_BODY:
-            parameters["extra_body"] = _EXTRA_BODY[self.provider]
+            parameters["extra_body"] = deepcopy(_EXTRA_BODY[self.provider])
         return parameters
 
     def _api_key(self) -> str | None:
         if self._api_key_env is None:
-            return _NO_KEY if self._keyless else None
+            return _NO_KEY if self._keyless else os.environ.get(self._usual_key_name)
         # A line break at the end, as files of secrets have it, would be quoted in an error about headers.
         key = os.environ.get(self._api_key_env, "").strip()
         if not key:
@@ -170,15 +172,23 @@ class LiteLLMBackend:
         return key
 
 
-@cache
-def _event_loop() -> asyncio.AbstractEventLoop:
-    """Give the one loop of this process, running in a thread of its own.
+_starting = Lock()
 
-    Connections and LiteLLM's own tasks belong to the loop that they were made in, and outlive a call.
-    """
+
+@cache
+def _only_event_loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     Thread(target=loop.run_forever, name="litellm", daemon=True).start()
     return loop
+
+
+def _event_loop() -> asyncio.AbstractEventLoop:
+    """Give the one loop of this process, which runs in a thread of its own.
+
+    Connections and LiteLLM's own tasks belong to the loop that they were made in, and outlive a call.
+    """
+    with _starting:
+        return _only_event_loop()
 
 
 def _litellm() -> ModuleType:

@@ -12,6 +12,8 @@ type _Kind = Literal["key", "credit", "model", "provider", "refused", "rejected"
 
 # Words that tell more than the class and the status they come with.
 _BY_WORDS: dict[str, _Kind] = {
+    "Missing credentials": "key",  # OpenAI's own client, before it calls
+    "Missing Gemini API key": "key",  # LiteLLM, before it calls
     "insufficient_quota": "credit",  # OpenAI: 429
     "credit balance is too low": "credit",  # Anthropic: 400
     "is not a valid model": "model",  # OpenRouter: 400
@@ -56,7 +58,7 @@ _WAYS_OUT: dict[_Kind, str] = {
     "unavailable": "Try again later, or with fewer calls at once.",
 }
 
-_SECRET_LIKE = re.compile(r"(?i)\bBearer\s+\S+|\b(?:sk|pk|gsk|xai|AIza)[-_A-Za-z0-9]{12,}|[-\w]*\*{3,}[-\w]*")
+_SECRET_LIKE = re.compile(r"(?i)\bBearer\s+\S+|\b(?:(?:sk|pk|gsk|xai)[-_]|AIza)[-\w]{12,}|[-\w]*\*{3,}[-\w]*")
 _SHOWN_OF_A_KEY = 4
 _LONGEST_MESSAGE = 400
 
@@ -81,12 +83,11 @@ def translate(error: Exception, *, asked: str, key_name: str, key: str | None) -
         The former if no other question can succeed either.
     """
     kind = _kind(error)
-    said = redact(" ".join(str(error).split()), key)
+    words, _, _ = str(error).partition("Traceback (most recent call last)")
+    said = redact(" ".join(words.split()), key)
     if len(said) > _LONGEST_MESSAGE:
         said = said[: _LONGEST_MESSAGE - 1] + "…"
-    message = (
-        f"{asked} did not answer: {said or type(error).__name__}. {_WAYS_OUT[kind].format(key=key_name)}"
-    )
+    message = f"{asked} did not answer: {said or type(error).__name__}. {_WAYS_OUT[kind].format(key=key_name)}"
     match kind:
         case "unavailable":
             return Unavailable(message, retry_after=_retry_after(error))

@@ -63,5 +63,5 @@ def pause_before(take: Take, error: UnusableReply) -> float:
     """
     if not isinstance(error, Unavailable):
         return 0.0
-    backoff: float = 2 ** (take.waits - 1) * random.uniform(0.5, 1.5)
+    backoff: float = 2 ** (take.waits - 1) * random.uniform(0.5, 1.5)  # noqa: S311
     return max(backoff, error.retry_after)

@@ -50,8 +50,8 @@ RELATIONS = {
     Relation.SIBLING: "a sibling of the given",
     Relation.SAME_LINEAGE: "another type of the same lineage",
     Relation.CONTRADICTION: "another lineage",
-    Relation.UNRESOLVED: "unresolved",
-    Relation.UNMAPPED: "cannot be compared",
+    Relation.UNRESOLVED: "no term that can be compared",
+    Relation.UNMAPPED: "beside a label that is no term",
 }
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

@@ -33,7 +33,7 @@ def canonical_resolution(resolution: float | str) -> str:
         value = float("nan")
     if not 0 < value <= MAX_RESOLUTION:
         raise ConfigurationError(
-            f"Resolution {resolution!r} is not a number above 0 and at most {MAX_RESOLUTION:g}. Common ones are 0.4 to 2.0."
+            f"Resolution {resolution!r} is not a number above 0 and at most {MAX_RESOLUTION:g}; common are 0.4 to 2.0."
         )
     return repr(value)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cassia_dagster.records import Marker, natural_order
 
@@ -65,9 +65,7 @@ def rank_markers(
     return markers.loc[order].reset_index(drop=True)
 
 
-def contrast(
-    adata: AnnData, labels: pd.Series, cluster: str, other: str, *, n_genes: int = 30
-) -> tuple[Marker, ...]:
+def contrast(adata: AnnData, labels: pd.Series, cluster: str, other: str, *, n_genes: int = 30) -> tuple[Marker, ...]:
     """Find the genes that are up in one cluster against one other, which the rest of the data may hide.
 
     Parameters
@@ -108,7 +106,7 @@ def as_markers(table: pd.DataFrame, n_markers: int) -> tuple[Marker, ...]:
     return tuple(sorted(markers, key=lambda marker: (-marker.score, marker.gene))[:n_markers])
 
 
-def rounded(value: float) -> float:
+def rounded(value: Any) -> float:
     """Keep three significant digits: more differ between machines, and a prompt that differs is paid twice.
 
     Examples
@@ -142,4 +140,5 @@ def _wilcoxon(adata: AnnData, labels: pd.Series, clusters: list[str]) -> pd.Data
         sc.get.rank_genes_groups_df(view, group=cluster).rename(columns=columns).assign(cluster=cluster)
         for cluster in clusters
     ]
-    return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
+    ranked: pd.DataFrame = pd.concat(tables, ignore_index=True)[list(COLUMNS)]
+    return ranked

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
+
 def gather_evidence(
     adata: AnnData,
     labels: pd.Series,
@@ -91,7 +92,7 @@ def _nearest(
     import numpy as np
 
     if len(clusters) < 2:
-        return {cluster: () for cluster in clusters}
+        return dict.fromkeys(clusters, ())
     values, components = labels.to_numpy(), np.asarray(adata.obsm["X_pca"], dtype=np.float64)
     centroids = np.stack([components[values == cluster].mean(axis=0) for cluster in clusters])
     similarity = np.clip(np.corrcoef(centroids), -1, 1)

@@ -1,0 +1,241 @@
+"""The `cassia-dagster` command: run a dataset, run the demo, open the user interface."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cassia_dagster import __version__
+from cassia_dagster.errors import CassiaError, ConfigurationError, InputError
+from resources.home import DEFAULT, VARIABLE, Home
+
+if TYPE_CHECKING:
+    from resources.catalog import DatasetEntry
+    from resources.llm import ModelResource
+
+PROJECT = Path(__file__).parent.parent
+"""Where dagster.yaml and workspace.yaml stand."""
+
+DEMO_RESOLUTIONS = ("0.4", "0.8")
+
+app = typer.Typer(
+    name="cassia-dagster",
+    help="LLM-annotated single-cell atlases as Dagster assets.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+HomeOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--home",
+        envvar=VARIABLE,
+        help=f"Folder of the project's state.  [default: {DEFAULT}]",
+        show_default=False,
+    ),
+]
+OutputOption = Annotated[Path, typer.Option("--output", help="Folder for reports, tables and the annotated file.")]
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        help="Who plays the roles: 'embedded' (no key, no network), or provider/model as LiteLLM names them.",
+    ),
+]
+
+
+def main() -> None:
+    """Run the command; what the user can mend is one message without a traceback."""
+    verbose = "--verbose" in sys.argv
+    try:
+        app()
+    except CassiaError as error:
+        if verbose:
+            raise
+        typer.secho(f"Error: {error}", fg=typer.colors.RED, err=True)
+        sys.exit(1)
+    except Exception as error:
+        if verbose:
+            raise
+        first_line = (str(error).splitlines() or [""])[0]
+        typer.secho(
+            f"Error: this should not have happened ({type(error).__name__}: {first_line}).\n"
+            "Run the command again with --verbose in front for the whole story.",
+            fg=typer.colors.RED,
+            err=True,
+        )
+        sys.exit(2)
+
+
+@app.callback()
+def options(*, verbose: Annotated[bool, typer.Option("--verbose", help="Show tracebacks.")] = False) -> None:
+    """Name the clusters of single-cell data, with every label checked against the data."""
+    if not verbose:
+        import warnings
+
+        # Warnings of libraries speak to programmers.
+        warnings.filterwarnings("ignore")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+@app.command()
+def demo(home: HomeOption = None, output: OutputOption = Path("output"), model: ModelOption = "embedded") -> None:
+    """Annotate human pancreatic islets (1,065 cells), and compare with the published cell types."""
+    with as_file(files("cassia_dagster") / "data") as data:
+        _materialize(
+            _home(home),
+            model,
+            name="demo",
+            path=data / "islets.h5ad",
+            species="human",
+            tissue="pancreas",
+            labels=("cell_type",),
+            label_terms=data / "islets_labels.csv",
+            resolutions=DEMO_RESOLUTIONS,
+            output=output.absolute(),
+        )
+
+
+@app.command()
+def run(
+    file: Annotated[Path, typer.Argument(help="An .h5ad file with raw counts in X and gene symbols in var_names.")],
+    tissue: Annotated[str, typer.Option(help="Where the cells are from, such as 'pancreas'.")],
+    species: Annotated[str, typer.Option(help="human or mouse.")],
+    name: Annotated[
+        str | None, typer.Option(help="Name of the dataset.  [default: the file's]", show_default=False)
+    ] = None,
+    resolution: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Resolution of the clustering; may be repeated.  [default: 0.4, 0.8, 1.2]",
+            show_default=False,
+        ),
+    ] = None,
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(help="Column of obs with known cell types to compare with; may be repeated."),
+    ] = None,
+    context: Annotated[str, typer.Option(help="What else a model should know, such as 'biopsy of a tumour'.")] = "",
+    output: OutputOption = Path("output"),
+    home: HomeOption = None,
+    model: ModelOption = "embedded",
+) -> None:
+    """Annotate a dataset: register it, and materialize its assets through Dagster."""
+    fields = {
+        "name": name or re.sub(r"[^A-Za-z0-9._-]+", "_", file.stem).strip("._-")[:100] or "dataset",
+        "path": file.absolute(),
+        "species": species,
+        "tissue": tissue,
+        "context": context,
+        "labels": tuple(labels or ()),
+        "output": output.absolute(),
+    }
+    _materialize(_home(home), model, **fields, **({"resolutions": tuple(resolution)} if resolution else {}))
+
+
+@app.command()
+def ui(
+    home: HomeOption = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 3000,
+) -> None:
+    """Open Dagster's web server and daemon on the project's runs and assets."""
+    place = _home(home)
+    command = [
+        sys.executable,
+        "-m",
+        "dagster",
+        "dev",
+        "-w",
+        str(PROJECT / "workspace.yaml"),
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(port),
+    ]
+    typer.echo(f"Dagster is starting at http://127.0.0.1:{port} (stop it with Ctrl+C).")
+    # A session of its own, for `dagster dev` leaves its children behind when only it is told to stop.
+    server = subprocess.Popen(command, start_new_session=True, env=os.environ | {VARIABLE: str(place.root)})  # noqa: S603
+    signal.signal(signal.SIGTERM, lambda *_: os.killpg(server.pid, signal.SIGTERM))
+    try:
+        sys.exit(server.wait())
+    except KeyboardInterrupt:
+        os.killpg(server.pid, signal.SIGINT)
+        server.wait(timeout=30)
+
+
+def _home(given: Path | None) -> Home:
+    """Make the project's home, and tell Dagster and the assets where it is."""
+    home = Home((given or Path(DEFAULT)).expanduser().absolute())
+    home.dagster.mkdir(parents=True, exist_ok=True)
+    if not (home.dagster / "dagster.yaml").exists():
+        shutil.copy(PROJECT / "dagster.yaml", home.dagster)
+    os.environ[VARIABLE] = str(home.root)
+    os.environ["DAGSTER_HOME"] = str(home.dagster)
+    return home
+
+
+def _model(name: str) -> ModelResource:
+    from resources.llm import EMBEDDED, ModelResource
+
+    provider, _, model = name.partition("/")
+    if provider != EMBEDDED and not model:
+        raise ConfigurationError(
+            f"Model {name!r} has no provider. Write provider/model, such as 'openai/gpt-5', or 'embedded'."
+        )
+    return ModelResource(provider=provider, model=model)
+
+
+def _register(home: Home, fields: dict[str, object]) -> DatasetEntry:
+    """Check what the user says of a dataset, and write it into the catalog, where UI and schedules find it."""
+    from pydantic import ValidationError
+
+    from resources.catalog import Catalog, DatasetEntry
+
+    try:
+        entry = DatasetEntry.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        value = "" if isinstance(first["input"], dict) else f" {first['input']!r}"
+        raise InputError(
+            f"{'.'.join(map(str, first['loc'])) or 'dataset'}{value}: {first['msg'].removeprefix('Value error, ')}."
+        ) from None
+    if not entry.path.exists():
+        raise InputError(f"There is no file {entry.path}. Give the path of an .h5ad file.")
+    Catalog.read(home.catalog).with_entry(entry).write(home.catalog)
+    return entry
+
+
+def _materialize(home: Home, model: str, **fields: object) -> None:
+    resource = _model(model)
+    entry = _register(home, fields)
+    import dagster as dg
+
+    from cassia_dagster.terminal import Progress, show_results
+    from cassia_dagster.walk import end_dead_runs, materialize_dataset
+
+    with dg.DagsterInstance.get() as instance:
+        for run_id in end_dead_runs(instance):
+            typer.echo(f"Run {run_id[:8]} was killed before; it is marked as failed. What it had finished is kept.")
+        with Progress(entry) as progress:
+            materialize_dataset(entry, home, instance, resource, progress.tell)
+        show_results(entry, home)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""What the command line shows: progress as it happens, and the result as a table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status as Spinner
+from rich.table import Table
+
+from assets.results import Tables, assemble, compare
+from cassia_dagster.agents.boost import SCORE_THRESHOLD
+from cassia_dagster.evaluation.agreement import Agreement, ClusterAgreement
+from cassia_dagster.outputs.result import ResolutionResult, final_label
+from cassia_dagster.records import ClusterResult, Status
+from resources.storage import AdataFile, TableFile
+
+if TYPE_CHECKING:
+    from cassia_dagster.walk import Step
+    from resources.catalog import DatasetEntry
+    from resources.home import Home
+
+SUMMARIES: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "normalized_adata": lambda seen: (
+        f"{seen['cells']:,} cells, {seen['genes']:,} genes, {seen['highly_variable_genes']:,} highly variable"
+    ),
+    "umap": lambda _: "",
+    "leiden_clusters": lambda seen: f"{seen['clusters']} clusters, modularity {seen['modularity']:.2f}",
+    "marker_table": lambda seen: f"{seen['markers']:,} markers",
+    "annotations": lambda seen: f"{seen['named']} of {seen['clusters']} clusters named{_calls(seen)}",
+    "scores": lambda seen: (f"mean {seen['mean_score']:.0f}" if "mean_score" in seen else "none") + _calls(seen),
+    "boosted": lambda seen: f"{seen['changed']} changed, {seen['confirmed']} confirmed{_calls(seen)}",
+    "merged": lambda seen: f"{seen['broad_groups']} broad groups{_calls(seen)}",
+    "report": lambda _: "",
+    "annotated_adata": lambda seen: f"{seen['bytes'] / 1e6:.0f} MB",
+}
+"""What is worth a line of each asset, from its metadata."""
+
+
+def _calls(seen: Mapping[str, Any]) -> str:
+    made, cached = seen["calls"], seen["cached_calls"]
+    cost = f", {seen['usd']:.4f} USD" if seen["usd"] else ""
+    asked = f"{made} call" if made == 1 else f"{made} calls"
+    return f" ({asked}, {cached} from the cache{cost})" if cached else f" ({asked}{cost})"
+
+
+class Progress:
+    """One line for every asset as it is made."""
+
+    def __init__(self, entry: DatasetEntry) -> None:
+        self._entry = entry
+        self._console = Console(highlight=False)
+        self._spinner = Spinner("", console=self._console)
+        self._began = time.monotonic()
+        self._resolution: str | None = None
+
+    def __enter__(self) -> Self:
+        sample = " ".join(part for part in (self._entry.species, self._entry.tissue) if part)
+        self._console.print(
+            f"[bold]{escape(self._entry.name)}[/]  {escape(sample)}  [dim]{escape(str(self._entry.path))}[/]"
+        )
+        self._spinner.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._spinner.stop()
+
+    def tell(self, step: Step) -> None:
+        """Show a step."""
+        if step.resolution != self._resolution:
+            self._resolution = step.resolution
+            if step.resolution:
+                self._console.print(f"[bold]resolution {escape(step.resolution)}[/]")
+        if step.state == "started":
+            self._began = time.monotonic()
+            self._spinner.update(f"[dim]{escape(step.asset)} …[/]")
+            return
+        seconds = time.monotonic() - self._began
+        mark = "[green]✓[/]" if step.state == "done" else "[red]✗[/]"
+        summary = SUMMARIES[step.asset](step.metadata) if step.state == "done" else "failed"
+        self._console.print(f"  {mark} {step.asset:<17}[dim]{seconds:6.1f} s[/]  {escape(summary)}")
+
+
+def show_results(entry: DatasetEntry, home: Home) -> None:
+    """Print a table of clusters for each resolution, the agreement with known labels, and the paths."""
+    console = Console(highlight=False)
+    for resolution in entry.resolutions:
+        result, labels = _read(entry, home, resolution)
+        agreements = {}
+        if entry.labels:
+            known = AdataFile(home.artifacts / "normalized_adata" / f"{entry.name}.h5ad").open(backed=True).obs
+            agreements = {column: compare(entry, result, labels, known[column]) for column in entry.labels}
+        console.print()
+        console.print(_table(result, agreements))
+        for column, agreement in agreements.items():
+            console.print(_agreement_line(column, agreement))
+    console.print()
+    for resolution in entry.resolutions:
+        console.print(
+            f"report  {escape(str(entry.folder / f'leiden_res_{resolution}' / f'{entry.name}_report.html'))}",
+            soft_wrap=True,
+        )
+    console.print(f"cells   {escape(str(entry.folder / f'{entry.name}_annotated.h5ad'))}", soft_wrap=True)
+    console.print("[dim]Open the runs and assets in Dagster with: cassia-dagster ui[/]")
+
+
+def _read(entry: DatasetEntry, home: Home, resolution: str) -> tuple[ResolutionResult, Any]:
+    def table(asset: str) -> TableFile:
+        return TableFile(home.artifacts / asset / entry.name / f"{resolution}.parquet")
+
+    tables = Tables(*(table(asset) for asset in ("annotations", "scores", "boosted", "merged")))
+    labels = table("leiden_clusters").read().set_index("cell_id")["cluster"]
+    return assemble(entry, resolution, tables), labels
+
+
+def _table(result: ResolutionResult, agreements: Mapping[str, Agreement]) -> Table:
+    title = f"{escape(result.dataset)}, resolution {result.resolution}"
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("cluster", justify="right")
+    table.add_column("cells", justify="right")
+    table.add_column("label", overflow="fold", min_width=20)
+    table.add_column("score", justify="right")
+    table.add_column("status")
+    for column in agreements:
+        table.add_column(escape(column), overflow="fold")
+        table.add_column("agreement")
+    known = [{row.cluster: row for row in agreement.clusters} for agreement in agreements.values()]
+    for row in result.clusters:
+        table.add_row(*_cells(row), *(text for rows in known for text in _relation(rows[row.cluster])))
+    return table
+
+
+def _cells(row: ClusterResult) -> tuple[str, ...]:
+    score = row.boosted.score
+    colour = "green" if score is not None and score >= SCORE_THRESHOLD else "yellow"
+    good = row.boosted.status is Status.OK
+    return (
+        escape(row.cluster),
+        f"{row.evidence.n_cells:,}" if row.evidence.n_cells is not None else "",
+        escape(final_label(row)),
+        "" if score is None else f"[{colour}]{score:.0f}[/]",
+        row.boosted.status.value if good else f"[yellow]{row.boosted.status.value}[/]",
+    )
+
+
+def _relation(row: ClusterAgreement) -> tuple[str, str]:
+    return escape(f"{row.gold_label or 'none'} {row.purity:.0%}"), row.relation.value
+
+
+def _agreement_line(column: str, agreement: Agreement) -> str:
+    shares = ", ".join(f"{relation.value} {share:.0%}" for relation, share in agreement.cell_share.items() if share)
+    index = agreement.adjusted_rand_index
+    return f"[bold]Agreement with {escape(column)}[/]: cells in clusters labelled {shares}; " + (
+        f"ARI of the clusters {index:.2f}" if index is not None else "no known labels"
+    )

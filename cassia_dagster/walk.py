@@ -1,0 +1,147 @@
+"""Takes one dataset through all levels of partitions with Dagster, in this process, and says how it goes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from assets.raw_adata import observe
+from cassia_dagster.automation import ANNOTATE_CLUSTERS, PREPARE_CELLS, WRITE_ANNOTATED_FILE
+from cassia_dagster.definitions import build_defs
+from cassia_dagster.errors import CassiaError
+from cassia_dagster.processes import is_running, name_of_process
+
+if TYPE_CHECKING:
+    from resources.catalog import DatasetEntry
+    from resources.home import Home
+    from resources.llm import ModelResource
+
+PROCESS_TAG = "cassia/process"
+HOST_TAG = "cassia/host"
+
+ASSETS_OF_A_RESOLUTION = (
+    "leiden_clusters",
+    "marker_table",
+    "annotations",
+    "scores",
+    "boosted",
+    "merged",
+    "report",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that happened to one asset."""
+
+    asset: str
+    resolution: str | None
+    state: str
+    """``started``, ``done`` or ``failed``."""
+    metadata: Mapping[str, Any]
+    message: str = ""
+
+
+def materialize_dataset(
+    entry: DatasetEntry,
+    home: Home,
+    instance: dg.DagsterInstance,
+    model: ModelResource | None,
+    tell: Callable[[Step], None],
+) -> None:
+    """Materialize everything that a catalog entry asks for: its cells, each resolution, the annotated file.
+
+    Parameters
+    ----------
+    entry
+        The dataset, as the catalog has it.
+    home, instance
+        Where artifacts and runs are kept.
+    model
+        Plays all roles; the embedded backend if not given.
+    tell
+        Is told of every step, as it happens.
+
+    Raises
+    ------
+    CassiaError
+        If a step fails for a reason that is the user's to mend.
+    """
+    instance.add_dynamic_partitions("dataset", [entry.name])
+    instance.report_runless_asset_event(observe(entry))
+    for job, key, resolution in _levels(entry):
+        logger = _step_logger(resolution, tell)
+        definitions = build_defs(home, model=model, loggers={"console": logger})
+        result = definitions.resolve_job_def(job).execute_in_process(
+            run_config={"loggers": {"console": {}}},
+            partition_key=key,
+            instance=instance,
+            raise_on_error=False,
+            tags={HOST_TAG: socket.gethostname(), PROCESS_TAG: name_of_process(os.getpid())},
+        )
+        if not result.success:
+            raise _reason(result)
+
+
+def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Mark runs of this machine as failed whose process is gone, and return their ids.
+
+    A killed process cannot say that it ended; without this its run would look started for ever.
+    """
+    going = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED],
+        tags={HOST_TAG: socket.gethostname()},
+    )
+    dead = [run for run in instance.get_runs(going) if not is_running(run.tags[PROCESS_TAG])]
+    for run in dead:
+        instance.report_run_failed(run, "The process that executed this run has ended without a word; it was killed.")
+    return [run.run_id for run in dead]
+
+
+def _levels(entry: DatasetEntry) -> Iterator[tuple[str, str, str | None]]:
+    yield PREPARE_CELLS.name, entry.name, None
+    for resolution in entry.resolutions:
+        key = dg.MultiPartitionKey({"dataset": entry.name, "resolution": resolution})
+        yield ANNOTATE_CLUSTERS.name, key, resolution
+    yield WRITE_ANNOTATED_FILE.name, entry.name, None
+
+
+def _reason(result: dg.ExecuteInProcessResult) -> Exception:
+    """Return the error of the first step that failed; what the user can mend, as such."""
+    for event in result.filter_events(lambda event: event.is_step_failure):
+        data = event.step_failure_data
+        if data.user_failure_data and data.user_failure_data.description:
+            return CassiaError(data.user_failure_data.description)
+        return RuntimeError(f"{event.step_key} failed.\n{data.error_display_string}")
+    return RuntimeError(f"Run {result.run_id} failed before its first step.")
+
+
+def _step_logger(resolution: str | None, tell: Callable[[Step], None]) -> dg.LoggerDefinition:
+    """Make a Dagster logger that passes on what happens to assets, and keeps everything else to the event log."""
+
+    class Teller(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            event = getattr(record, "dagster_meta", {}).get("dagster_event")
+            if event is None or event.step_key is None:
+                return
+            if event.event_type_value == "STEP_START":
+                tell(Step(event.step_key, resolution, "started", {}))
+            elif event.event_type_value == "ASSET_MATERIALIZATION":
+                metadata = {name: value.value for name, value in event.materialization.metadata.items()}
+                tell(Step(event.step_key, resolution, "done", metadata))
+            elif event.event_type_value == "STEP_FAILURE":
+                tell(Step(event.step_key, resolution, "failed", {}))
+
+    def make(_: dg.InitLoggerContext) -> logging.Logger:
+        # A logger of its own, outside the tree of named ones, so that nothing is printed twice.
+        logger = logging.Logger("cassia-dagster")  # noqa: LOG001
+        logger.addHandler(Teller())
+        return logger
+
+    return dg.LoggerDefinition(make, description="Tells the command line what happens to assets.")

@@ -1,0 +1,200 @@
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+from jinja2 import UndefinedError
+
+from cassia_dagster.errors import InputError
+from cassia_dagster.evaluation.agreement import compare_with_gold
+from cassia_dagster.outputs import report
+from cassia_dagster.outputs.report import render_report
+from cassia_dagster.outputs.result import ResolutionResult
+from cassia_dagster.records import Record
+
+HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(2)">\'"&{{ 7 * 7 }}'
+
+
+class Page(HTMLParser):
+    """What a browser would make of the report: its elements, and its text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+    def attributes(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def poisoned[R: Record](record: R, keep: frozenset[str]) -> R:
+    """The same record with hostile markup behind every free text in it, however deep."""
+
+    def poison(value: object, name: str) -> object:
+        match value:
+            case dict():
+                return {key: poison(inner, key) for key, inner in value.items()}
+            case list():
+                return [poison(inner, name) for inner in value]
+            case str() if name not in keep:
+                return value + HOSTILE
+        return value
+
+    return type(record).model_validate(poison(record.model_dump(mode="json"), ""))
+
+
+def test_markup_in_any_text_from_data_or_models_is_inert(
+    blood: ResolutionResult, blood_cells: pd.DataFrame
+) -> None:
+    codes = frozenset({"species", "status", "outcome", "findings", "unresolved"})
+    hostile = poisoned(blood, keep=codes)
+    cells = blood_cells.assign(cluster=blood_cells["cluster"] + HOSTILE, gold=HOSTILE)
+    clean = Page(render_report(blood, blood_cells))
+    dirty = Page(render_report(hostile, cells, gold=("gold",)))
+    assert len(dirty.attributes("script")) == len(clean.attributes("script")) == 1
+    assert not dirty.attributes("img")
+    assert not any(name.startswith("on") for _, attributes in dirty.elements for name in attributes)
+    # The text is not lost either: it stands there as text, and no template was evaluated in it.
+    text = "".join(dirty.text)
+    label = "CD8-positive, alpha-beta T cell"
+    for field in ("CD8A", label, "Fits now.", "Specific.", "CD79A decides.", "What is it?", "blood"):
+        assert field + HOSTILE in text
+
+
+def test_the_table_has_a_row_and_the_page_a_section_for_every_cluster(
+    blood: ResolutionResult, blood_cells: pd.DataFrame
+) -> None:
+    html = render_report(blood, blood_cells)
+    page = Page(html)
+    anchors = {attributes["id"] for attributes in page.attributes("article")}
+    assert len(anchors) == len(blood.clusters)
+    table = html[html.index('<table class="sortable">') :]
+    linked = re.findall(
+        r'<th scope="row"[^>]*><a class="chip" href="#([^"]+)"', table[: table.index("</table>")]
+    )
+    assert set(linked) == anchors
+    text = "".join(page.text)
+    assert "The budget of $1 is spent." in text
+    assert "left without a name because it has no significant markers" in text
+
+
+def test_every_link_within_the_page_leads_somewhere(
+    blood: ResolutionResult, blood_cells: pd.DataFrame
+) -> None:
+    page = Page(render_report(blood, blood_cells))
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    links = [str(attributes["href"]) for attributes in page.attributes("a")]
+    assert {link[1:] for link in links if link.startswith("#")} <= set(ids)
+    outside = [
+        attributes for attributes in page.attributes("a") if not str(attributes["href"]).startswith("#")
+    ]
+    assert outside
+    for link in outside:
+        assert re.fullmatch(r"https://purl\.obolibrary\.org/obo/CL_\d{7}", str(link["href"]))
+        assert "noopener" in str(link["rel"])
+
+
+def test_nothing_is_loaded_from_anywhere(blood: ResolutionResult, blood_cells: pd.DataFrame) -> None:
+    html = render_report(blood, blood_cells)
+    page = Page(html)
+    loading = [
+        attributes[name]
+        for tag, attributes in page.elements
+        for name in ("src", "srcset", "href", "xlink:href", "data", "action", "poster", "background")
+        if tag != "a" and name in attributes
+    ]
+    assert loading
+    assert all(str(address).startswith("data:image/png;base64,") for address in loading)
+    assert not page.attributes("link")
+    style = html[html.index("<style>") : html.index("</style>")]
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+def test_the_policy_allows_our_style_and_script_and_no_other(
+    blood: ResolutionResult, blood_cells: pd.DataFrame
+) -> None:
+    html = render_report(blood, blood_cells)
+    page = Page(html)
+    policy = next(
+        str(meta["content"])
+        for meta in page.attributes("meta")
+        if meta.get("http-equiv") == "Content-Security-Policy"
+    )
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
+    for tag in ("style", "script"):
+        (content,) = re.findall(rf"<{tag}>(.*?)</{tag}>", html, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+    assert not any("style" in attributes for _, attributes in page.elements)
+
+
+def test_tables_have_captions_and_headings_with_a_scope(
+    blood: ResolutionResult, blood_cells: pd.DataFrame
+) -> None:
+    page = Page(render_report(blood, blood_cells))
+    assert len(page.attributes("caption")) == len(page.attributes("table"))
+    assert all(heading.get("scope") in ("row", "col") for heading in page.attributes("th"))
+    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+def test_a_bare_marker_table_gives_a_report_without_maps(blood: ResolutionResult) -> None:
+    page = Page(render_report(blood, None))
+    assert not page.attributes("image")
+    assert len(page.attributes("article")) == len(blood.clusters)
+
+
+def test_agreement_with_gold_labels_is_shown_where_given(
+    blood: ResolutionResult, blood_cells: pd.DataFrame
+) -> None:
+    ids = {row.cluster: row.boosted.check.cl_id if row.boosted.check else None for row in blood.clusters}
+    gold = blood_cells["cluster"].map({"0": "Tc", "2": "B", "10": "B"}).fillna("odd")
+    agreement = compare_with_gold(
+        ids, list(blood_cells["cluster"]), list(gold), {"Tc": "CL:0000625", "B": "CL:0000236", "odd": None}
+    )
+    text = "".join(Page(render_report(blood, blood_cells, agreement)).text)
+    assert "Agreement with given labels" in text
+    assert "the same term for 65 %" in text
+    assert "Agreement with given labels" not in "".join(Page(render_report(blood, blood_cells)).text)
+
+
+def test_cells_of_an_unknown_cluster_are_an_error(blood: ResolutionResult, blood_cells: pd.DataFrame) -> None:
+    with pytest.raises(InputError, match="'11'"):
+        render_report(blood, blood_cells.replace({"cluster": {"10": "11"}}))
+
+
+def test_a_gold_column_that_is_not_there_is_an_error(
+    blood: ResolutionResult, blood_cells: pd.DataFrame
+) -> None:
+    with pytest.raises(InputError, match="'author'"):
+        render_report(blood, blood_cells, gold=("author",))
+
+
+def test_a_name_that_a_template_misspells_is_an_error_and_not_a_gap() -> None:
+    with pytest.raises(UndefinedError):
+        report._environment().from_string("{{ reslut }}").render(result=1)
+
+
+def test_the_report_of_fifty_thousand_cells_can_be_mailed(blood: ResolutionResult) -> None:
+    rng = np.random.default_rng(0)
+    clusters = rng.choice([row.cluster for row in blood.clusters], 50_000)
+    xy = rng.normal(size=(50_000, 2))
+    cells = pd.DataFrame(
+        {"x": xy[:, 0], "y": xy[:, 1], "cluster": clusters, "gold": rng.permutation(clusters)}
+    )
+    assert len(render_report(blood, cells, gold=("gold",)).encode()) < 1_500_000
