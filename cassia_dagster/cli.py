@@ -169,8 +169,11 @@ def ui(
         str(port),
     ]
     typer.echo(f"Dagster is starting at http://127.0.0.1:{port} (stop it with Ctrl+C).")
-    # A session of its own, for `dagster dev` leaves its children behind when only it is told to stop.
-    server = subprocess.Popen(command, start_new_session=True, env=os.environ | {VARIABLE: str(place.root)})  # noqa: S603
+    # A session of its own, for `dagster dev` leaves its children behind when only it is told to stop. Not in the
+    # project's folder, where it would warn of the dagster.yaml that it does not use.
+    server = subprocess.Popen(  # noqa: S603
+        command, start_new_session=True, cwd=place.root, env=os.environ | {"PYTHONWARNINGS": "ignore"}
+    )
     signal.signal(signal.SIGTERM, lambda *_: os.killpg(server.pid, signal.SIGTERM))
     try:
         sys.exit(server.wait())

@@ -119,7 +119,15 @@ def _read(entry: DatasetEntry, home: Home, resolution: str) -> tuple[ResolutionR
 
 def _table(result: ResolutionResult, agreements: Mapping[str, Agreement]) -> Table:
     title = f"{escape(result.dataset)}, resolution {result.resolution}"
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        show_edge=False,
+        pad_edge=False,
+    )
     table.add_column("cluster", justify="right")
     table.add_column("cells", justify="right")
     table.add_column("label", overflow="fold", min_width=20)

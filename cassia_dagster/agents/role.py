@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template, Undefined
 
 from cassia_dagster.llm.door import Answer, Door, Question
 from cassia_dagster.records import Exchange, Record
@@ -81,6 +81,8 @@ class Role[Q: Record, R: Record]:
 
 def _inert(value: Any) -> str:
     """Encode data for a prompt, so that no text in it can close the block that it stands in."""
+    if isinstance(value, Undefined):
+        str(value)  # raises, and names what the template asked for
     if isinstance(value, Record):
         value = value.model_dump(mode="json", exclude_defaults=True)
     elif isinstance(value, list | tuple):

@@ -82,7 +82,9 @@ def compare_with_gold(
     for cluster, gold in zip(clusters, gold_of_cell, strict=True):
         members[cluster].append(gold)
     if unknown := sorted(members.keys() - labels.keys()):
-        raise InputError(f"No label was given for cluster {unknown[0]!r}; known are {sorted(labels)}. Ids match exactly.")
+        raise InputError(
+            f"Cluster {unknown[0]!r} has no label; there are labels for {sorted(labels)}. Ids match exactly."
+        )
     rows = tuple(_compare_cluster(c, labels[c], cells, gold_ids) for c, cells in members.items())
     n_cells = max(1, len(clusters))
     shares = Counter[Relation]()

@@ -23,9 +23,10 @@ _RENOWN = 0.6  # power of the number of sources that speak of a type itself, and
 _LINEAGE_WEIGHT = 3.0
 _LINEAGE_MARKERS = 50  # a lineage shows in more markers than a type
 _LINEAGE_FLOOR = 0.02
+_OWN_ORGAN = 0.6  # added to the logarithm of the probability of types that are bound to the sample's organ
 _OTHER_ORGAN = 0.6  # factor on the fit of types that are bound to organs other than the sample's
-_OWN_ORGAN = 0.6
 _MIN_PCT_DIFFERENCE = 0.02
+_SPEAKS = 0.02  # weight below which a gene does not speak for a type
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,20 +39,23 @@ class TypeModel:
     """Types: logarithm of the prior weight."""
     lineages: tuple[str, ...]
     in_lineage: Flags
-    """Types × lineages; a type may belong to several."""
+    """Types by lineages; a type may belong to several."""
     lineage_log_odds: Floats
-    """Genes × lineages: logarithm of how much more a gene speaks for a lineage than if it spoke for all alike."""
+    """Genes by lineages: logarithm of how much more a gene speaks for a lineage than if it spoke for all alike."""
     answers: tuple[str, ...]
     """Terms that may be proposed: the types, and the terms above them."""
-    at_or_below: Flags
-    """Answers × types: whether the type is the answer, or a kind of it."""
     agreement: Floats
-    """Answers × types: hierarchical F1 if that is the answer and this the truth."""
+    """Answers by types: hierarchical F1 if that is the answer and this the truth."""
 
-    def on_path(self, answer: str) -> Flags:
-        """Types that are the answer, a kind of it, or something that it is a kind of."""
-        above = self.ontology.ancestors(answer)
-        return self.at_or_below[self.answers.index(answer)] | np.array([t in above for t in self.knowledge.types])
+    def on_path(self, cl_id: str) -> Flags:
+        """Types that are the term, a kind of it, or something that it is a kind of."""
+        ancestors = self.ontology.ancestors
+        above = ancestors(cl_id)
+        return np.array([t in above or cl_id in ancestors(t) for t in self.knowledge.types])
+
+    def excluded_by(self, cl_id: str) -> Flags:
+        """Types whose lineage excludes the term's."""
+        return np.array([self.ontology.excludes(cl_id, t) for t in self.knowledge.types])
 
 
 @cache
@@ -73,18 +77,19 @@ def load_model(species: Species) -> TypeModel:
         in_lineage=in_lineage,
         lineage_log_odds=_lineage_log_odds(knowledge.weights, in_lineage),
         answers=answers,
-        at_or_below=truth[:, [above.index(answer) for answer in answers]].T > 0,
         agreement=agreement,
     )
 
 
 def _membership(ontology: Ontology, cl_ids: Iterable[str], above: list[str]) -> Floats:
-    return np.array([[cl_id in family for cl_id in above] for family in map(ontology.ancestors, cl_ids)], dtype=float)
+    families = map(ontology.ancestors, cl_ids)
+    return np.array([[cl_id in family for cl_id in above] for family in families], dtype=np.float64)
 
 
 def _lineage_log_odds(weights: Floats, in_lineage: Flags) -> Floats:
     loudness = np.sqrt(weights**2 @ in_lineage) + _LINEAGE_FLOOR
-    return np.log(loudness / loudness.sum(axis=1, keepdims=True) * in_lineage.shape[1])
+    log_odds: Floats = np.log(loudness / loudness.sum(axis=1, keepdims=True) * in_lineage.shape[1])
+    return log_odds
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,8 +123,9 @@ def believe(evidence: ClusterEvidence, n_markers: int = 20) -> Belief | None:
     r"""Weigh all types and lineages against a cluster's markers; ``None`` where no marker is known to speak for any.
 
     A marker at rank r counts :math:`\sqrt{\max(pct_1 - pct_2, 0.02)} / \log_2(r + 1)`. The fit of a type is the cosine
-    of these and its weights. The probability of a lineage is a softmax over the mean log odds of the markers; that of
-    a type, one over its fit / 0.03 plus 0.6 times the logarithm of its own sources plus 3 times that of its lineage.
+    of these and its weights. The probability of a lineage is a softmax over 3 times the mean log odds of the best 50
+    markers. That of a type is a softmax over the sum of its fit / 0.03, 0.6 times the logarithm of the number of its
+    own sources, the logarithm of the probability of its lineage, and 0.6 if it is bound to the sample's organ.
     """
     model = load_model(evidence.species)
     markers = informative_markers(evidence, n_markers)
@@ -127,15 +133,11 @@ def believe(evidence: ClusterEvidence, n_markers: int = 20) -> Belief | None:
     if not rows:
         return None
     fit = (strength / np.linalg.norm(strength)) @ model.knowledge.weights[rows]
-    organs = organs_named(evidence.tissue)
-    if organs:
-        bound = [model.ontology.organs(t) for t in model.knowledge.types]
-        fit = fit * np.array([1.0 if not there or there & organs else _OTHER_ORGAN for there in bound])
-        home = _OWN_ORGAN * np.array([bool(there & organs) for there in bound])
-    else: home = 0
+    factor, bonus = _anatomy(model, evidence.tissue)
+    fit = fit * factor
     lineage_log = _lineage_log_probability(model, informative_markers(evidence, max(n_markers, _LINEAGE_MARKERS)))
     of_lineage = np.where(model.in_lineage, lineage_log, -np.inf).max(axis=1)
-    logit = fit / _TEMPERATURE + _RENOWN * (model.renown - model.renown.max()) + of_lineage + home
+    logit = fit / _TEMPERATURE + _RENOWN * (model.renown - model.renown.max()) + of_lineage + bonus
     probability = np.exp(logit - logit.max())
     return Belief(
         markers=markers,
@@ -144,6 +146,15 @@ def believe(evidence: ClusterEvidence, n_markers: int = 20) -> Belief | None:
         probability=probability / probability.sum(),
         lineage_probability=np.exp(lineage_log),
     )
+
+
+def _anatomy(model: TypeModel, tissue: str) -> tuple[Floats, Floats]:
+    """Factor on the fit of each type, and what its organ adds to the logarithm of its probability."""
+    sample = organs_named(tissue)
+    bound = [model.ontology.organs(t) for t in model.knowledge.types]
+    home = np.array([bool(organs & sample) for organs in bound])
+    elsewhere = np.array([bool(organs and sample) for organs in bound]) & ~home
+    return np.where(elsewhere, _OTHER_ORGAN, 1.0), np.where(home, _OWN_ORGAN, 0.0)
 
 
 def _read_markers(model: TypeModel, markers: tuple[Marker, ...]) -> tuple[list[int], Floats]:
@@ -155,6 +166,16 @@ def _read_markers(model: TypeModel, markers: tuple[Marker, ...]) -> tuple[list[i
             # Two mouse genes may stand for one human gene: it counts once.
             strengths[row] = max(strengths.get(row, 0.0), strength)
     return list(strengths), np.array(list(strengths.values()))
+
+
+def speaking_genes(model: TypeModel, belief: Belief, types: Flags) -> tuple[str, ...]:
+    """The markers that speak for any of the types, strongest first."""
+    loudness: dict[str, float] = {}
+    for marker, discount in zip(belief.markers, rank_discounts(len(belief.markers)), strict=True):
+        row = model.knowledge.row(marker.gene)
+        if row is not None and (weight := float(model.knowledge.weights[row, types].max(initial=0))) > _SPEAKS:
+            loudness[marker.gene] = weight * float(discount)
+    return tuple(sorted(loudness, key=lambda gene: (-loudness[gene], gene)))
 
 
 def _lineage_log_probability(model: TypeModel, markers: tuple[Marker, ...]) -> Floats:

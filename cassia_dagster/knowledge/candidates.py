@@ -12,16 +12,17 @@ from cassia_dagster.knowledge.belief import (
     informative_markers,
     load_model,
     rank_discounts,
+    speaking_genes,
 )
 from cassia_dagster.knowledge.ontology import Ontology
 from cassia_dagster.records import Candidate, ClusterEvidence, Fraction, Record, Unresolved
 
 _N_MARKERS = 20
+_N_ALTERNATIVES = 5
 _HALF_FIT = 0.08  # fit at which confidence is halved
 _MIN_CONFIDENCE = 0.25
-_SPEAKS = 0.02  # weight below which a gene does not speak for a type
-_MIXED_LINEAGE = 0.65  # below this share of the belief in lineages, a rival lineage may be as true
-_MIXED_FIT = 0.15
+_MIXED = 0.2  # share of the markers that only a rival lineage explains; 6 of 10 made-up doublets, 1 of 100 clusters
+_RIVAL_FIT = 0.2  # of the chosen type's fit, below which another lineage is no rival
 _FEW_INFORMATIVE = 0.25
 _HIGH_MITO = 30.0
 
@@ -30,13 +31,16 @@ class Proposal(Record):
     """The cell type that marker knowledge proposes for a cluster, and how sure it may be."""
 
     cl_id: str | None
-    """The most detailed term that the markers bear: an ancestor where siblings cannot be told apart."""
+    """The most detailed term that the markers bear: an ancestor where siblings cannot be told apart.
+
+    ``None`` where the cluster is unresolved; the genes and figures below then speak of the closest term.
+    """
     label: str | None
     general_id: str | None
     """The broad type: the lineage of the chosen term."""
     general_label: str | None
     alternatives: tuple[Candidate, ...]
-    """The shortlist without the chosen term; filled for unresolved clusters too."""
+    """The shortlist without the chosen term."""
     supporting_genes: tuple[str, ...]
     """Markers that speak for the chosen term or its kinds, strongest first."""
     contradicting_genes: tuple[str, ...]
@@ -46,7 +50,7 @@ class Proposal(Record):
     coverage: Fraction
     """Rank-discounted share of the informative markers that speak for the chosen term or its kinds."""
     confidence: Fraction
-    """From 0.75 on, nearly never of a wrong lineage; kept for unresolved clusters, where it is low."""
+    """From 0.75 on, nearly never of a wrong lineage."""
     unresolved: Unresolved | None
 
 
@@ -79,19 +83,10 @@ def _shortlist(model: TypeModel, belief: Belief, limit: int) -> tuple[Candidate,
             cl_id=types[i],
             label=model.ontology.label(types[i]),
             support=float(np.clip(belief.standing[i], 0, 1)),
-            genes=_speaking_genes(model, belief, np.arange(len(types)) == i),
+            genes=speaking_genes(model, belief, np.arange(len(types)) == i),
         )
         for i in best
     )
-
-
-def _speaking_genes(model: TypeModel, belief: Belief, types: Flags) -> tuple[str, ...]:
-    loudness: dict[str, float] = {}
-    for marker, discount in zip(belief.markers, rank_discounts(len(belief.markers)), strict=True):
-        row = model.knowledge.row(marker.gene)
-        if row is not None and (weight := float(model.knowledge.weights[row, types].max())) > _SPEAKS:
-            loudness[marker.gene] = weight * float(discount)
-    return tuple(sorted(loudness, key=lambda gene: (-loudness[gene], gene)))
 
 
 def propose(evidence: ClusterEvidence, n_markers: int = _N_MARKERS) -> Proposal:
@@ -111,32 +106,55 @@ def propose(evidence: ClusterEvidence, n_markers: int = _N_MARKERS) -> Proposal:
     """
     model, belief = load_model(evidence.species), believe(evidence, n_markers)
     if belief is None:
-        reason = Unresolved.LOW_QUALITY if _is_low_quality(evidence, n_markers) else Unresolved.NO_MARKERS
-        return _unresolved(reason, (), 0.0)
+        low_quality = _is_low_quality(evidence, n_markers)
+        return _nothing_known(Unresolved.LOW_QUALITY if low_quality else Unresolved.NO_MARKERS)
     chosen = model.answers[int(np.argmax(model.agreement @ belief.probability))]
     on_path = model.on_path(chosen)
     fit = float(belief.fit[on_path].max())
-    supporting = _speaking_genes(model, belief, on_path)
-    contradicting = _contradicting_genes(model, belief, chosen, frozenset(supporting))
-    confidence = _confidence(model, belief, chosen, fit, on_path) * (1 - _share(belief, frozenset(contradicting)))
-    reason_or_none = _why_unresolved(model, belief, evidence, chosen, fit, confidence, n_markers)
-    candidates = _shortlist(model, belief, 6)
-    if reason_or_none is not None:
-        return _unresolved(reason_or_none, candidates[:5], confidence)
-    general = _general(model.ontology, chosen)
+    supporting = speaking_genes(model, belief, on_path)
+    rival = _rival_share(model, belief, chosen, frozenset(supporting), fit)
+    confidence = _confidence(model, belief, chosen, fit, on_path) * (1 - rival)
+    reason = _why_unresolved(evidence, n_markers, rival, confidence)
+    named = chosen if reason is None else None
+    general = _general(model.ontology, chosen) if reason is None else None
+    others = (candidate for candidate in _shortlist(model, belief, _N_ALTERNATIVES + 1) if candidate.cl_id != named)
     return Proposal(
-        cl_id=chosen,
-        label=model.ontology.label(chosen),
+        cl_id=named,
+        label=model.ontology.label(named) if named is not None else None,
         general_id=general,
-        general_label=model.ontology.label(general),
-        alternatives=tuple(c for c in candidates if c.cl_id != chosen)[:5],
+        general_label=model.ontology.label(general) if general is not None else None,
+        alternatives=tuple(others)[:_N_ALTERNATIVES],
         supporting_genes=supporting,
-        contradicting_genes=contradicting,
+        contradicting_genes=_contradicting_genes(model, belief, chosen, frozenset(supporting)),
         margin=_margin(belief, fit, on_path),
         coverage=_share(belief, frozenset(supporting)),
         confidence=confidence,
-        unresolved=None,
+        unresolved=reason,
     )
+
+
+def _nothing_known(reason: Unresolved) -> Proposal:
+    return Proposal(
+        cl_id=None,
+        label=None,
+        general_id=None,
+        general_label=None,
+        alternatives=(),
+        supporting_genes=(),
+        contradicting_genes=(),
+        margin=0.0,
+        coverage=0.0,
+        confidence=0.0,
+        unresolved=reason,
+    )
+
+
+def _why_unresolved(evidence: ClusterEvidence, n_markers: int, rival: float, confidence: float) -> Unresolved | None:
+    if rival > _MIXED:
+        return Unresolved.CONFLICTING_SUPPORT
+    if confidence >= _MIN_CONFIDENCE:
+        return None
+    return Unresolved.LOW_QUALITY if _is_low_quality(evidence, n_markers) else Unresolved.WEAK_SUPPORT
 
 
 def _confidence(model: TypeModel, belief: Belief, chosen: str, fit: float, on_path: Flags) -> float:
@@ -146,24 +164,14 @@ def _confidence(model: TypeModel, belief: Belief, chosen: str, fit: float, on_pa
     return float(np.clip(lineage * fit**2 / (fit**2 + _HALF_FIT**2) * (1 + path) / 2, 0, 1))
 
 
-def _why_unresolved(
-    model: TypeModel,
-    belief: Belief,
-    evidence: ClusterEvidence,
-    chosen: str,
-    fit: float,
-    confidence: float,
-    n_markers: int,
-) -> Unresolved | None:
-    excluded = np.array([model.ontology.excludes(chosen, t) for t in model.knowledge.types])
-    rival = float(belief.fit[excluded].max(initial=0))
-    of_lineage = [lineage in model.ontology.lineages(chosen) for lineage in model.lineages]
-    mixed = belief.lineage_probability[of_lineage].sum() < _MIXED_LINEAGE and rival > _MIXED_FIT
-    if mixed and rival > 0.75 * fit:
-        return Unresolved.CONFLICTING_SUPPORT
-    if confidence >= _MIN_CONFIDENCE:
-        return None
-    return Unresolved.LOW_QUALITY if _is_low_quality(evidence, n_markers) else Unresolved.WEAK_SUPPORT
+def _rival_share(model: TypeModel, belief: Belief, chosen: str, supporting: frozenset[str], fit: float) -> float:
+    """Rank-discounted share of the markers that only the best type of an excluded lineage explains."""
+    excluded = model.excluded_by(chosen)
+    rival = int(np.argmax(np.where(excluded, belief.fit, -np.inf)))
+    if not excluded[rival] or belief.fit[rival] < _RIVAL_FIT * fit:
+        return 0.0
+    of_rival = speaking_genes(model, belief, np.arange(len(excluded)) == rival)
+    return _share(belief, frozenset(of_rival) - supporting)
 
 
 def _is_low_quality(evidence: ClusterEvidence, n_markers: int) -> bool:
@@ -172,22 +180,6 @@ def _is_low_quality(evidence: ClusterEvidence, n_markers: int) -> bool:
         return True
     first = evidence.model_copy(update={"markers": evidence.markers[:n_markers]})
     return bool(first.markers) and len(informative_markers(first, n_markers)) < _FEW_INFORMATIVE * len(first.markers)
-
-
-def _unresolved(reason: Unresolved, candidates: tuple[Candidate, ...], confidence: float) -> Proposal:
-    return Proposal(
-        cl_id=None,
-        label=None,
-        general_id=None,
-        general_label=None,
-        alternatives=candidates,
-        supporting_genes=(),
-        contradicting_genes=(),
-        margin=0.0,
-        coverage=0.0,
-        confidence=confidence,
-        unresolved=reason,
-    )
 
 
 def _general(ontology: Ontology, chosen: str) -> str:
@@ -209,9 +201,7 @@ def _share(belief: Belief, genes: frozenset[str]) -> float:
     return float(discounts[[marker.gene in genes for marker in belief.markers]].sum() / discounts.sum())
 
 
-def _contradicting_genes(
-    model: TypeModel, belief: Belief, chosen: str, supporting: frozenset[str]
-) -> tuple[str, ...]:
+def _contradicting_genes(model: TypeModel, belief: Belief, chosen: str, supporting: frozenset[str]) -> tuple[str, ...]:
     above = model.ontology.ancestors(chosen)
     not_expressed = frozenset[str]().union(*(model.knowledge.against.get(cl_id, frozenset()) for cl_id in above))
     excluded = np.array([model.ontology.excludes(chosen, lineage) for lineage in model.lineages])

@@ -22,7 +22,6 @@ _MIN_SOURCES = 3
 _MAX_DESCENDANTS = 170
 # What a curator's choice adds to a weight, whose columns have unit length: about as much as a gene of rank ten.
 _CURATED = 0.1
-_POWER = 0.5
 
 type _Edges = dict[str, dict[str, float]]
 
@@ -36,7 +35,7 @@ class MarkerKnowledge:
     types: tuple[str, ...]
     """CL ids of the types that can be told by their markers, one a column of ``weights``."""
     weights: NDArray[np.float64]
-    """Genes × types, none below 0."""
+    """Genes by types, none below 0."""
     against: Mapping[str, frozenset[str]]
     """CL id → genes (symbols of the species) that the type does not express; only for common types."""
     _rows: Mapping[str, int]
@@ -97,7 +96,7 @@ def load_markers(species: Species) -> MarkerKnowledge:
     rows = {gene: row for row, gene in enumerate(sorted({*n_types, *(g for t in types for g in curated[t])}))}
     weights = np.zeros((len(rows), len(types)))
     for column, of_type in enumerate(heaviest):
-        values = np.array([weight**_POWER * np.log(len(types) / n_types[gene]) for gene, weight in of_type.items()])
+        values = np.array([np.sqrt(weight) * np.log(len(types) / n_types[gene]) for gene, weight in of_type.items()])
         weights[[rows[gene] for gene in of_type], column] = values / np.linalg.norm(values)
     for column, cl_id in enumerate(types):
         weights[[rows[gene] for gene in sorted(curated[cl_id])], column] += _CURATED

@@ -14,7 +14,14 @@ from cassia_dagster.errors import InputError
 from cassia_dagster.knowledge.tables import read_rows, versions
 
 ROOT = "CL:0000000"
-_GREEK = {"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "κ": "kappa"}
+_GREEK = {
+    "\N{GREEK SMALL LETTER ALPHA}": "alpha",
+    "\N{GREEK SMALL LETTER BETA}": "beta",
+    "\N{GREEK SMALL LETTER GAMMA}": "gamma",
+    "\N{GREEK SMALL LETTER DELTA}": "delta",
+    "\N{GREEK SMALL LETTER EPSILON}": "epsilon",
+    "\N{GREEK SMALL LETTER KAPPA}": "kappa",
+}
 
 
 class Relation(StrEnum):
@@ -220,7 +227,8 @@ class Ontology:
         labels: dict[str, str | None] = {}
         synonyms: dict[str, str | None] = {}
         for cl_id, term in self._terms.items():
-            for name, table in ((term.label, labels), *((synonym, synonyms) for synonym in term.synonyms)):
+            other_names = (term.label.removesuffix(", human"), *term.synonyms)
+            for name, table in ((term.label, labels), *((name, synonyms) for name in other_names)):
                 key = normalise(name)
                 table[key] = cl_id if table.get(key, cl_id) == cl_id else None
         synonyms.update({normalise(name): cl_id for name, cl_id in self._daily_names.items()})
@@ -236,8 +244,9 @@ class Ontology:
             return Relation.EXACT
         if gold_id in self.ancestors(label_id):
             return Relation.FINER
-        if self.is_root_level(label_id):
-            return Relation.UNRESOLVED
+        return Relation.UNRESOLVED if self.is_root_level(label_id) else self._relation_off_gold(label_id, gold_id)
+
+    def _relation_off_gold(self, label_id: str, gold_id: str) -> Relation:
         if label_id in self.ancestors(gold_id):
             return Relation.COARSER
         shared_parents = set(self.parents(label_id)) & set(self.parents(gold_id))
@@ -268,7 +277,7 @@ def normalise(text: str) -> str:
     for letter, name in _GREEK.items():
         text = text.replace(letter, name)
     text = re.sub(r"(?<=\w)\+(?!\w)|(?<=\w)\+(?=[^\W\d_]{2})", " positive ", text)
-    text = re.sub(r"(?<=\d)[-−](?=\s|,|$)", " negative ", text)
+    text = re.sub("(?<=\\d)[-\N{MINUS SIGN}](?=\\s|,|$)", " negative ", text)
     return " ".join(_singular(word) for word in re.findall(r"[a-z0-9]+", text))
 
 

@@ -60,6 +60,7 @@ CREATE TABLE calls (
     error_message TEXT
 ) STRICT;
 CREATE INDEX calls_by_run ON calls (run);
+CREATE INDEX calls_by_subject ON calls (subject);
 CREATE INDEX calls_under_way ON calls (state) WHERE state = 'sent';
 """
 
@@ -119,7 +120,7 @@ class Database:
             connection = sqlite3.connect(
                 self.path, timeout=PATIENCE, autocommit=True, check_same_thread=False, factory=_Connection
             )
-            # With a write-ahead log a killed process loses nothing; waiting for the disk guards against power cuts only.
+            # With a write-ahead log a killed process loses nothing; waiting for the disk would help in a power cut.
             connection.execute("PRAGMA synchronous = NORMAL")
             self._of_thread.connection = connection
             self._open.add(connection)
@@ -129,7 +130,7 @@ class Database:
     def transaction(self) -> Iterator[None]:
         """Make the statements inside one step, that happens as a whole or not at all."""
         connection = self._connection()
-        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("BEGIN")
         try:
             yield
         except BaseException:
@@ -140,10 +141,6 @@ class Database:
     def run(self, sql: str, *values: Any) -> int:
         """Execute a statement, and give the id of the row that it inserted, if it did."""
         return self._connection().execute(sql, values).lastrowid or 0
-
-    def change(self, sql: str, *values: Any) -> int:
-        """Execute a statement, and tell how many rows it changed."""
-        return self._connection().execute(sql, values).rowcount
 
     def one(self, sql: str, *values: Any) -> tuple[Any, ...] | None:
         """Fetch the first row of a query."""

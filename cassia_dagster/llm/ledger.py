@@ -92,6 +92,18 @@ class Totals:
     saved_usd: float
 
 
+_TOTALS = """
+SELECT COUNT(*) FILTER (WHERE state != 'cached'), COUNT(*) FILTER (WHERE state = 'cached'),
+       COUNT(*) FILTER (WHERE state = 'failed'), COUNT(*) FILTER (WHERE state = 'lost'),
+       TOTAL(calls.input_tokens), TOTAL(calls.output_tokens),
+       TOTAL(calls.cache_read_input_tokens), TOTAL(calls.reasoning_output_tokens),
+       TOTAL(calls.usd),
+       COUNT(*) FILTER (WHERE state = 'lost' OR (finish_reason IS NOT NULL AND calls.usd IS NULL)),
+       TOTAL(replies.usd) FILTER (WHERE state = 'cached')
+FROM calls LEFT JOIN replies USING (key)
+"""
+
+
 class Ledger:
     """The table of calls, as one run of one process writes it.
 
@@ -159,50 +171,34 @@ class Ledger:
             call,
         )
 
-    def mark_lost(self) -> int:
-        """Mark the calls of dead processes as lost, and tell how many there were.
+    def mark_lost(self) -> None:
+        """Mark the calls of dead processes as lost.
 
         A process on this machine is asked for; of others it is only known that no call takes an hour.
         A call that is settled after all is no longer lost.
         """
-        unsettled = self._database.rows(
-            "SELECT DISTINCT process FROM calls WHERE state = 'sent' AND host = ?", self._host
-        )
-        dead = [process for (process,) in list(unsettled) if not is_running(process)]
-        return sum(
-            self._database.change(
-                "UPDATE calls SET state = 'lost' WHERE state = 'sent' AND host = ? AND process = ?",
-                self._host,
-                process,
-            )
-            for process in dead
-        ) + self._database.change(
+        under_way = "SELECT DISTINCT process FROM calls WHERE state = 'sent' AND host = ?"
+        for (process,) in list(self._database.rows(under_way, self._host)):
+            if not is_running(process):
+                self._database.run(
+                    "UPDATE calls SET state = 'lost' WHERE state = 'sent' AND host = ? AND process = ?",
+                    self._host,
+                    process,
+                )
+        self._database.run(
             "UPDATE calls SET state = 'lost' WHERE state = 'sent' AND started < ?", time.time() - LONGEST_CALL
         )
 
-    def calls(self, run: str | None = None) -> Iterator[Call]:
-        """Give the rows of one run, or of all, in the order in which they were written."""
-        where, values = ("WHERE run = ?", (run,)) if run is not None else ("", ())
-        for row in self._database.rows(f"SELECT {_COLUMNS} FROM calls {where} ORDER BY id", *values):
+    def calls(self, run: str | None = None, subject: str | None = None) -> Iterator[Call]:
+        """Give rows in the order in which they were written; see `Store.calls`."""
+        scope, values = _scope(run, subject)
+        for row in self._database.rows(f"SELECT {_COLUMNS} FROM calls {scope} ORDER BY id", *values):  # noqa: S608
             yield Call(*row)
 
-    def totals(self, run: str | None = None) -> Totals:
-        """Sum up one run, or all."""
-        where, values = ("WHERE calls.run = ?", (run,)) if run is not None else ("", ())
-        row = self._database.one(
-            f"""
-            SELECT COUNT(*) FILTER (WHERE state != 'cached'), COUNT(*) FILTER (WHERE state = 'cached'),
-                   COUNT(*) FILTER (WHERE state = 'failed'), COUNT(*) FILTER (WHERE state = 'lost'),
-                   TOTAL(calls.input_tokens), TOTAL(calls.output_tokens),
-                   TOTAL(calls.cache_read_input_tokens), TOTAL(calls.reasoning_output_tokens),
-                   TOTAL(calls.usd),
-                   COUNT(*) FILTER (WHERE state = 'lost' OR (finish_reason IS NOT NULL AND calls.usd IS NULL)),
-                   TOTAL(replies.usd) FILTER (WHERE state = 'cached')
-            FROM calls LEFT JOIN replies USING (key) {where}
-            """,
-            *values,
-        )
-        assert row is not None  # an aggregate without GROUP BY always has one row
+    def totals(self, run: str | None = None, subject: str | None = None) -> Totals:
+        """Sum rows up; see `Store.totals`."""
+        scope, values = _scope(run, subject)
+        (row,) = self._database.rows(f"{_TOTALS} {scope}", *values)
         calls, cached, failed, lost, read, written, from_cache, reasoning, usd, unpriced, saved = row
         usage = Usage(int(read), int(written), int(from_cache), int(reasoning))
         return Totals(calls, cached, failed, lost, usage, usd, unpriced, saved)
@@ -234,4 +230,17 @@ class Ledger:
             "response_model": response_model,
         }
         places = ", ".join("?" * len(row))
-        return self._database.run(f"INSERT INTO calls ({', '.join(row)}) VALUES ({places})", *row.values())
+        return self._database.run(f"INSERT INTO calls ({', '.join(row)}) VALUES ({places})", *row.values())  # noqa: S608
+
+
+def _scope(run: str | None, subject: str | None) -> tuple[str, list[str]]:
+    """Write the condition for the rows of a run, and of a subject and all below it."""
+    conditions, values = ["TRUE"], []
+    if run is not None:
+        conditions.append("calls.run = ?")
+        values.append(run)
+    if subject is not None:
+        # All that begins with "subject/", in a way that an index helps with: "0" is the sign after "/".
+        conditions.append("(calls.subject = ? OR (calls.subject >= ? AND calls.subject < ?))")
+        values += [subject, f"{subject}/", f"{subject}0"]
+    return f"WHERE {' AND '.join(conditions)}", values

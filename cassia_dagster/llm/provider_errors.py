@@ -84,7 +84,7 @@ def translate(error: Exception, *, asked: str, key_name: str, key: str | None) -
     """
     kind = _kind(error)
     words, _, _ = str(error).partition("Traceback (most recent call last)")
-    said = redact(" ".join(words.split()), key)
+    said = redact(" ".join(words.split()), key).rstrip(".")
     if len(said) > _LONGEST_MESSAGE:
         said = said[: _LONGEST_MESSAGE - 1] + "…"
     message = f"{asked} did not answer: {said or type(error).__name__}. {_WAYS_OUT[kind].format(key=key_name)}"

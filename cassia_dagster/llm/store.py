@@ -57,13 +57,21 @@ class Store:
         """Make changes of cache and ledger together, or not at all."""
         return self._database.transaction()
 
-    def calls(self, run: str | None = None) -> Iterator[Call]:
-        """Give the ledger's rows of one run, or of all, oldest first."""
-        return self.ledger.calls(run)
+    def calls(self, run: str | None = None, subject: str | None = None) -> Iterator[Call]:
+        """Give rows of the ledger, oldest first.
 
-    def totals(self, run: str | None = None) -> Totals:
-        """Sum up what one run took, or all of them."""
-        return self.ledger.totals(run)
+        Parameters
+        ----------
+        run
+            Only those of this run.
+        subject
+            Only those about this subject and the ones below it: ``"islets/0.4"`` has ``"islets/0.4/3"``.
+        """
+        return self.ledger.calls(run, subject)
+
+    def totals(self, run: str | None = None, subject: str | None = None) -> Totals:
+        """Sum up what such rows took; for the parameters see `Store.calls`."""
+        return self.ledger.totals(run, subject)
 
     def close(self) -> None:
         """Close the file; nobody may be asking any more."""

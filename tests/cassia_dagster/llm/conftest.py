@@ -50,6 +50,7 @@ class Script:
         return self.answer_again(question, Take())
 
     def answer_again(self, question: Question[Any], take: Take) -> RawReply:
+        assert question.user
         self.takes.append(take)
         line = self.lines.pop(0)
         if isinstance(line, Exception):

@@ -20,7 +20,8 @@ from cassia_dagster.llm.backend import RawReply
 from cassia_dagster.llm.store import Store
 
 path, name = sys.argv[1:]
-sys.stdin.read(1)  # all start at once
+print("ready", flush=True)
+sys.stdin.readline()
 with Store.open(path, run=name) as store:
     for number in range(100):
         for key in (f"shared-{number}", f"{name}-{number}"):
@@ -31,11 +32,23 @@ with Store.open(path, run=name) as store:
 def test_processes_that_make_and_write_one_file_at_once_lose_nothing(path: Path) -> None:
     names = ["a", "b", "c"]
     writers = [
-        subprocess.Popen([sys.executable, "-c", WRITE_REPLIES, str(path), name], stdin=subprocess.PIPE)
+        subprocess.Popen(
+            [sys.executable, "-c", WRITE_REPLIES, str(path), name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         for name in names
     ]
     for writer in writers:
-        writer.communicate(b".", timeout=120)
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "ready\n"
+    for writer in writers:
+        assert writer.stdin is not None
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+    for writer in writers:
+        writer.communicate(timeout=120)
     assert [writer.returncode for writer in writers] == [0, 0, 0]
     database = Database(path)
     assert database.one("SELECT COUNT(*) FROM replies") == (400,)
@@ -47,12 +60,12 @@ def test_threads_have_connections_of_their_own(path: Path) -> None:
     database = Database(path)
     seen: list[object] = []
 
-    def write_inside_the_others_transaction() -> None:
+    def count_beside_the_transaction() -> None:
         seen.append(database.one("SELECT COUNT(*) FROM replies"))
 
     with database.transaction():
         database.run("INSERT INTO replies VALUES ('k', '{}', 'p', 'm', 'm', 0, 0, 0, 0, NULL, 0)")
-        thread = threading.Thread(target=write_inside_the_others_transaction)
+        thread = threading.Thread(target=count_beside_the_transaction)
         thread.start()
         thread.join()
     assert seen == [(0,)]
@@ -61,9 +74,15 @@ def test_threads_have_connections_of_their_own(path: Path) -> None:
 
 def test_a_transaction_that_fails_leaves_nothing(path: Path) -> None:
     database = Database(path)
-    with pytest.raises(ZeroDivisionError), database.transaction():
-        database.run("INSERT INTO replies VALUES ('k', '{}', 'p', 'm', 'm', 0, 0, 0, 0, NULL, 0)")
-        raise ZeroDivisionError
+    insert = "INSERT INTO replies VALUES ('k', '{}', 'p', 'm', 'm', 0, 0, 0, 0, NULL, 0)"
+
+    def insert_twice() -> None:
+        with database.transaction():
+            database.run(insert)
+            database.run(insert)
+
+    with pytest.raises(sqlite3.IntegrityError):
+        insert_twice()
     assert database.one("SELECT COUNT(*) FROM replies") == (0,)
 
 

@@ -93,17 +93,15 @@ def test_only_a_valid_reply_is_stored(
     assert door.ask(question).cached is False
 
 
-def test_rules_in_code_are_not_asked_to_reconsider(
-    store: Store, question: Question[Annotation], script: Scripted
-) -> None:
+def test_rules_in_code_are_not_asked_to_reconsider(store: Store, question: Question[Annotation]) -> None:
     class Rules:
         provider, model = "embedded", "embedded-1"
 
         def identity(self, question: Question[Any]) -> dict[str, str]:
-            return {}
+            return {"user": question.user}
 
         def answer(self, question: Question[Any]) -> RawReply:
-            return RawReply("{", "stop", "embedded-1", usd=0.0)
+            return RawReply(question.user, "stop", "embedded-1", usd=0.0)
 
     with pytest.raises(InvalidReply):
         Door(Rules(), store).ask(question)
@@ -147,7 +145,7 @@ class Twins:
 
     def answer(self, question: Question[Any]) -> RawReply:
         self.calls += 1
-        assert self.second_waits.wait(30)
+        assert self.second_waits.wait(30), f"nobody else asks {question.user}"
         if isinstance(self.outcome, Exception):
             raise self.outcome
         return RawReply(self.outcome, "stop", "twins-1", Usage(10, 1), usd=0.5)

@@ -39,7 +39,7 @@ class Listener:
                 heard.append(str(self.headers).strip() + "\n\n" + body)
                 self.send_error(400)
 
-            def log_message(self, format: str, *args: Any) -> None:
+            def log_message(self, *_: object) -> None:
                 """Say nothing."""
 
         self.server = HTTPServer(("127.0.0.1", 0), Refuse)

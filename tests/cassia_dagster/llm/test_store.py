@@ -33,6 +33,18 @@ def test_a_run_has_its_own_rows_and_totals(
     assert states == ["cached", "done"]
 
 
+def test_calls_are_found_by_their_subject_and_all_below_it(
+    store: Store, question: Question[Annotation], script: Callable[..., Any], beta_cell: str
+) -> None:
+    subjects = ["islets/0.4", "islets/0.4/3", "islets/0.4/10", "islets/0.45/3", "islets", "islets/0.4-old/1"]
+    door = Door(script(beta_cell), store)
+    for subject in subjects:
+        door.ask(replace(question, subject=subject))
+    assert [call.subject for call in store.calls(subject="islets/0.4")] == subjects[:3]
+    assert (store.totals(subject="islets/0.4").calls, store.totals("run-1", "islets/0.4").cached) == (1, 2)
+    assert store.totals("run-2", "islets/0.4").cached == 0
+
+
 def test_a_run_that_asked_nothing_took_nothing(store: Store) -> None:
     totals = store.totals("run-1")
     assert (totals.calls, totals.cached, totals.usage, totals.usd) == (0, 0, Usage(), 0.0)

@@ -1,0 +1,93 @@
+import pytest
+
+from cassia_dagster.agents.annotate import MAX_ROUNDS, N_MARKERS, annotate_cluster
+from cassia_dagster.errors import ModelError
+from cassia_dagster.llm.errors import Refused
+from cassia_dagster.records import Annotation, Finding, Status, Unresolved, Verdict
+
+YES = Verdict(accepted=True, reasons="fine")
+NO = Verdict(accepted=False, reasons="INS is unexplained")
+
+
+def test_an_accepted_label_takes_one_round(scripted, beta_cells, named):
+    door, backend = scripted(annotate=[named("type B pancreatic cell", "epithelial cell", "INS")], validate=[YES])
+    row = annotate_cluster(beta_cells, door, door, "islets/0.4/0")
+    assert row.status is Status.OK
+    assert row.annotation.label == "type B pancreatic cell"
+    assert row.check.cl_id == "CL:0000169"
+    assert row.rounds == (YES,)
+    assert [exchange.role for exchange in row.history] == ["annotate", "validate"]
+    assert len(backend.asked) == 2
+
+
+def test_the_annotator_learns_why_it_was_sent_back(scripted, beta_cells, named):
+    first, second = named("T cell", "lymphocyte"), named("type B pancreatic cell", "epithelial cell")
+    door, backend = scripted(annotate=[first, second], validate=[NO, YES])
+    row = annotate_cluster(beta_cells, door, door, "islets/0.4/0")
+    assert row.annotation == second
+    assert row.rounds == (NO, YES)
+    (attempt,) = backend.asked[2].earlier
+    assert (attempt.annotation, attempt.reasons) == (first, "INS is unexplained")
+
+
+def test_rounds_are_bounded_and_the_last_answer_stands(scripted, beta_cells, named):
+    last = named("acinar cell", "epithelial cell")
+    answers = [named("T cell", "lymphocyte")] * (MAX_ROUNDS - 1) + [last]
+    door, backend = scripted(annotate=answers, validate=[NO] * MAX_ROUNDS)
+    row = annotate_cluster(beta_cells, door, door, "islets/0.4/0")
+    assert len(backend.asked) == 2 * MAX_ROUNDS
+    assert row.annotation == last
+    assert [verdict.accepted for verdict in row.rounds] == [False] * MAX_ROUNDS
+
+
+def test_a_cluster_without_markers_keeps_its_row_and_asks_nobody(scripted, evidence_of):
+    door, backend = scripted()
+    row = annotate_cluster(evidence_of("7", ""), door, door, "islets/0.4/7")
+    assert (row.cluster, row.status) == ("7", Status.UNRESOLVED)
+    assert row.annotation.unresolved is Unresolved.NO_MARKERS
+    assert backend.asked == []
+
+
+def test_a_refused_question_is_a_row_with_a_reason(scripted, beta_cells):
+    door, _ = scripted(annotate=[Refused("the model declined")])
+    row = annotate_cluster(beta_cells, door, door, "islets/0.4/0")
+    assert (row.status, row.annotation) == (Status.REFUSED, None)
+    assert "declined" in row.status_reason
+
+
+def test_a_label_survives_the_failure_of_its_validation(scripted, beta_cells, named):
+    answer = named("type B pancreatic cell", "epithelial cell")
+    door, _ = scripted(annotate=[answer], validate=[Refused("the model declined")])
+    row = annotate_cluster(beta_cells, door, door, "islets/0.4/0")
+    assert row.status is Status.REFUSED
+    assert row.annotation == answer
+    assert [exchange.role for exchange in row.history] == ["annotate"]
+
+
+def test_what_dooms_all_clusters_is_no_row(scripted, beta_cells):
+    door, _ = scripted(annotate=[ModelError("the key is wrong")])
+    with pytest.raises(ModelError, match="key"):
+        annotate_cluster(beta_cells, door, door, "islets/0.4/0")
+
+
+def test_an_answer_without_a_name_is_unresolved(scripted, beta_cells):
+    nothing = Annotation(general_celltype=None, unresolved=Unresolved.WEAK_SUPPORT)
+    door, _ = scripted(annotate=[nothing], validate=[YES])
+    assert annotate_cluster(beta_cells, door, door, "islets/0.4/0").status is Status.UNRESOLVED
+
+
+def test_an_invented_gene_is_found_by_code(scripted, beta_cells, named):
+    answer = named("type B pancreatic cell", "epithelial cell", "INS", "NOTAGENE")
+    door, backend = scripted(annotate=[answer], validate=[YES])
+    row = annotate_cluster(beta_cells, door, door, "islets/0.4/0")
+    assert row.check.cited_genes_absent == ("NOTAGENE",)
+    assert Finding.GENE_ABSENT in row.check.findings
+    assert backend.asked[1].check == row.check
+
+
+def test_a_model_sees_the_best_markers_only(scripted, evidence_of, named):
+    many = evidence_of("0", " ".join(f"GENE{number}" for number in range(120)))
+    door, backend = scripted(annotate=[named("acinar cell", "epithelial cell")], validate=[YES])
+    row = annotate_cluster(many, door, door, "islets/0.4/0")
+    assert len(backend.asked[0].evidence.markers) == N_MARKERS
+    assert len(row.evidence.markers) == 120

@@ -1,0 +1,189 @@
+"""Tests of reading counts, and of refusing in plain words what is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from cassia_dagster.errors import InputError
+from cassia_dagster.singlecell.load import MIN_CELLS, MIN_GENES, check_column, fingerprint, load_counts
+
+N_CELLS, N_GENES = 30, 250
+
+
+def counts() -> np.ndarray:
+    return np.random.default_rng(0).poisson(0.5, size=(N_CELLS, N_GENES)).astype(np.float32)
+
+
+def stored(path: Path, matrix: Any, genes: list[str] | None = None, cells: list[str] | None = None) -> Path:
+    n_cells, n_genes = matrix.shape
+    adata = anndata.AnnData(
+        X=matrix,
+        obs=pd.DataFrame(index=cells or [f"cell{number}" for number in range(n_cells)]),
+        var=pd.DataFrame(index=genes or [f"GENE{number}" for number in range(n_genes)]),
+    )
+    adata.write_h5ad(path)
+    return path
+
+
+def refusal(path: Path) -> str:
+    """Try to load the file, and return why that was refused; every refusal names the file."""
+    with pytest.raises(InputError) as refused:
+        load_counts(path)
+    assert str(path) in str(refused.value)
+    return str(refused.value)
+
+
+def test_the_islets_are_loaded_whole(islets_path: Path) -> None:
+    adata = load_counts(islets_path)
+    assert adata.shape == (1065, 14270)
+    assert adata.obs["cell_type"].nunique() == 14
+
+
+@pytest.mark.parametrize(
+    "stored_as",
+    [
+        pytest.param(np.asarray, id="dense float32"),
+        pytest.param(lambda matrix: matrix.astype(np.float64), id="dense float64"),
+        pytest.param(lambda matrix: matrix.astype(np.int64), id="dense integer"),
+        pytest.param(sparse.csr_matrix, id="sparse by rows"),
+        pytest.param(sparse.csc_matrix, id="sparse by columns"),
+        pytest.param(lambda matrix: sparse.csr_matrix(matrix.astype(np.int32)), id="sparse integer"),
+    ],
+)
+def test_counts_in_any_storage_come_as_float32_by_rows(tmp_path: Path, stored_as: Any) -> None:
+    adata = load_counts(stored(tmp_path / "cells.h5ad", stored_as(counts())))
+    assert isinstance(adata.X, sparse.csr_matrix)
+    assert adata.X.dtype == np.float32
+    np.testing.assert_array_equal(adata.X.toarray(), counts())
+
+
+def test_zeros_that_are_stored_are_not_taken_for_expression(tmp_path: Path) -> None:
+    matrix = sparse.csr_matrix(counts())
+    matrix.data[:100] = 0
+    adata = load_counts(stored(tmp_path / "cells.h5ad", matrix))
+    assert adata.X.nnz == np.count_nonzero(matrix.toarray())
+
+
+def test_a_cell_and_a_gene_without_counts_are_kept(tmp_path: Path) -> None:
+    matrix = counts()
+    matrix[3], matrix[:, 7] = 0, 0
+    adata = load_counts(stored(tmp_path / "cells.h5ad", matrix))
+    assert adata.shape == (N_CELLS, N_GENES)
+    np.testing.assert_array_equal(adata.X.toarray(), matrix)
+
+
+def test_the_smallest_data_that_is_enough_is_accepted(tmp_path: Path) -> None:
+    assert load_counts(stored(tmp_path / "cells.h5ad", np.ones((MIN_CELLS, MIN_GENES)))).shape == (MIN_CELLS, MIN_GENES)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    assert "Give the path of an .h5ad file" in refusal(tmp_path / "cells.h5ad")
+
+
+def test_another_format_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "cells.loom"
+    path.write_bytes(b"")
+    assert "is not an .h5ad file" in refusal(path)
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "cells.h5ad"
+    path.mkdir()
+    assert "is not an .h5ad file" in refusal(path)
+
+
+def test_a_download_that_broke_off_is_refused(tmp_path: Path) -> None:
+    path = stored(tmp_path / "cells.h5ad", counts())
+    path.write_bytes(path.read_bytes()[:5000])
+    assert "Was the download complete?" in refusal(path)
+
+
+def test_text_by_the_name_of_h5ad_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "cells.h5ad"
+    path.write_text("gene,cell1,cell2\nINS,1,2\n")
+    assert "cannot be read as an .h5ad file" in refusal(path)
+
+
+def test_a_file_without_a_matrix_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "cells.h5ad"
+    anndata.AnnData(obs=pd.DataFrame(index=["cell0"]), var=pd.DataFrame(index=["INS"])).write_h5ad(path)
+    assert "Store the raw counts in X" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ((MIN_CELLS - 1, N_GENES), f"has 19 cells; at least {MIN_CELLS}"),
+        ((N_CELLS, MIN_GENES - 1), f"has 199 genes; at least {MIN_GENES}"),
+    ],
+)
+def test_too_little_data_is_refused_with_how_much_is_needed(tmp_path: Path, shape: tuple[int, int], words: str) -> None:
+    assert words in refusal(stored(tmp_path / "cells.h5ad", np.ones(shape)))
+
+
+@pytest.mark.filterwarnings("ignore:.*names are not unique")
+@pytest.mark.parametrize(("axis", "way_out"), [("genes", "var_names_make_unique"), ("cells", "obs_names_make_unique")])
+def test_a_name_that_comes_twice_is_refused_with_how_to_mend_it(tmp_path: Path, axis: str, way_out: str) -> None:
+    names = [f"NAME{number}" for number in range(N_GENES if axis == "genes" else N_CELLS)]
+    names[9] = names[4]
+    reason = refusal(stored(tmp_path / "cells.h5ad", counts(), **{axis: names}))
+    assert "'NAME4'" in reason
+    assert f"adata.{way_out}()" in reason
+
+
+@pytest.mark.parametrize("prefix", ["ENSG", "ENSMUSG"])
+def test_genes_named_by_ensembl_ids_are_refused(tmp_path: Path, prefix: str) -> None:
+    genes = [f"{prefix}{number:011}" for number in range(N_GENES)]
+    reason = refusal(stored(tmp_path / "cells.h5ad", counts(), genes=genes))
+    assert genes[0] in reason
+    assert "Put gene symbols into var_names" in reason
+
+
+def test_a_few_ensembl_ids_among_symbols_are_accepted(tmp_path: Path) -> None:
+    genes = [f"ENSG{number:011}" if number < 50 else f"GENE{number}" for number in range(N_GENES)]
+    assert load_counts(stored(tmp_path / "cells.h5ad", counts(), genes=genes)).n_vars == N_GENES
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (np.nan, "NaN or infinite"),
+        (np.inf, "NaN or infinite"),
+        (-1.0, "negative values, so it was scaled"),
+        (0.25, "fractions (such as 0.25), so it was normalised"),
+    ],
+)
+@pytest.mark.parametrize("stored_as", [np.asarray, sparse.csr_matrix])
+def test_one_value_that_is_no_count_is_refused(tmp_path: Path, value: float, words: str, stored_as: Any) -> None:
+    matrix = counts()
+    matrix[11, 13] = value
+    reason = refusal(stored(tmp_path / "cells.h5ad", stored_as(matrix)))
+    assert words in reason
+    assert "Store the raw counts in X" in reason
+
+
+@pytest.mark.parametrize("stored_as", [np.asarray, sparse.csr_matrix])
+def test_nothing_but_zeros_is_refused(tmp_path: Path, stored_as: Any) -> None:
+    assert "nothing but zeros" in refusal(stored(tmp_path / "cells.h5ad", stored_as(np.zeros((N_CELLS, N_GENES)))))
+
+
+def test_a_missing_column_is_refused_with_those_that_there_are(islets_path: Path, islets: anndata.AnnData) -> None:
+    check_column(islets, "cell_type", islets_path)
+    with pytest.raises(InputError, match=r"islets\.h5ad has no obs column 'celltype'; it has: cell_type"):
+        check_column(islets, "celltype", islets_path)
+
+
+def test_a_fingerprint_changes_with_the_content_only(tmp_path: Path) -> None:
+    one, same, other = tmp_path / "one", tmp_path / "elsewhere.h5ad", tmp_path / "other"
+    one.write_bytes(b"counts")
+    same.write_bytes(b"counts")
+    other.write_bytes(b"counts!")
+    assert fingerprint(one) == fingerprint(same)
+    assert fingerprint(one) != fingerprint(other)

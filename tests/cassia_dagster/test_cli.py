@@ -1,0 +1,242 @@
+"""The command line: the demo end to end, plain errors, and a run that was killed."""
+
+import collections
+import json
+import os
+import shlex
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import anndata
+import dagster as dg
+import pandas as pd
+import pytest
+
+COMMAND = [sys.executable, "-m", "cassia_dagster.cli"]
+
+
+def run(*arguments, home: Path, timeout: float = 200):
+    environment = os.environ | {"CASSIA_HOME": str(home), "COLUMNS": "120"}
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=timeout, env=environment, check=False
+    )
+
+
+def instance_of(home: Path) -> dg.DagsterInstance:
+    return dg.DagsterInstance.from_config(str(home / "dagster"))
+
+
+# --- the demo ----------------------------------------------------------------
+
+
+def scored(demo, resolution: str) -> pd.DataFrame:
+    return pd.read_csv(demo.output / "demo" / f"leiden_res_{resolution}" / "demo_scored.csv")
+
+
+@pytest.mark.parametrize("resolution", ["0.4", "0.8"])
+def test_every_cluster_of_the_demo_has_a_row(demo, resolution):
+    clusters = pd.read_parquet(demo.home.artifacts / "leiden_clusters" / "demo" / f"{resolution}.parquet")
+    rows = scored(demo, resolution)
+    assert rows["cluster"].astype(str).tolist() == sorted(set(clusters["cluster"]), key=int)
+
+
+@pytest.mark.parametrize("resolution", ["0.4", "0.8"])
+def test_the_demo_agrees_with_the_published_labels(demo, resolution):
+    from assets.results import Tables, assemble, compare
+    from cassia_dagster.knowledge.ontology import Relation
+    from resources.catalog import Catalog
+    from resources.storage import AdataFile, TableFile
+
+    entry = Catalog.read(demo.home.catalog).entry("demo")
+    files = {
+        name: TableFile(demo.home.artifacts / name / "demo" / f"{resolution}.parquet")
+        for name in ("annotations", "scores", "boosted", "merged", "leiden_clusters")
+    }
+    labels = files.pop("leiden_clusters").read().set_index("cell_id")["cluster"]
+    result = assemble(entry, resolution, Tables(**files))
+    known = AdataFile(demo.home.artifacts / "normalized_adata" / "demo.h5ad").open(backed=True).obs["cell_type"]
+    agreement = compare(entry, result, labels, known)
+    share = agreement.cell_share
+    right = {Relation.EXACT, Relation.FINER, Relation.COARSER}
+    score = {row.cluster: row.boosted.score or 0.0 for row in result.clusters}
+    assert sum(share[relation] for relation in right | {Relation.SAME_LINEAGE}) >= 0.8
+    assert agreement.exact_or_finer >= 0.5
+    assert share[Relation.UNRESOLVED] <= 0.1
+    assert agreement.adjusted_rand_index >= 0.85
+    assert not [
+        row for row in agreement.clusters if row.relation is Relation.CONTRADICTION and score[row.cluster] >= 75
+    ]
+    rightly = [row for row in agreement.clusters if row.relation in right]
+    assert sum(score[row.cluster] >= 75 for row in rightly) >= len(rightly) / 2
+
+
+def test_the_notebooks_of_cassia_users_keep_working(demo):
+    adata = anndata.read_h5ad(demo.output / "demo" / "demo_annotated.h5ad")
+    r = pd.read_csv(demo.output / "demo" / "leiden_res_0.4" / "demo_scored.csv")
+    adata.obs["CASSIA_annotation"] = adata.obs["leiden_res_0.4"].map(
+        dict(zip(r["cluster"].astype(str), r["celltype_1"]))
+    )
+    assert adata.obs["CASSIA_annotation"].notna().all()
+    assert (adata.obs["CASSIA_annotation"].astype(str) == adata.obs["CASSIA_annotation_res_0.4"].astype(str)).all()
+
+
+def test_the_demo_shows_progress_a_table_and_the_agreement(demo):
+    for asset in ("normalized_adata", "umap", "leiden_clusters", "marker_table", "annotations", "report"):
+        assert asset in demo.text
+    assert "Agreement with cell_type" in demo.text
+    assert str(demo.output / "demo" / "leiden_res_0.8" / "demo_report.html") in demo.text.replace("\n", "")
+
+
+def test_lineage_knows_the_bytes_that_a_label_came_from(demo):
+    with instance_of(demo.home.root) as instance:
+        key = dg.MultiPartitionKey({"dataset": "demo", "resolution": "0.4"})
+        (event,) = instance.fetch_materializations(
+            dg.AssetRecordsFilter(dg.AssetKey("annotations"), asset_partitions=[key]), limit=1
+        ).records
+        (observed,) = instance.fetch_observations(dg.AssetKey("raw_adata"), limit=1).records
+        tags = event.asset_materialization.tags
+        assert tags["dagster/input_data_version/raw_adata"] == observed.asset_observation.tags["dagster/data_version"]
+        assert tags["dagster/data_version"]
+
+
+# --- plain errors ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "nowhere.h5ad", "--tissue", "blood", "--species", "human"], "nowhere.h5ad"),
+        (["run", "DATA", "--tissue", "blood", "--species", "cat"], "cat"),
+        (["run", "DATA", "--tissue", "", "--species", "human"], "tissue"),
+        (["run", "DATA", "--tissue", "blood", "--species", "human", "--name", "../x"], "../x"),
+        (["run", "DATA", "--tissue", "blood", "--species", "human", "--resolution", "high"], "high"),
+        (["run", "DATA", "--tissue", "blood", "--species", "human", "--model", "gpt-5"], "gpt-5"),
+    ],
+)
+def test_an_error_is_a_line_that_names_the_bad_thing(tmp_path, islets_path, arguments, said):
+    result = run(*[str(islets_path) if word == "DATA" else word for word in arguments], home=tmp_path)
+    assert result.returncode == 1
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+    assert len(result.stderr.strip().splitlines()) <= 3
+
+
+def test_an_error_within_dagster_is_as_plain(tmp_path, islets_path):
+    adata = anndata.read_h5ad(islets_path)
+    adata.X = adata.X * 0.5
+    adata.write_h5ad(tmp_path / "halves.h5ad")
+    result = run(
+        "run",
+        tmp_path / "halves.h5ad",
+        "--tissue",
+        "pancreas",
+        "--species",
+        "human",
+        "--output",
+        tmp_path,
+        home=tmp_path,
+    )
+    assert result.returncode == 1
+    assert "normalised" in result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+
+
+def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path, islets_path):
+    options = ("--tissue", "pancreas", "--species", "human", "--labels", "celltype", "--output", tmp_path)
+    result = run("run", islets_path, *options, home=tmp_path)
+    assert result.returncode == 1
+    assert "'celltype'" in result.stderr
+    assert "cell_type" in result.stderr
+
+
+# --- a run that was killed ---------------------------------------------------
+
+
+def test_a_killed_demo_ends_well_when_started_again_and_asks_nothing_twice(tmp_path):
+    store = tmp_path / "models.sqlite"
+    environment = os.environ | {"CASSIA_HOME": str(tmp_path)}
+    arguments = [*COMMAND, "demo", "--output", str(tmp_path / "output")]
+    killed = subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 150
+    while finished_calls(store) < 3:
+        assert killed.poll() is None, "the demo ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    before = finished_calls(store)
+    with instance_of(tmp_path) as instance:
+        assert [run.status for run in instance.get_runs() if not run.is_finished] == [dg.DagsterRunStatus.STARTED]
+
+    again = run("demo", "--output", tmp_path / "output", home=tmp_path)
+
+    assert again.returncode == 0, again.stderr
+    with sqlite3.connect(store) as connection:
+        rows = connection.execute("SELECT key, state FROM calls").fetchall()
+    done = collections.Counter(key for key, state in rows if state == "done")
+    assert set(done.values()) == {1}
+    assert before < len(done)
+    assert "sent" not in {state for _, state in rows}
+    with instance_of(tmp_path) as instance:
+        statuses = collections.Counter(run.status for run in instance.get_runs())
+    assert set(statuses) == {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE}
+    assert statuses[dg.DagsterRunStatus.FAILURE] == 1
+
+
+def finished_calls(store: Path) -> int:
+    if not store.exists():
+        return 0
+    try:
+        with sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=1) as connection:
+            return connection.execute("SELECT count(*) FROM calls WHERE state = 'done'").fetchone()[0]
+    except sqlite3.OperationalError:  # the table is being made
+        return 0
+
+
+# --- once more, without a network --------------------------------------------
+
+CUT_OFF = ["unshare", "--map-root-user", "--net"]
+
+
+def may_be_cut_off() -> bool:
+    return bool(shutil.which("unshare")) and not subprocess.run([*CUT_OFF, "true"], check=False).returncode
+
+
+@pytest.fixture(scope="module")
+def repeated(tmp_path_factory):
+    """The demo once more, in another empty home; without a network where this machine lets us take it away."""
+    home = tmp_path_factory.mktemp("repeated")
+    command = [*COMMAND, "demo", "--output", str(home / "output")]
+    if may_be_cut_off():
+        command = [*CUT_OFF, "sh", "-c", f"ip link set lo up; exec {shlex.join(command)}"]
+    environment = os.environ | {"CASSIA_HOME": str(home)}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=False)
+    assert result.returncode == 0, result.stderr
+    return home
+
+
+@pytest.mark.skipif(not may_be_cut_off(), reason="this machine does not let us take the network away")
+def test_the_demo_needs_no_network(repeated):
+    assert (repeated / "output" / "demo" / "demo_annotated.h5ad").exists()
+
+
+def test_the_same_input_gives_the_same_data_versions(demo, repeated):
+    with instance_of(demo.home.root) as instance:
+        first = data_versions(instance)
+    assert len(first) == 17
+    with instance_of(repeated) as instance:
+        assert json.dumps(data_versions(instance), sort_keys=True) == json.dumps(first, sort_keys=True)
+
+
+def data_versions(instance: dg.DagsterInstance) -> dict[str, str]:
+    versions = {}
+    for key in instance.all_asset_keys():
+        for record in instance.fetch_materializations(key, limit=10).records:
+            event = record.asset_materialization
+            versions.setdefault(f"{key.to_user_string()} {event.partition}", event.tags["dagster/data_version"])
+    return versions

@@ -1,0 +1,86 @@
+"""The code location: what it holds, and what it costs to load."""
+
+import json
+import subprocess
+import sys
+
+import dagster as dg
+import pytest
+
+from cassia_dagster.definitions import ASSETS, build_defs
+from resources.llm import ModelResource
+
+NAMES = {
+    "raw_adata",
+    "normalized_adata",
+    "umap",
+    "leiden_clusters",
+    "marker_table",
+    "annotations",
+    "scores",
+    "boosted",
+    "merged",
+    "report",
+    "annotated_adata",
+}
+
+
+@pytest.fixture(scope="module")
+def specs():
+    return {spec.key.to_user_string(): spec for spec in build_defs().resolve_all_asset_specs()}
+
+
+def test_the_graph_holds_the_assets_of_the_method_and_no_other(specs):
+    assert set(specs) == NAMES
+    assert len(ASSETS) == len(NAMES)
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_an_asset_says_what_it_is(specs, name):
+    spec = specs[name]
+    assert len(spec.description) > 100
+    assert spec.group_name in {"cells", "clusters", "annotation", "results"}
+    assert 1 <= len(spec.kinds) <= 3
+    assert spec.code_version is not None or name == "raw_adata"
+
+
+def test_datasets_come_and_go_and_resolutions_are_configured(specs):
+    by_cluster = specs["annotations"].partitions_def
+    assert isinstance(by_cluster, dg.MultiPartitionsDefinition)
+    assert isinstance(by_cluster.get_partitions_def_for_dimension("dataset"), dg.DynamicPartitionsDefinition)
+    assert by_cluster.get_partitions_def_for_dimension("resolution").get_partition_keys() == ["0.4", "0.8", "1.2"]
+    assert isinstance(specs["umap"].partitions_def, dg.DynamicPartitionsDefinition)
+
+
+def test_every_check_and_job_has_a_description():
+    repository = build_defs().get_repository_def()
+    checks = [spec for node in repository.assets_defs_by_key.values() for spec in node.check_specs]
+    assert checks
+    assert all(check.description for check in checks)
+    assert all(job.description for job in repository.get_all_jobs() if not job.name.startswith("__"))
+
+
+def test_a_test_swaps_a_model_in_one_line():
+    mine = ModelResource(provider="openai", model="gpt-test")
+    resources = build_defs(resources={"boost_llm": mine}).resources
+    assert resources["boost_llm"] is mine
+    assert resources["score_llm"].provider == "embedded"
+
+
+def test_a_changed_prompt_is_a_changed_code_version(specs, monkeypatch):
+    from cassia_dagster.agents import role
+    from cassia_dagster.agents.score import SCORER
+
+    assert SCORER.template in specs["scores"].code_version
+    monkeypatch.setattr(role, "_template_hash", lambda file: "other")
+    assert SCORER.template not in specs["scores"].code_version
+
+
+def test_loading_the_definitions_imports_no_heavy_library():
+    heavy = ["scanpy", "anndata", "litellm", "pandas", "scipy", "sklearn", "matplotlib", "pyarrow", "igraph"]
+    code = (
+        "import sys, json, cassia_dagster.definitions;"
+        f"print(json.dumps([name for name in {heavy!r} if name in sys.modules]))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert json.loads(out.stdout) == []

@@ -1,0 +1,95 @@
+"""The user interface, as a browser would meet it: a real web server on the instance that the demo left."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+from cassia_dagster.definitions import ASSETS
+
+PATIENCE = 180
+"""Seconds; a busy machine needs most of a minute."""
+
+
+@pytest.fixture(scope="module")
+def server(demo, tmp_path_factory):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = (tmp_path_factory.mktemp("server") / "log").open("w+")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cassia_dagster.cli", "ui", "--port", str(port)],
+        env=os.environ | {"CASSIA_HOME": str(demo.home.root)},
+        stdout=log,
+        stderr=subprocess.STDOUT,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(f"{address}/server_info", process, log)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def wait_for(url, process, log):
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            log.seek(0)
+            pytest.fail(f"the web server ended: {log.read()[-2000:]}")
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+        except (urllib.error.URLError, TimeoutError):
+            time.sleep(0.5)
+        else:
+            return
+    pytest.fail(f"no web server within {PATIENCE} s")
+
+
+def ask(server, query):
+    request = urllib.request.Request(
+        f"{server}/graphql", json.dumps({"query": query}).encode(), {"content-type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as response:
+        return json.load(response)["data"]
+
+
+def test_the_web_server_knows_every_asset(server):
+    nodes = ask(server, "{ assetNodes { assetKey { path } description groupName } }")["assetNodes"]
+    assert {"/".join(node["assetKey"]["path"]) for node in nodes} == {(asset.key.to_user_string()) for asset in ASSETS}
+    assert all(node["description"] for node in nodes)
+
+
+def test_what_the_command_line_ran_is_visible(server):
+    runs = ask(server, "{ runsOrError { ... on Runs { results { jobName status } } } }")["runsOrError"]["results"]
+    assert sorted((run["jobName"], run["status"]) for run in runs) == [
+        ("annotate_clusters", "SUCCESS"),
+        ("annotate_clusters", "SUCCESS"),
+        ("prepare_cells", "SUCCESS"),
+        ("write_annotated_file", "SUCCESS"),
+    ]
+
+
+def test_a_label_can_be_read_in_the_metadata(server):
+    query = """{ assetNodeOrError(assetKey: {path: ["annotations"]}) { ... on AssetNode {
+        assetMaterializations(partitions: ["demo|0.4"], limit: 1) { metadataEntries {
+            label ... on TableMetadataEntry { table { records } } } } } } }"""
+    (event,) = ask(server, query)["assetNodeOrError"]["assetMaterializations"]
+    tables = {entry["label"]: entry["table"]["records"] for entry in event["metadataEntries"] if "table" in entry}
+    rows = [json.loads(record) for record in tables["labels"]]
+    assert len(rows) == 12
+    assert all(row["label"] for row in rows)
+
+
+def test_checks_are_shown_with_their_outcome(server):
+    query = """{ assetNodeOrError(assetKey: {path: ["annotations"]}) { ... on AssetNode { assetChecksOrError {
+        ... on AssetChecks { checks { name executionForLatestMaterialization { status } } } } } } }"""
+    checks = ask(server, query)["assetNodeOrError"]["assetChecksOrError"]["checks"]
+    assert {check["name"] for check in checks} == {"every_cluster_has_a_row", "no_lineage_contradiction"}

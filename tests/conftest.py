@@ -1,0 +1,89 @@
+"""What all tests share: a home of their own, the islets that come with the package, and one run of the demo."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+# The assets read the catalog when they are imported, so no test may begin in the home of whoever runs it.
+os.environ["CASSIA_HOME"] = tempfile.mkdtemp(prefix="cassia-tests-")
+os.environ.pop("DAGSTER_HOME", None)
+
+from resources.home import Home
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+    from anndata import AnnData
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What `cassia-dagster demo` left behind."""
+
+    home: Home
+    output: Path
+    text: str
+    """What it printed."""
+
+
+@pytest.fixture(scope="session")
+def islets_path() -> Iterator[Path]:
+    """The counts of 1,065 cells of human pancreatic islets, with published cell types."""
+    with as_file(files("cassia_dagster") / "data" / "islets.h5ad") as path:
+        yield path
+
+
+@pytest.fixture(scope="session")
+def islets(islets_path: Path) -> AnnData:
+    """The islets, normalised and embedded; shared by all tests, so none may change it."""
+    from cassia_dagster.singlecell.embed import embed
+    from cassia_dagster.singlecell.load import load_counts
+    from cassia_dagster.singlecell.normalize import normalize
+
+    return embed(normalize(load_counts(islets_path)))
+
+
+@pytest.fixture(scope="session")
+def islets_labels(islets: AnnData) -> pd.Series:
+    """The islets' clusters at resolution 0.4."""
+    from cassia_dagster.singlecell.cluster import leiden
+
+    return leiden(islets, 0.4).labels
+
+
+@pytest.fixture(scope="session")
+def islets_markers(islets: AnnData, islets_labels: pd.Series) -> pd.DataFrame:
+    """The markers of these clusters."""
+    from cassia_dagster.singlecell.markers import rank_markers
+
+    return rank_markers(islets, islets_labels)
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """The demo, run once as a user would run it, outside the project's folder."""
+    folder = tmp_path_factory.mktemp("demo")
+    home, output = folder / "home", folder / "output"
+    command = [sys.executable, "-m", "cassia_dagster.cli", "demo", "--home", str(home), "--output", str(output)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return Demo(Home(home), output, done.stdout)
+
+
+@pytest.fixture(scope="session")
+def evaluation_data() -> Path:
+    """The folder of published data sets that are not ours to ship."""
+    folder = os.environ.get("CASSIA_EVALUATION_DATA")
+    if not folder:
+        pytest.skip("CASSIA_EVALUATION_DATA does not name the folder of evaluation data")
+    return Path(folder)
