@@ -45,6 +45,18 @@ N_MARKERS_BOOST = 50
 
 N_GENES_CITED = 8
 
+SURE = 0.75
+"""Confidence from which on a wrong lineage is nearly excluded (see `cassia_dagster.knowledge.candidates`)."""
+
+UNSURE_CEILING = 0.7
+"""Share of the full rating that an unsure label can reach: its total stays below the threshold of the boost."""
+
+OFF_BY_A_LEVEL = 0.7
+"""Share of the rating for specificity if the markers speak for a parent or a kind of the label."""
+
+CLEAR_MARGIN = 0.4
+"""Margin over the best rival that counts as ruling it out."""
+
 OBJECTIONS = {
     Finding.GENE_ABSENT: "A cited gene is no marker of this cluster.",
     Finding.NO_MARKER_SUPPORT: "None of the cluster's markers is known to speak for the label.",
@@ -104,21 +116,24 @@ def validate(request: ValidateRequest) -> Verdict:
 
 
 def score(request: ScoreRequest) -> ScoreReply:
-    """Rate by confidence, coverage and margin of the label among what the markers speak for."""
+    """Rate a label by what the best markers say of it: confidence, coverage, and the margin over its rivals."""
     proposal = propose(request.evidence, N_MARKERS)
     agreed = _share_of_agreement(request.check.cl_id, proposal)
     confidence = agreed * proposal.confidence
-    rubric = Rubric(
-        identity=round(10 * confidence),
-        specificity=round(10 * confidence),
-        balance=round(10 * min(confidence, 1.0)),
-        alternatives=round(10 * min(confidence, 1.0)),
-    )
+    exact = 1.0 if request.check.cl_id == proposal.cl_id else OFF_BY_A_LEVEL
+    # Where a wrong lineage is not nearly excluded, no part may be rated high, however well the genes are covered.
+    ceiling = 1.0 if confidence >= SURE else UNSURE_CEILING
+    parts = {
+        "identity": confidence,
+        "specificity": confidence * exact,
+        "balance": agreed * proposal.coverage,
+        "alternatives": agreed * min(1.0, proposal.margin / CLEAR_MARGIN),
+    }
     return ScoreReply(
-        rubric=rubric,
+        rubric=Rubric(**{part: round(10 * min(value, ceiling)) for part, value in parts.items()}),
         reasoning=(
-            f"Marker knowledge explains {proposal.coverage:.0%} of the weight of the best markers and prefers "
-            f"{proposal.label or 'no type'}; the best rival of another kind trails by {proposal.margin:.0%}."
+            f"The best markers speak for {proposal.label or 'no type'} with a confidence of {confidence:.0%}; "
+            f"it explains {proposal.coverage:.0%} of their weight, and the best rival fits {proposal.margin:.0%} worse."
         ),
     )
 

@@ -183,10 +183,10 @@ def _is_low_quality(evidence: ClusterEvidence, n_markers: int) -> bool:
 
 
 def _general(ontology: Ontology, chosen: str) -> str:
-    """The lineage where the term is a kind of it, else the broadest anchor above the term (platelet)."""
+    """The lineage where the term is a kind of it, else the broadest anchor of its one lineage, else the term."""
     lineage = ontology.lineage(chosen)
-    if lineage is not None and lineage in ontology.ancestors(chosen):
-        return lineage
+    if lineage is None or lineage in ontology.ancestors(chosen):
+        return lineage or chosen
     return max(ontology.anchors(chosen), key=lambda cl_id: (ontology.n_descendants(cl_id), cl_id))
 
 

@@ -11,15 +11,13 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from cassia_dagster.knowledge.ontology import Ontology, load_ontology
+from cassia_dagster.knowledge.ontology import load_ontology
 from cassia_dagster.knowledge.tables import read_rows, read_toml, versions
 from cassia_dagster.records import Species
 
 _GENES_PER_TYPE = 65
 # Types that one or two sources mention have lists too short and too odd to compete with the others.
 _MIN_SOURCES = 3
-# Terms above so many others (leukocyte, neuron associated cell) name a mixture, whose markers fit everything.
-_MAX_DESCENDANTS = 170
 # What a curator's choice adds to a weight, whose columns have unit length: about as much as a gene of rank ten.
 _CURATED = 0.1
 
@@ -58,7 +56,7 @@ class MarkerKnowledge:
 @cache
 def tells_identity(gene: str) -> bool:
     """Whether a gene can tell what a cell is: not one of cell cycle, stress, ribosomes, mitochondria or sex."""
-    return _pattern("genes", "no_identity").match(gene.upper()) is None
+    return _pattern("genes.no_identity").search(gene.upper()) is None
 
 
 @cache
@@ -71,13 +69,15 @@ def is_answer(cl_id: str) -> bool:
     ontology = load_ontology()
     if ontology.is_root_level(cl_id):
         return False
-    return _pattern("answers", "never", "states", "uncommon").search(ontology.label(cl_id)) is None
+    return _pattern("answers").search(ontology.label(cl_id)) is None
 
 
 @cache
-def _pattern(section: str, *lists: str) -> re.Pattern[str]:
-    table = read_toml("judgement.toml")[section]
-    return re.compile("|".join(pattern for name in lists for pattern in table[name]))
+def _pattern(section: str) -> re.Pattern[str]:
+    table = read_toml("judgement.toml")
+    for name in section.split("."):
+        table = table[name]
+    return re.compile("|".join(pattern for patterns in table.values() for pattern in patterns))
 
 
 @cache
@@ -90,7 +90,7 @@ def load_markers(species: Species) -> MarkerKnowledge:
     """
     ontology = load_ontology()
     consensus, curated, against = _read_edges()
-    types = tuple(cl_id for cl_id in consensus if _is_told_by_markers(ontology, cl_id))
+    types = tuple(t for t in consensus if ontology.n_sources(t) >= _MIN_SOURCES and is_answer(t))
     heaviest = [_heaviest(consensus[cl_id]) for cl_id in types]
     n_types = Counter(gene for of_type in heaviest for gene in of_type)
     rows = {gene: row for row, gene in enumerate(sorted({*n_types, *(g for t in types for g in curated[t])}))}
@@ -122,11 +122,6 @@ def _read_edges() -> tuple[_Edges, Mapping[str, set[str]], Mapping[str, set[str]
         elif tells_identity(gene):
             (curated if sign == "+" else against)[cl_id].add(gene)
     return consensus, curated, against
-
-
-def _is_told_by_markers(ontology: Ontology, cl_id: str) -> bool:
-    well_known = ontology.n_sources(cl_id) >= _MIN_SOURCES
-    return well_known and ontology.n_descendants(cl_id) <= _MAX_DESCENDANTS and is_answer(cl_id)
 
 
 def _heaviest(weights: Mapping[str, float]) -> dict[str, float]:

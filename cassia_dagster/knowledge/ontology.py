@@ -170,9 +170,10 @@ class Ontology:
 
     @cached_property
     def _spans(self) -> dict[str, frozenset[str]]:
+        """Lineages that a cell of the term may turn out to be of: a broad term stands for all below it."""
         spans = {cl_id: set(lineages) for cl_id, lineages in self._lineage_cache.items()}
         for anchor, row in self._anchors.items():
-            for above in self._ancestors[anchor]:
+            for above in filter(self.is_root_level, self._ancestors[anchor]):
                 spans[above].add(row.lineage)
         becomes = {row.lineage: row.becomes for row in self._anchors.values() if row.becomes}
         for span in spans.values():

@@ -130,7 +130,7 @@ class Database:
     def transaction(self) -> Iterator[None]:
         """Make the statements inside one step, that happens as a whole or not at all."""
         connection = self._connection()
-        connection.execute("BEGIN")
+        connection.execute("BEGIN IMMEDIATE")
         try:
             yield
         except BaseException:

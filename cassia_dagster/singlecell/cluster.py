@@ -29,7 +29,7 @@ def canonical_resolution(resolution: float | str) -> str:
     """
     try:
         value = float(resolution)
-    except ValueError:
+    except (TypeError, ValueError):
         value = float("nan")
     if not 0 < value <= MAX_RESOLUTION:
         raise ConfigurationError(

@@ -77,6 +77,8 @@ def _read(path: Path) -> AnnData:
         raise InputError(f"{path} has no matrix X. Store the raw counts in X.")
     matrix = adata.X if sparse.issparse(adata.X) else sparse.csr_matrix(np.asarray(adata.X))
     adata.X = sparse.csr_matrix(matrix, dtype=np.float32)
+    # What counts cells with a gene counts entries, so a zero that is stored would pass for expression.
+    adata.X.eliminate_zeros()
     return adata
 
 

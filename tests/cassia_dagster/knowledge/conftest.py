@@ -1,11 +1,11 @@
-"""Real clusters: of human islets, which ship with the tests, and of other tissues, where the evaluation data is at hand."""
+"""Real clusters: islets, which ship with the tests, and others, where the evaluation data is at hand."""
 
 from __future__ import annotations
 
 import csv
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,16 +21,25 @@ class GoldCluster(NamedTuple):
     evidence: ClusterEvidence
 
 
-def evidence_of(markers: Iterable[Marker], *, tissue: str = "", species: Species = "human") -> ClusterEvidence:
+def _evidence(markers: Iterable[Marker], tissue: str = "", species: Species = "human") -> ClusterEvidence:
     return ClusterEvidence(
         cluster="0", n_cells=None, share=None, markers=tuple(markers), species=species, tissue=tissue
     )
 
 
-def ranked(*genes: str) -> tuple[Marker, ...]:
-    """Markers of which only the order is known."""
+def _ranked(genes: Iterable[str], tissue: str = "", species: Species = "human") -> ClusterEvidence:
     known = {"avg_log2FC": 1.0, "pct_1": 0.5, "pct_2": 0.1, "p_val_adj": 0.0, "score": 0.0}
-    return tuple(Marker(gene=gene, **known) for gene in genes)
+    return _evidence((Marker(gene=gene, **known) for gene in genes), tissue, species)
+
+
+@pytest.fixture(scope="session")
+def evidence_from() -> Callable[..., ClusterEvidence]:
+    """Makes the evidence of a cluster of which only the genes are known, best first."""
+
+    def make(genes: str, tissue: str = "", species: Species = "human") -> ClusterEvidence:
+        return _ranked(genes.split(), tissue, species)
+
+    return make
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +58,7 @@ def islets() -> dict[str, GoldCluster]:
             )
             rows[row["gold_label"], row["gold_cl_id"]].append(marker)
     return {
-        label: GoldCluster(gold_id, evidence_of(markers, tissue="pancreatic islets"))
+        label: GoldCluster(gold_id, _evidence(markers, "pancreatic islets"))
         for (label, gold_id), markers in rows.items()
     }
 
@@ -68,7 +77,4 @@ def published(evaluation_data: Path) -> tuple[GoldCluster, ...]:
     """Kidney and lung clusters of CASSIA's benchmark: ordered genes only."""
     with (evaluation_data / "markers" / "cassia_benchmark_dev43.csv").open(encoding="utf-8") as stream:
         rows = [row for row in csv.DictReader(stream) if row["gold_cl_id"]]
-    return tuple(
-        GoldCluster(row["gold_cl_id"], evidence_of(ranked(*row["Marker List"].split(", ")), tissue=row["Tissue"]))
-        for row in rows
-    )
+    return tuple(GoldCluster(row["gold_cl_id"], _ranked(row["Marker List"].split(", "), row["Tissue"])) for row in rows)

@@ -17,7 +17,8 @@ def cl_id(name: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("gene", "name"), [("INS", "type B pancreatic cell"), ("MS4A1", "B cell"), ("NPHS2", "podocyte"), ("CD3D", "T cell")]
+    ("gene", "name"),
+    [("INS", "type B pancreatic cell"), ("MS4A1", "B cell"), ("NPHS2", "podocyte"), ("CD3D", "T cell")],
 )
 def test_a_famous_gene_speaks_for_its_type(gene: str, name: str) -> None:
     assert human.weight(cl_id(name), gene) > 0.1
@@ -25,7 +26,12 @@ def test_a_famous_gene_speaks_for_its_type(gene: str, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("gene", "name"),
-    [("Ins1", "type B pancreatic cell"), ("Ins2", "type B pancreatic cell"), ("Cd68", "macrophage"), ("H2-Aa", "B cell")],
+    [
+        ("Ins1", "type B pancreatic cell"),
+        ("Ins2", "type B pancreatic cell"),
+        ("Cd68", "macrophage"),
+        ("H2-Aa", "B cell"),
+    ],
 )
 def test_a_mouse_gene_speaks_through_its_human_partner(gene: str, name: str) -> None:
     assert mouse.weight(cl_id(name), gene) > 0.02
@@ -46,7 +52,9 @@ def test_no_type_wins_by_the_number_of_its_genes() -> None:
     assert consensus.max() < 1.5  # what curators add
 
 
-@pytest.mark.parametrize("gene", ["MT-CO1", "RPS27", "Rpl13a", "HSPA1A", "MKI67", "Top2a", "FOS", "XIST", "MALAT1", "DDIT3"])
+@pytest.mark.parametrize(
+    "gene", ["MT-CO1", "RPS27", "Rpl13a", "HSPA1A", "MKI67", "Top2a", "FOS", "XIST", "MALAT1", "DDIT3"]
+)
 def test_what_a_cell_does_or_suffers_tells_no_identity(gene: str) -> None:
     assert not tells_identity(gene)
 
@@ -57,7 +65,8 @@ def test_a_marker_does(gene: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["excretory cell", "lung secretory cell", "biogenic amine secreting cell", "M2 macrophage", "epithelial cell"]
+    "name",
+    ["excretory cell", "lung secretory cell", "biogenic amine secreting cell", "M2 macrophage", "epithelial cell"],
 )
 def test_a_function_a_state_or_a_root_is_no_answer(name: str) -> None:
     assert not is_answer(cl_id(name))

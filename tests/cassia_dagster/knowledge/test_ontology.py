@@ -47,7 +47,9 @@ def test_a_text_that_names_no_one_term_resolves_to_none(text: str) -> None:
 
 
 def test_every_label_resolves_to_its_own_term() -> None:
-    wrong = [ontology.label(cl_id) for cl_id in ontology if ontology.resolve(ontology.label(cl_id)) not in {cl_id, None}]
+    wrong = [
+        ontology.label(cl_id) for cl_id in ontology if ontology.resolve(ontology.label(cl_id)) not in {cl_id, None}
+    ]
     unresolved = [cl_id for cl_id in ontology if ontology.resolve(ontology.label(cl_id)) is None]
     assert not wrong
     assert len(unresolved) < 10  # labels that differ in a plus sign only
@@ -96,14 +98,18 @@ def test_a_term_of_two_lineages_belongs_to_none_unless_the_table_decides() -> No
     assert ontology.lineage(MICROGLIA) == "CL:0000766"
 
 
-@pytest.mark.parametrize("name", ["cell", "leukocyte", "epithelial cell", "lymphocyte", "secretory cell", "motile cell"])
+@pytest.mark.parametrize(
+    "name", ["cell", "leukocyte", "epithelial cell", "lymphocyte", "secretory cell", "motile cell"]
+)
 def test_a_name_that_resolves_nothing_is_at_root_level(name: str) -> None:
     cl_id = ontology.resolve(name)
     assert cl_id is not None
     assert ontology.is_root_level(cl_id)
 
 
-@pytest.mark.parametrize("name", ["T cell", "endothelial cell", "fibroblast", "neuron", "platelet", "neuroendocrine cell"])
+@pytest.mark.parametrize(
+    "name", ["T cell", "endothelial cell", "fibroblast", "neuron", "platelet", "neuroendocrine cell"]
+)
 def test_a_name_that_helps_is_not(name: str) -> None:
     cl_id = ontology.resolve(name)
     assert cl_id is not None

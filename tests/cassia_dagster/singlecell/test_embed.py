@@ -28,17 +28,18 @@ def again(islets_path: Path) -> anndata.AnnData:
 
 @pytest.fixture(scope="module")
 def many(islets: anndata.AnnData) -> anndata.AnnData:
-    """Many cells, each one of the islets with a random four fifths of its counts."""
+    """Many cells: counts drawn about the mean of a type of islet cell, at the depth of one of its cells."""
     rng = np.random.default_rng(0)
     genes = np.sort(np.argsort(-islets.var["dispersions_norm"].to_numpy())[:600])
-    drawn = rng.integers(islets.n_obs, size=MANY_CELLS)
-    counts = islets.layers["counts"][drawn][:, genes].astype(np.int64)
-    counts.data = rng.binomial(counts.data, 0.8)
-    obs = pd.DataFrame(
-        {"cell_type": islets.obs["cell_type"].to_numpy()[drawn]}, index=[f"cell{n}" for n in range(MANY_CELLS)]
-    )
-    matrix = sparse.csr_matrix(counts, dtype=np.float32)
-    matrix.eliminate_zeros()
+    counts = islets.layers["counts"][:, genes].toarray()
+    types = islets.obs["cell_type"].astype(str)
+    means = pd.DataFrame(counts, index=islets.obs_names).groupby(types).mean()
+    drawn = types.sample(MANY_CELLS, replace=True, random_state=0)
+    depth = counts.sum(axis=1)[islets.obs_names.get_indexer(drawn.index)]
+    expected = means.loc[drawn].to_numpy()
+    simulated = rng.poisson(expected / expected.sum(axis=1, keepdims=True) * depth[:, None])
+    obs = pd.DataFrame({"cell_type": drawn.to_numpy()}, index=[f"cell{number}" for number in range(MANY_CELLS)])
+    matrix = sparse.csr_matrix(simulated, dtype=np.float32)
     return embed(normalize(anndata.AnnData(X=matrix, obs=obs, var=islets.var.iloc[genes][[]])))
 
 

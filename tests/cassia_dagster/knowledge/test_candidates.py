@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import pytest
+
+from cassia_dagster.knowledge.candidates import propose, shortlist
+from cassia_dagster.knowledge.ontology import Relation, load_ontology
+from cassia_dagster.records import ClusterEvidence, ClusterQuality, Unresolved
+
+ontology = load_ontology()
+T_CELL_STATES = "IL32 IL7R LTB CD3D CD3E LDHB TRAC CD2 CD27 AQP3"
+
+
+class Gold(Protocol):
+    gold_id: str
+    evidence: ClusterEvidence
+
+
+type MakeEvidence = Callable[..., ClusterEvidence]
+
+
+def test_islet_clusters_are_named(islets: dict[str, Gold]) -> None:
+    proposals = {label: propose(gold.evidence) for label, gold in islets.items()}
+    relations = {label: ontology.relation(proposals[label].cl_id, gold.gold_id) for label, gold in islets.items()}
+    assert set(relations.values()) <= {Relation.EXACT, Relation.FINER, Relation.COARSER}
+    assert sum(relation is Relation.EXACT for relation in relations.values()) >= 9
+    assert min(proposal.confidence for proposal in proposals.values()) > 0.6
+
+
+def test_the_shortlist_has_its_limit_and_cites_markers_of_the_cluster(islets: dict[str, Gold]) -> None:
+    evidence = islets["alpha"].evidence
+    candidates = shortlist(evidence, limit=3)
+    assert len(candidates) == 3
+    assert candidates[0].label == "pancreatic A cell"
+    assert candidates[0].genes[0] == "GCG"
+    assert {gene for c in candidates for gene in c.genes} <= {m.gene for m in evidence.markers}
+    assert [c.support for c in candidates] == sorted((c.support for c in candidates), reverse=True)
+
+
+def test_a_proposal_does_not_repeat_itself_among_the_alternatives(islets: dict[str, Gold]) -> None:
+    for gold in islets.values():
+        proposal = propose(gold.evidence)
+        assert proposal.cl_id not in {candidate.cl_id for candidate in proposal.alternatives}
+        assert len(proposal.alternatives) == 5
+
+
+def test_the_general_type_lies_above_the_proposal(islets: dict[str, Gold]) -> None:
+    for gold in islets.values():
+        proposal = propose(gold.evidence)
+        assert proposal.cl_id is not None
+        assert proposal.general_id in ontology.ancestors(proposal.cl_id)
+    assert propose(islets["acinar"].evidence).general_label == "epithelial cell"
+
+
+def test_states_that_markers_cannot_part_get_their_common_ancestor(evidence_from: MakeEvidence) -> None:
+    proposal = propose(evidence_from(T_CELL_STATES, "blood"))
+    assert proposal.cl_id is not None
+    assert ontology.resolve("T cell") in ontology.ancestors(proposal.cl_id)
+    assert ontology.n_descendants(proposal.cl_id) > 5
+
+
+def test_a_plasma_cell_is_told_from_a_b_cell(evidence_from: MakeEvidence) -> None:
+    assert propose(evidence_from("MZB1 JCHAIN DERL3 SDC1 TNFRSF17 XBP1 SEC11C FKBP11")).label == "plasma cell"
+    assert propose(evidence_from("MS4A1 CD79A CD79B CD19 BANK1 TCL1A FCER2 VPREB3")).label in {"B cell", "naive B cell"}
+
+
+def test_cycling_does_not_hide_what_a_cell_is(evidence_from: MakeEvidence) -> None:
+    proposal = propose(evidence_from(f"MKI67 TOP2A TYMS HMGB2 CDK1 BIRC5 STMN1 TUBB {T_CELL_STATES}"))
+    assert proposal.cl_id is not None
+    assert ontology.resolve("T cell") in ontology.ancestors(proposal.cl_id)
+
+
+def test_a_platelet_in_blood_is_no_megakaryocyte(evidence_from: MakeEvidence) -> None:
+    assert propose(evidence_from("PPBP PF4 GNG11 SDPR TUBB1 CLU ACRBP", "PBMC")).label == "platelet"
+
+
+@pytest.mark.parametrize(
+    ("genes", "reason"),
+    [
+        ("", Unresolved.NO_MARKERS),
+        ("NOSUCHGENE1 NOSUCHGENE2", Unresolved.NO_MARKERS),
+        ("RPS27 RPL13 MT-CO1 MT-ND1 HSPA1A RPS3 RPL10", Unresolved.LOW_QUALITY),
+        ("SQSTM1 NQO1 TXNRD1 GCLM AKR1B1 G6PD", Unresolved.WEAK_SUPPORT),
+        ("CD3D INS CD3E IAPP IL7R MAFA TRAC SLC30A8 CD2 PCSK1 CD27 G6PC2 LTB HADH", Unresolved.CONFLICTING_SUPPORT),
+    ],
+)
+def test_a_cluster_that_cannot_be_named_says_why(evidence_from: MakeEvidence, genes: str, reason: Unresolved) -> None:
+    proposal = propose(evidence_from(genes))
+    assert proposal.unresolved is reason
+    assert proposal.cl_id is proposal.label is proposal.general_id is None
+    assert proposal.confidence < 0.6
+
+
+def test_weak_support_in_a_dying_cluster_is_put_down_to_its_quality(evidence_from: MakeEvidence) -> None:
+    dying = ClusterQuality(median_counts=500, median_genes=200, pct_mito=60, pct_ribo=10)
+    evidence = evidence_from("SQSTM1 NQO1 TXNRD1 GCLM AKR1B1 G6PD").model_copy(update={"quality": dying})
+    assert propose(evidence).unresolved is Unresolved.LOW_QUALITY
+
+
+def test_markers_of_another_lineage_contradict(evidence_from: MakeEvidence) -> None:
+    proposal = propose(evidence_from("GCG TTR CHGB PCSK2 GC IRX2 TM4SF4 CRYBA2 CD3E LOXL4", "islets"))
+    assert proposal.label == "pancreatic A cell"
+    assert proposal.contradicting_genes == ("CD3E",)
+
+
+def test_the_same_evidence_gets_the_same_proposal(islets: dict[str, Gold]) -> None:
+    evidence = islets["ductal"].evidence
+    assert propose(evidence) == propose(evidence.model_copy(update={"cluster": "7"}))
+
+
+def test_published_clusters_of_kidney_and_lung_agree_with_their_gold_labels(published: tuple[Gold, ...]) -> None:
+    proposals = [propose(gold.evidence) for gold in published]
+    pairs = list(zip(proposals, published, strict=True))
+    scores = [ontology.hierarchical_score(proposal.cl_id, gold.gold_id).f1 for proposal, gold in pairs]
+    relations = [ontology.relation(proposal.cl_id, gold.gold_id) for proposal, gold in pairs]
+    assert sum(scores) / len(scores) > 0.88
+    assert Relation.CONTRADICTION not in relations
