@@ -23,12 +23,15 @@ raw_adata = dg.AssetSpec(
 SAID_OF_THE_SAMPLE = {"species", "tissue", "context"}
 
 
-def observe(entry: DatasetEntry) -> dg.AssetObservation:
-    """Observe a dataset's file: its fingerprint, size and sample, for lineage to begin with."""
+def observe(entry: DatasetEntry) -> dg.AssetMaterialization:
+    """Look at a dataset's file: its fingerprint, size and sample, for lineage to begin with.
+
+    Reported as a materialization, for Dagster does not count observations among the versions of partitioned inputs.
+    """
     content = fingerprint(entry.path)
     sample = entry.model_dump_json(include=SAID_OF_THE_SAMPLE)
     version = hashlib.sha256(f"{content}\n{sample}".encode()).hexdigest()[:32]
-    return dg.AssetObservation(
+    return dg.AssetMaterialization(
         asset_key=raw_adata.key,
         partition=entry.name,
         tags={"dagster/data_version": version},

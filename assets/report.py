@@ -80,13 +80,11 @@ def report(
 
 
 def _spent(store: Store, subject: str) -> Spent:
-    calls = [call for call in store.calls() if call.subject == subject or call.subject.startswith(f"{subject}/")]
-    paid = [call for call in calls if call.state != "cached"]
-    unpriced = any(call.usd is None for call in paid)
+    totals = store.totals(subject=subject)
     return Spent(
-        usd=None if unpriced else sum(call.usd or 0.0 for call in paid),
-        calls=len(calls),
-        cached_calls=len(calls) - len(paid),
+        usd=None if totals.unpriced else totals.usd,
+        calls=totals.calls + totals.cached,
+        cached_calls=totals.cached,
     )
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import dagster as dg
 import yaml
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from cassia_dagster.errors import ConfigurationError
 from cassia_dagster.files import replacing
@@ -36,8 +36,20 @@ def check_name(name: str) -> str:
     return name
 
 
+def _check_resolution(resolution: Any) -> str:
+    try:
+        return canonical_resolution(resolution)
+    except ConfigurationError as error:  # as a ValueError it is told together with its place in the file
+        raise ValueError(str(error).removesuffix(".")) from error
+
+
+def _each_once(resolutions: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(resolutions))
+
+
 type Name = Annotated[str, AfterValidator(check_name)]
-type Resolution = Annotated[str, AfterValidator(canonical_resolution)]
+type Resolution = Annotated[str, BeforeValidator(_check_resolution)]
+type Resolutions = Annotated[tuple[Resolution, ...], Field(min_length=1), AfterValidator(_each_once)]
 
 
 class DatasetEntry(Record):
@@ -53,7 +65,7 @@ class DatasetEntry(Record):
     """Columns of ``obs`` with known cell types, which the result is compared with."""
     label_terms: Path | None = None
     """CSV with the columns ``label, cl_id``: the Cell Ontology terms of the known labels."""
-    resolutions: tuple[Resolution, ...] = Field(default=DEFAULT_RESOLUTIONS, min_length=1)
+    resolutions: Resolutions = DEFAULT_RESOLUTIONS
     primary_resolution: Resolution | None = None
     """Fills the single-valued columns of the annotated file; the first resolution if not given."""
     output: Path = Path("output")
@@ -80,7 +92,7 @@ class DatasetEntry(Record):
 class Catalog(Record):
     """All datasets of a project, and the resolutions that it knows."""
 
-    resolutions: tuple[Resolution, ...] = DEFAULT_RESOLUTIONS
+    resolutions: Resolutions = DEFAULT_RESOLUTIONS
     datasets: tuple[DatasetEntry, ...] = ()
 
     @classmethod
@@ -101,12 +113,12 @@ class Catalog(Record):
                     f"{path} must be a mapping with the keys 'datasets' and 'resolutions', not {type(content).__name__}"
                 )
             return cls.model_validate(content)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"{path} is not valid YAML: {error}") from error
         except ValidationError as error:
             first = error.errors()[0]
-            place = " → ".join(str(part) for part in first["loc"]) or "the file"
-            raise ConfigurationError(f"{path}: {place}: {first['msg']}.") from error
+            place = _place(first["loc"], content)
+            raise ConfigurationError(f"{path}: {place}: {first['msg'].removeprefix('Value error, ')}.") from error
 
     def write(self, path: Path) -> None:
         """Replace the file by this catalog."""
@@ -142,6 +154,16 @@ class Catalog(Record):
         if doubled := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"datasets: two entries have the name {doubled[0]!r}")
         return self
+
+
+def _place(location: tuple[int | str, ...], content: dict[str, Any]) -> str:
+    """Say where in the file a value stands, and of which entry it is, by name if that is a name."""
+    parts = list(location)
+    if parts[:1] == ["datasets"] and len(parts) > 1:
+        entry = content["datasets"][parts[1]]
+        name = entry.get("name") if isinstance(entry, dict) else None
+        parts[1] = name if isinstance(name, str) and name else parts[1]
+    return " → ".join(map(str, parts)) or "the file"
 
 
 class CatalogResource(dg.ConfigurableResource):

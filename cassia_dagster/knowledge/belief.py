@@ -17,7 +17,8 @@ from cassia_dagster.records import ClusterEvidence, Marker, Species
 type Floats = NDArray[np.float64]
 type Flags = NDArray[np.bool_]
 
-# Chosen on half of the kidney and lung benchmark and on the blood clusters; neighbouring values do as well.
+# Chosen with the development clusters (kidney, lung, blood, islets, mouse immune cells) in view; neighbouring values do
+# as well there, so little hangs on them.
 _TEMPERATURE = 0.03  # differences of fit that make a type e times as likely
 _RENOWN = 0.6  # power of the number of sources that speak of a type itself, and not of one of its kinds
 _LINEAGE_WEIGHT = 3.0

@@ -21,7 +21,8 @@ _N_MARKERS = 20
 _N_ALTERNATIVES = 5
 _HALF_FIT = 0.08  # fit at which confidence is halved
 _MIN_CONFIDENCE = 0.25
-_MIXED = 0.2  # share of the markers that only a rival lineage explains; 6 of 10 made-up doublets, 1 of 100 clusters
+# Share of the markers that only a rival lineage explains: 6 of 10 made-up doublets have more, 1 of 100 real clusters.
+_MIXED = 0.2
 _RIVAL_FIT = 0.2  # of the chosen type's fit, below which another lineage is no rival
 _FEW_INFORMATIVE = 0.25
 _HIGH_MITO = 30.0

@@ -167,7 +167,7 @@ class LiteLLMBackend:
         if not key:
             raise ModelError(
                 f"{self.provider}/{self.model} needs a key, and the environment variable {self._api_key_env} is not"
-                f" set. Set it (export {self._api_key_env}=… or a line in .env), or choose the embedded model."
+                f" set. Set it (export {self._api_key_env}=…), or choose the embedded model."
             )
         return key
 

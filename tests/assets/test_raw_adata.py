@@ -1,0 +1,61 @@
+"""Tests of observing the user's file: where lineage begins."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from assets.raw_adata import observe
+from resources.catalog import DatasetEntry
+
+
+@pytest.fixture
+def entry(tmp_path: Path) -> DatasetEntry:
+    path = tmp_path / "cells.h5ad"
+    path.write_bytes(b"counts")
+    return DatasetEntry(name="islets", path=path, tissue="pancreas", context="donor 1")
+
+
+def version(entry: DatasetEntry) -> str:
+    return observe(entry).tags["dagster/data_version"]
+
+
+def test_an_observation_is_of_one_dataset_and_says_what_was_seen(entry: DatasetEntry) -> None:
+    observation = observe(entry)
+    assert observation.asset_key.to_user_string() == "raw_adata"
+    assert observation.partition == "islets"
+    shown = {name: value.value for name, value in observation.metadata.items()}
+    assert shown == {
+        "path": str(entry.path),
+        "sha256": hashlib.sha256(b"counts").hexdigest(),
+        "bytes": 6,
+        "species": "human",
+        "tissue": "pancreas",
+    }
+
+
+def test_another_content_is_another_version(entry: DatasetEntry) -> None:
+    before = version(entry)
+    entry.path.write_bytes(b"other counts")
+    assert version(entry) != before
+
+
+@pytest.mark.parametrize("said", [{"tissue": "islets"}, {"species": "mouse"}, {"context": "donor 2"}])
+def test_another_sample_is_another_version(entry: DatasetEntry, said: dict[str, str]) -> None:
+    assert version(entry.model_copy(update=said)) != version(entry)
+
+
+def test_what_is_no_part_of_the_sample_does_not_change_the_version(entry: DatasetEntry, tmp_path: Path) -> None:
+    copy = tmp_path / "elsewhere" / "copy.h5ad"
+    copy.parent.mkdir()
+    copy.write_bytes(b"counts")
+    moved = {"name": "again", "path": copy, "output": tmp_path, "labels": ("cell_type",), "resolutions": ("2.0",)}
+    assert version(entry.model_copy(update=moved)) == version(entry)
+
+
+def test_a_file_that_is_touched_keeps_its_version(entry: DatasetEntry) -> None:
+    before = version(entry)
+    entry.path.touch()
+    assert version(entry) == before

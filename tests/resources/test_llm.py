@@ -1,0 +1,71 @@
+"""Tests of models as resources: embedded unless said otherwise, and never a key in a configuration."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from cassia_dagster.agents.embedded import EmbeddedBackend
+from cassia_dagster.llm.litellm_backend import LiteLLMBackend
+from cassia_dagster.llm.store import Store
+from resources.llm import ModelResource, ModelStore
+
+KEY = "sk-test-0123456789abcdef"
+
+
+def test_the_model_is_the_embedded_one_unless_said_otherwise() -> None:
+    resource = ModelResource()
+    assert resource.title == "embedded"
+    assert isinstance(resource._backend(), EmbeddedBackend)
+
+
+def test_a_provider_is_asked_through_litellm() -> None:
+    resource = ModelResource(provider="openrouter", model="anthropic/claude-sonnet-4.5", max_tokens=512)
+    assert resource.title == "openrouter/anthropic/claude-sonnet-4.5"
+    backend = resource._backend()
+    assert isinstance(backend, LiteLLMBackend)
+    assert (backend.provider, backend.model) == ("openrouter", "anthropic/claude-sonnet-4.5")
+
+
+def test_a_key_is_never_part_of_the_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LAB_KEY", KEY)
+    resource = ModelResource(provider="openai", model="gpt-5", api_key_env="LAB_KEY")
+    with Store.open(tmp_path / "models.sqlite") as store:
+        resource.door(store)
+    shown = repr(resource) + resource.model_dump_json() + json.dumps(resource._get_non_none_public_field_values())
+    assert "LAB_KEY" in shown
+    assert KEY not in shown
+
+
+def test_there_is_no_field_that_a_key_could_be_written_into() -> None:
+    fields = set(ModelResource.to_config_schema().as_field().config_type.fields)
+    assert fields == {"provider", "model", "api_base", "api_key_env", "max_tokens", "timeout", "temperature"}
+    with pytest.raises(Exception, match="api_key"):
+        ModelResource(api_key=KEY)  # type: ignore[call-arg]
+
+
+def test_every_field_says_what_it_is_for() -> None:
+    assert all(field.description for field in ModelResource.model_fields.values())
+
+
+@pytest.mark.parametrize("wrong", [{"max_tokens": 0}, {"timeout": 0}])
+def test_a_limit_that_lets_nothing_through_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="greater than 0"):
+        ModelResource(**wrong)
+
+
+def test_a_store_is_opened_for_one_asset_of_one_run(tmp_path: Path) -> None:
+    opened: list[str] = []
+
+    @dg.asset
+    def annotations(context: dg.AssetExecutionContext, model_store: ModelStore) -> None:
+        with model_store.session(context) as store:
+            opened.append(store.run)
+
+    path = tmp_path / "models.sqlite"
+    result = dg.materialize([annotations], resources={"model_store": ModelStore(path=str(path))})
+    assert opened == [f"{result.run_id}/annotations"]
+    assert path.exists()
