@@ -1,12 +1,12 @@
 """Puts the tables of one dataset at one resolution together, as the outputs take them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from cassia_dagster import __version__
+from cassia_dagster.errors import InputError
 from cassia_dagster.evaluation.agreement import (
     Agreement,
     compare_with_gold,
@@ -115,10 +115,15 @@ def _term(row: ClusterResult) -> str | None:
     return check.cl_id
 
 
-def _given_terms(entry: DatasetEntry) -> Mapping[str, str]:
+def _given_terms(entry: DatasetEntry) -> dict[str, str | None]:
+    """Read the user's terms; a label without one has none, whatever its name suggests."""
     if entry.label_terms is None:
         return {}
     import pandas as pd
 
-    table = pd.read_csv(entry.label_terms, dtype=str)
-    return dict(zip(table["label"], table["cl_id"], strict=True))
+    if not entry.label_terms.exists():
+        raise InputError(f"There is no file {entry.label_terms}, the label_terms of dataset {entry.name!r}.")
+    table = pd.read_csv(entry.label_terms, dtype=str, keep_default_na=False)
+    if not {"label", "cl_id"} <= set(table.columns):
+        raise InputError(f"{entry.label_terms} has the columns {', '.join(table.columns)}; it needs label and cl_id.")
+    return {label: cl_id.strip() or None for label, cl_id in zip(table["label"], table["cl_id"], strict=True)}

@@ -131,6 +131,9 @@ def run(
         list[str] | None,
         typer.Option(help="Column of obs with known cell types to compare with; may be repeated."),
     ] = None,
+    label_terms: Annotated[
+        Path | None, typer.Option(help="CSV with columns label, cl_id: the known cell types as Cell Ontology terms.")
+    ] = None,
     context: Annotated[str, typer.Option(help="What else a model should know, such as 'biopsy of a tumour'.")] = "",
     output: OutputOption = Path("output"),
     home: HomeOption = None,
@@ -144,6 +147,7 @@ def run(
         "tissue": tissue,
         "context": context,
         "labels": tuple(labels or ()),
+        "label_terms": label_terms and label_terms.absolute(),
         "output": output.absolute(),
     }
     _materialize(_home(home), model, **fields, **({"resolutions": tuple(resolution)} if resolution else {}))

@@ -44,7 +44,7 @@ class Marker(Record):
 
     gene: str
     avg_log2FC: float
-    """log2 fold change of mean normalised expression, cluster against the rest."""
+    """log2 fold change of mean expression (means of log values, transformed back), cluster against the rest."""
     pct_1: Fraction
     """Fraction of the cluster's cells in which the gene is detected."""
     pct_2: Fraction
@@ -223,8 +223,6 @@ class Exchange(Record):
     """Name and hash of the prompt template."""
     question: str
     reply: str
-    cached: bool = Field(default=False, exclude=True)
-    """Whether the reply came from the cache; no part of the meaning, so it is not stored."""
 
 
 class AnnotatedCluster(Record):

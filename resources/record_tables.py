@@ -35,7 +35,7 @@ def read_records[R: Record](path: Path, record: type[R]) -> list[R]:
 
 
 def _fields(record: type[Record]) -> "list[tuple[str, pa.DataType]]":
-    return [(name, _arrow_type(field.annotation)) for name, field in record.model_fields.items() if not field.exclude]
+    return [(name, _arrow_type(field.annotation)) for name, field in record.model_fields.items()]
 
 
 def _arrow_type(annotation: Any) -> "pa.DataType":

@@ -27,7 +27,7 @@ def version_of_table(table: "pd.DataFrame | pd.Series") -> dg.DataVersion:
 
 
 def version_of_adata(adata: "AnnData") -> dg.DataVersion:
-    """Hash names, the values of ``X``, the variable genes, the components and the graph."""
+    """Hash ``obs``, the genes, the values of ``X``, the variable genes, the components and the graph."""
     import numpy as np
 
     graph = adata.obsp["connectivities"]
@@ -36,8 +36,8 @@ def version_of_adata(adata: "AnnData") -> dg.DataVersion:
         adata.obsm["X_pca"],
         adata.var["highly_variable"].to_numpy(),
     ]
-    names = ["\n".join(index).encode() for index in (adata.obs_names, adata.var_names)]
-    return _version([*names, *(np.ascontiguousarray(array).tobytes() for array in arrays)])
+    cells, genes = version_of_table(adata.obs).value.encode(), "\n".join(adata.var_names).encode()
+    return _version([cells, genes, *(np.ascontiguousarray(array).tobytes() for array in arrays)])
 
 
 def version_of_files(parts: Iterable[bytes]) -> dg.DataVersion:

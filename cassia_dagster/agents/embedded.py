@@ -6,7 +6,6 @@ knowledge ends: what the markers do not support, it leaves unresolved.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -159,10 +158,10 @@ def boost(request: BoostRequest) -> BoostReply:
 
 
 def merge(request: MergeRequest) -> MergeReply:
-    """Group by ontology: the lineage, the closest family that clusters share, the type."""
+    """Group by ontology: the lineage, the family that clusters share, the type."""
     ontology = load_ontology()
-    families = _families(ontology, [one.cl_id for one in request.clusters if one.cl_id])
-    return MergeReply(groupings=tuple(_grouping(ontology, one, families) for one in request.clusters))
+    terms = {one.cl_id for one in request.clusters if one.cl_id}
+    return MergeReply(groupings=tuple(_grouping(ontology, one, terms) for one in request.clusters))
 
 
 RULES: dict[type[BaseModel], Callable[[Any], Record]] = {
@@ -219,23 +218,31 @@ def _with_markers(evidence: ClusterEvidence, markers: tuple[Marker, ...]) -> Clu
     return evidence.model_copy(update={"markers": markers})
 
 
-def _families(ontology: Ontology, cl_ids: list[str]) -> Counter[str]:
-    """Count how many of the types lie below each term that says more than a lineage's root."""
-    return Counter(
-        above for cl_id in set(cl_ids) for above in ontology.ancestors(cl_id) if not ontology.is_root_level(above)
-    )
-
-
-def _grouping(ontology: Ontology, one: NamedCluster, families: Counter[str]) -> Grouping:
+def _grouping(ontology: Ontology, one: NamedCluster, terms: set[str]) -> Grouping:
     if one.cl_id is None:
-        return Grouping(cluster=one.cluster, broad=one.general_celltype, intermediate=one.label, detailed=one.label)
-    lineage = ontology.lineage(one.cl_id)
-    above = [term for term in ontology.ancestors(one.cl_id) - {one.cl_id, lineage} if families[term] > 1]
-    # Of the families that hold another cluster too, the closest.
-    family = min(above, key=lambda term: (ontology.n_descendants(term), term), default=one.cl_id)
+        return Grouping(cluster=one.cluster, broad=one.label, intermediate=one.label, detailed=one.label)
+    family = _family(ontology, one.cl_id, terms)
+    lineage = ontology.lineage(family)
     return Grouping(
         cluster=one.cluster,
-        broad=ontology.label(lineage) if lineage else one.general_celltype,
+        # A function of the family alone, so that the levels nest.
+        broad=ontology.label(lineage if lineage in ontology.ancestors(family) else family),
         intermediate=ontology.label(family),
         detailed=ontology.label(one.cl_id),
     )
+
+
+def _family(ontology: Ontology, cl_id: str, terms: set[str]) -> str:
+    """Return the broadest of the clusters' terms above this one, else the closest that it shares with another."""
+    above = ontology.ancestors(cl_id)
+    if broader := (terms & above) - {cl_id}:
+        return max(broader, key=lambda term: (ontology.n_descendants(term), term))
+    others = terms - {cl_id}
+    if any(cl_id in ontology.ancestors(other) for other in others):
+        return cl_id
+    shared = {
+        term
+        for term in above - {ontology.lineage(cl_id)}
+        if not ontology.is_root_level(term) and any(term in ontology.ancestors(other) for other in others)
+    }
+    return min(shared, key=lambda term: (ontology.n_descendants(term), term), default=cl_id)

@@ -64,7 +64,6 @@ class Role[Q: Record, R: Record]:
             template=self.template,
             question=question.user,
             reply=answer.text,
-            cached=answer.cached,
         )
         return answer.reply, exchange
 

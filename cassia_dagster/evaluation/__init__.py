@@ -1,0 +1,1 @@
+"""How right is it? Agreement of labels with labels that others gave."""

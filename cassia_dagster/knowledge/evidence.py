@@ -9,7 +9,7 @@ from cassia_dagster.knowledge.candidates import propose, shortlist
 from cassia_dagster.knowledge.ontology import Ontology, load_ontology
 from cassia_dagster.records import Annotation, ClusterEvidence, EvidenceCheck, Finding
 
-# Confidence from which a proposal may be held against a label; it contradicts no gold label of the development clusters.
+# Confidence from which a proposal may be held against a label; no gold label of the development clusters is so hit.
 _CLEAR = 0.6
 # A label whose fit is below this share of the proposal's is not just another name for it.
 _MUCH_WEAKER = 0.6

@@ -62,9 +62,7 @@ def annotate(
     if primary not in names:
         raise InputError(f"The primary resolution {primary!r} is not among the annotated ones, {names}.")
     if absent := sorted(set(names) - set(clusters)):
-        raise InputError(
-            f"No clustering was given for resolution {absent[0]!r}, only for {sorted(clusters)}."
-        )
+        raise InputError(f"No clustering was given for resolution {absent[0]!r}, only for {sorted(clusters)}.")
     annotated = _sharing_matrices(adata)
     if TERM_COLUMN in annotated.obs and "cassia" not in annotated.uns:
         annotated.obs[f"{TERM_COLUMN}_original"] = annotated.obs[TERM_COLUMN]
@@ -77,9 +75,7 @@ def annotate(
                 annotated.obs[column] = values
     if umap is not None:
         if umap.shape != (annotated.n_obs, 2):
-            raise InputError(
-                f"The UMAP has shape {umap.shape}, expected {(annotated.n_obs, 2)}: one row a cell."
-            )
+            raise InputError(f"The UMAP has shape {umap.shape}, expected {(annotated.n_obs, 2)}: one row a cell.")
         annotated.obsm["X_umap"] = umap
     annotated.uns["cassia"] = _provenance(resolutions, primary)
     return annotated
@@ -128,15 +124,11 @@ def _cluster_of_cells(adata: AnnData, result: ResolutionResult, clusters: pd.Ser
     if not adata.obs_names.is_unique or not clusters.index.is_unique:
         raise InputError(f"{where}: cell ids must be unique.")
     if len(clusters) != adata.n_obs or not adata.obs_names.isin(clusters.index).all():
-        raise InputError(
-            f"{where}: clustering and matrix do not hold the same cells; cluster this matrix anew."
-        )
+        raise InputError(f"{where}: clustering and matrix do not hold the same cells; cluster this matrix anew.")
     known, found = {row.cluster for row in result.clusters}, set(clusters)
     if known != found:
         strangers = sorted(map(str, known ^ found))
-        raise InputError(
-            f"{where}: clustering and annotations differ in the cluster ids {strangers}; annotate anew."
-        )
+        raise InputError(f"{where}: clustering and annotations differ in the cluster ids {strangers}; annotate anew.")
     in_order = clusters.reindex(adata.obs_names)
     return pd.Series(pd.Categorical(in_order, categories=natural_order(known)), index=adata.obs_names)
 

@@ -193,9 +193,7 @@ def _keys(xy: Numbers, values: pd.Series[Any], key_of: Mapping[str, str]) -> tup
     return tuple(places)
 
 
-def _gold_colours(
-    gold: pd.Series[Any], labels: pd.Series[Any], of_label: Mapping[str, str]
-) -> dict[str, str]:
+def _gold_colours(gold: pd.Series[Any], labels: pd.Series[Any], of_label: Mapping[str, str]) -> dict[str, str]:
     """Colour gold labels, the most frequent first, like the labels that they mostly coincide with."""
     by_size = list(gold.value_counts().index)
     taken: dict[str, str] = {}
@@ -209,7 +207,7 @@ def _gold_colours(
 
 
 def _letters(position: int) -> str:
-    """Count a, b, … z, aa, ab, …"""
+    """Count a, b, … z, aa, ab, and so on."""
     text = ""
     position += 1
     while position:

@@ -124,14 +124,10 @@ def _policy(style: str, script: str) -> str:
 
 def _insist_on_matching_cells(result: ResolutionResult, cells: pd.DataFrame, gold: Sequence[str]) -> None:
     if absent := [column for column in ("x", "y", "cluster", *gold) if column not in cells]:
-        raise InputError(
-            f"The cells of {result.dataset!r} lack the column {absent[0]!r} among {list(cells)}."
-        )
+        raise InputError(f"The cells of {result.dataset!r} lack the column {absent[0]!r} among {list(cells)}.")
     known = {row.cluster for row in result.clusters}
     if strangers := sorted(map(str, set(cells["cluster"]) - known)):
-        raise InputError(
-            f"Cells of {result.dataset!r} lie in clusters without a row, {strangers}; annotate anew."
-        )
+        raise InputError(f"Cells of {result.dataset!r} lie in clusters without a row, {strangers}; annotate anew.")
 
 
 def _count_cells(result: ResolutionResult, cells: pd.DataFrame | None) -> int | None:

@@ -32,7 +32,7 @@ def rank_markers(
     min_pct
         Least fraction of the cluster's cells that express a marker.
     min_log2fc
-        Least log2 fold change of the mean normalised expression.
+        Least log2 fold change of mean expression.
     max_p_val_adj
         Largest Benjamini-Hochberg-adjusted p-value.
 
@@ -46,6 +46,7 @@ def rank_markers(
     Notes
     -----
     The test sees log-normalised values of all genes, never the scaled matrix, whose fold changes mean nothing.
+    Fold changes are Scanpy's: the means are those of the log values, transformed back.
     """
     import pandas as pd
 

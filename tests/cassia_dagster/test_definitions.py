@@ -72,7 +72,7 @@ def test_a_changed_prompt_is_a_changed_code_version(specs, monkeypatch):
     from cassia_dagster.agents.score import SCORER
 
     assert SCORER.template in specs["scores"].code_version
-    monkeypatch.setattr(role, "_template_hash", lambda file: "other")
+    monkeypatch.setattr(role, "_template_hash", lambda _: "other")
     assert SCORER.template not in specs["scores"].code_version
 
 

@@ -102,9 +102,7 @@ BARE: dict[type[Record], Record] = {
     AnnotatedCluster: AnnotatedCluster(
         cluster="T?", evidence=BARE_EVIDENCE, status=Status.BUDGET_EXHAUSTED, annotation=None, check=None
     ),
-    ScoredCluster: ScoredCluster(
-        cluster="T?", status=Status.FAILED, status_reason="no reply", score=None, rubric=None
-    ),
+    ScoredCluster: ScoredCluster(cluster="T?", status=Status.FAILED, status_reason="no reply", score=None, rubric=None),
     BoostedCluster: BoostedCluster(
         cluster="T?",
         status=Status.UNRESOLVED,

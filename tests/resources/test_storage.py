@@ -20,13 +20,13 @@ from cassia_dagster.records import Grouping
 from resources.storage import AdataFile, AdataIOManager, AdataStorage, TableFile, TableIOManager, TableStorage
 
 DATASETS = dg.DynamicPartitionsDefinition(name="dataset")
-PAIRS = dg.MultiPartitionsDefinition(
-    {"dataset": DATASETS, "resolution": dg.StaticPartitionsDefinition(["0.4", "1.0"])}
-)
+PAIRS = dg.MultiPartitionsDefinition({"dataset": DATASETS, "resolution": dg.StaticPartitionsDefinition(["0.4", "1.0"])})
 FRAME = pd.DataFrame({"cell_id": ["a", "b"], "cluster": ["0", "10"], "x": [0.5, np.nan]})
 ROWS = [Grouping(cluster="0", broad="leukocyte", intermediate="T cell", detailed="CD8 T cell")]
 CELLS = anndata.AnnData(
-    X=np.eye(3, dtype=np.float32), obs=pd.DataFrame(index=["a", "b", "c"]), var=pd.DataFrame(index=["INS", "GCG", "SST"])
+    X=np.eye(3, dtype=np.float32),
+    obs=pd.DataFrame(index=["a", "b", "c"]),
+    var=pd.DataFrame(index=["INS", "GCG", "SST"]),
 )
 
 

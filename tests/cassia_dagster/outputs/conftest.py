@@ -67,9 +67,7 @@ def said(role: str, model: str = "gpt-4o") -> Exchange:
     )
 
 
-def named(
-    cluster: str, label: str, cl_id: str | None, general: str, score: float, *findings: Finding
-) -> ClusterResult:
+def named(cluster: str, label: str, cl_id: str | None, general: str, score: float, *findings: Finding) -> ClusterResult:
     genes = MARKERS[cluster]
     annotation = Annotation(
         general_celltype=general,
@@ -159,9 +157,7 @@ def nameless(cluster: str, status: Status, reason: str, annotation: Annotation |
             score=None,
             rubric=None,
         ),
-        grouping=Grouping(
-            cluster=cluster, broad="unresolved", intermediate="unresolved", detailed="unresolved"
-        ),
+        grouping=Grouping(cluster=cluster, broad="unresolved", intermediate="unresolved", detailed="unresolved"),
     )
 
 
@@ -178,9 +174,7 @@ def blood() -> ResolutionResult:
                 "T?",
                 Status.UNRESOLVED,
                 "",
-                Annotation(
-                    general_celltype=None, unresolved=Unresolved.NO_MARKERS, rationale="Nothing to go by."
-                ),
+                Annotation(general_celltype=None, unresolved=Unresolved.NO_MARKERS, rationale="Nothing to go by."),
             ),
             changed(named("2", "B cell", "CL:0000236", "lymphocyte", 90), "plasma cell", 55),
             nameless("3", Status.BUDGET_EXHAUSTED, "The budget of $1 is spent.", None),

@@ -13,9 +13,7 @@ from cassia_dagster.outputs.result import ResolutionResult
 
 
 def seen(png: str) -> set[str]:
-    image = Image.open(io.BytesIO(base64.b64decode(png.removeprefix("data:image/png;base64,")))).convert(
-        "RGBA"
-    )
+    image = Image.open(io.BytesIO(base64.b64decode(png.removeprefix("data:image/png;base64,")))).convert("RGBA")
     pixels = np.asarray(image).reshape(-1, 4)
     return {"#" + bytes(pixel[:3]).hex() for pixel in np.unique(pixels[pixels[:, 3] > 0], axis=0)}
 
@@ -41,9 +39,7 @@ def test_a_label_has_the_colour_of_its_cluster_and_no_label_is_grey(
     assert of_label["unresolved"].key == "3, T?"
 
 
-def test_gold_labels_that_agree_have_the_colour_of_ours(
-    blood: ResolutionResult, blood_cells: pd.DataFrame
-) -> None:
+def test_gold_labels_that_agree_have_the_colour_of_ours(blood: ResolutionResult, blood_cells: pd.DataFrame) -> None:
     gold = {"0": "T", "2": "B", "10": "Mono", "3": "platelet", "T?": None}
     cells = blood_cells.assign(author=blood_cells["cluster"].map(gold))
     _, by_label, by_gold = draw_maps(blood, cells, gold=["author"])
@@ -69,8 +65,6 @@ def test_cells_in_one_place_can_be_drawn(blood: ResolutionResult, blood_cells: p
     assert len(draw_maps(blood, blood_cells.assign(x=1.0, y=2.0))) == 2
 
 
-def test_coordinates_that_are_not_numbers_are_refused(
-    blood: ResolutionResult, blood_cells: pd.DataFrame
-) -> None:
+def test_coordinates_that_are_not_numbers_are_refused(blood: ResolutionResult, blood_cells: pd.DataFrame) -> None:
     with pytest.raises(InputError, match="not finite"):
         draw_maps(blood, blood_cells.assign(x=np.nan))

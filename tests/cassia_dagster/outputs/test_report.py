@@ -54,9 +54,7 @@ def poisoned[R: Record](record: R, keep: frozenset[str]) -> R:
     return type(record).model_validate(poison(record.model_dump(mode="json"), ""))
 
 
-def test_markup_in_any_text_from_data_or_models_is_inert(
-    blood: ResolutionResult, blood_cells: pd.DataFrame
-) -> None:
+def test_markup_in_any_text_from_data_or_models_is_inert(blood: ResolutionResult, blood_cells: pd.DataFrame) -> None:
     codes = frozenset({"species", "status", "outcome", "findings", "unresolved"})
     hostile = poisoned(blood, keep=codes)
     cells = blood_cells.assign(cluster=blood_cells["cluster"] + HOSTILE, gold=HOSTILE)
@@ -80,26 +78,20 @@ def test_the_table_has_a_row_and_the_page_a_section_for_every_cluster(
     anchors = {attributes["id"] for attributes in page.attributes("article")}
     assert len(anchors) == len(blood.clusters)
     table = html[html.index('<table class="sortable">') :]
-    linked = re.findall(
-        r'<th scope="row"[^>]*><a class="chip" href="#([^"]+)"', table[: table.index("</table>")]
-    )
+    linked = re.findall(r'<th scope="row"[^>]*><a class="chip" href="#([^"]+)"', table[: table.index("</table>")])
     assert set(linked) == anchors
     text = "".join(page.text)
     assert "The budget of $1 is spent." in text
     assert "left without a name because it has no significant markers" in text
 
 
-def test_every_link_within_the_page_leads_somewhere(
-    blood: ResolutionResult, blood_cells: pd.DataFrame
-) -> None:
+def test_every_link_within_the_page_leads_somewhere(blood: ResolutionResult, blood_cells: pd.DataFrame) -> None:
     page = Page(render_report(blood, blood_cells))
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
     links = [str(attributes["href"]) for attributes in page.attributes("a")]
     assert {link[1:] for link in links if link.startswith("#")} <= set(ids)
-    outside = [
-        attributes for attributes in page.attributes("a") if not str(attributes["href"]).startswith("#")
-    ]
+    outside = [attributes for attributes in page.attributes("a") if not str(attributes["href"]).startswith("#")]
     assert outside
     for link in outside:
         assert re.fullmatch(r"https://purl\.obolibrary\.org/obo/CL_\d{7}", str(link["href"]))
@@ -129,9 +121,7 @@ def test_the_policy_allows_our_style_and_script_and_no_other(
     html = render_report(blood, blood_cells)
     page = Page(html)
     policy = next(
-        str(meta["content"])
-        for meta in page.attributes("meta")
-        if meta.get("http-equiv") == "Content-Security-Policy"
+        str(meta["content"]) for meta in page.attributes("meta") if meta.get("http-equiv") == "Content-Security-Policy"
     )
     assert policy.startswith("default-src 'none'")
     assert "unsafe" not in policy
@@ -142,9 +132,7 @@ def test_the_policy_allows_our_style_and_script_and_no_other(
     assert not any("style" in attributes for _, attributes in page.elements)
 
 
-def test_tables_have_captions_and_headings_with_a_scope(
-    blood: ResolutionResult, blood_cells: pd.DataFrame
-) -> None:
+def test_tables_have_captions_and_headings_with_a_scope(blood: ResolutionResult, blood_cells: pd.DataFrame) -> None:
     page = Page(render_report(blood, blood_cells))
     assert len(page.attributes("caption")) == len(page.attributes("table"))
     assert all(heading.get("scope") in ("row", "col") for heading in page.attributes("th"))
@@ -159,9 +147,7 @@ def test_a_bare_marker_table_gives_a_report_without_maps(blood: ResolutionResult
     assert len(page.attributes("article")) == len(blood.clusters)
 
 
-def test_agreement_with_gold_labels_is_shown_where_given(
-    blood: ResolutionResult, blood_cells: pd.DataFrame
-) -> None:
+def test_agreement_with_gold_labels_is_shown_where_given(blood: ResolutionResult, blood_cells: pd.DataFrame) -> None:
     ids = {row.cluster: row.boosted.check.cl_id if row.boosted.check else None for row in blood.clusters}
     gold = blood_cells["cluster"].map({"0": "Tc", "2": "B", "10": "B"}).fillna("odd")
     agreement = compare_with_gold(
@@ -178,9 +164,7 @@ def test_cells_of_an_unknown_cluster_are_an_error(blood: ResolutionResult, blood
         render_report(blood, blood_cells.replace({"cluster": {"10": "11"}}))
 
 
-def test_a_gold_column_that_is_not_there_is_an_error(
-    blood: ResolutionResult, blood_cells: pd.DataFrame
-) -> None:
+def test_a_gold_column_that_is_not_there_is_an_error(blood: ResolutionResult, blood_cells: pd.DataFrame) -> None:
     with pytest.raises(InputError, match="'author'"):
         render_report(blood, blood_cells, gold=("author",))
 
@@ -194,7 +178,5 @@ def test_the_report_of_fifty_thousand_cells_can_be_mailed(blood: ResolutionResul
     rng = np.random.default_rng(0)
     clusters = rng.choice([row.cluster for row in blood.clusters], 50_000)
     xy = rng.normal(size=(50_000, 2))
-    cells = pd.DataFrame(
-        {"x": xy[:, 0], "y": xy[:, 1], "cluster": clusters, "gold": rng.permutation(clusters)}
-    )
+    cells = pd.DataFrame({"x": xy[:, 0], "y": xy[:, 1], "cluster": clusters, "gold": rng.permutation(clusters)})
     assert len(render_report(blood, cells, gold=("gold",)).encode()) < 1_500_000

@@ -19,12 +19,8 @@ def with_label(result: ResolutionResult, label: str) -> ResolutionResult:
     first = result.clusters[0]
     annotation = first.boosted.annotation
     assert annotation is not None
-    boosted = first.boosted.model_copy(
-        update={"annotation": annotation.model_copy(update={"subtypes": (label,)})}
-    )
-    return result.model_copy(
-        update={"clusters": (first.model_copy(update={"boosted": boosted}), *result.clusters[1:])}
-    )
+    boosted = first.boosted.model_copy(update={"annotation": annotation.model_copy(update={"subtypes": (label,)})})
+    return result.model_copy(update={"clusters": (first.model_copy(update={"boosted": boosted}), *result.clusters[1:])})
 
 
 def test_the_snippet_that_notebooks_use_works_as_it_stands(
@@ -70,9 +66,7 @@ def test_every_cluster_has_a_row_in_natural_order(
 def test_a_cluster_without_a_name_says_why(blood: ResolutionResult) -> None:
     table = full_table(blood).set_index("cluster")
     for cluster in ("3", "T?"):
-        assert list(table.loc[cluster, ["celltype_1", "general_celltype", "score"]]) == ["unresolved"] * 2 + [
-            None
-        ]
+        assert list(table.loc[cluster, ["celltype_1", "general_celltype", "score"]]) == ["unresolved"] * 2 + [None]
     assert list(table.loc["3", ["status", "status_reason"]]) == [
         "budget_exhausted",
         "The budget of $1 is spent.",
@@ -99,9 +93,7 @@ def test_a_second_look_that_changed_a_label_is_in_the_tables(blood: ResolutionRe
 
 
 def test_the_conversation_can_be_read_back_from_the_file(blood: ResolutionResult, tmp_path: Path) -> None:
-    table = pd.read_csv(write_tables(blood, tmp_path, "blood")["full"], dtype={"cluster": str}).set_index(
-        "cluster"
-    )
+    table = pd.read_csv(write_tables(blood, tmp_path, "blood")["full"], dtype={"cluster": str}).set_index("cluster")
     history = json.loads(str(table.loc["2", "conversation_history"]))
     assert [exchange["role"] for exchange in history] == ["annotate", "validate", "score", "boost"]
     assert [verdict["accepted"] for verdict in json.loads(str(table.loc["2", "validator_rounds"]))] == [
@@ -111,9 +103,7 @@ def test_the_conversation_can_be_read_back_from_the_file(blood: ResolutionResult
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "＝"])
-def test_text_that_a_spreadsheet_would_run_is_made_inert(
-    start: str, blood: ResolutionResult, tmp_path: Path
-) -> None:
+def test_text_that_a_spreadsheet_would_run_is_made_inert(start: str, blood: ResolutionResult, tmp_path: Path) -> None:
     label = f"{start}HYPERLINK(1)"
     paths = write_tables(with_label(blood, label), tmp_path, "blood")
     for path in paths.values():

@@ -94,7 +94,7 @@ def test_genes_of_the_same_score_stand_by_name(three_clusters: anndata.AnnData) 
     adata = log_values(ZYX=values, ACTB=values, MYC=values)
     markers = rank_markers(adata, clusters_of(adata, 20, 40))
     assert markers["gene"].tolist() == ["ACTB", "MYC", "ZYX"]
-    assert markers["score"].nunique() == 1
+    assert len(set(markers["score"])) == 1
 
 
 def test_every_figure_agrees_with_a_slow_truth(
@@ -147,7 +147,7 @@ def test_ranking_leaves_the_cells_as_they_are(islets: anndata.AnnData, islets_la
     rank_markers(islets, islets_labels)
     pd.testing.assert_frame_equal(islets.obs, obs)
     assert set(islets.uns) == uns
-    assert (islets.X != values).nnz == 0
+    assert (values != islets.X).nnz == 0
 
 
 def test_a_contrast_finds_what_the_rest_of_the_data_hides(three_clusters: anndata.AnnData) -> None:

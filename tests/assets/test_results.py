@@ -1,0 +1,194 @@
+"""Tests of putting the tables of one resolution together, and of comparing them with known labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from assets.results import Spent, Tables, assemble, compare
+from cassia_dagster.errors import InputError
+from cassia_dagster.knowledge.ontology import Relation
+from cassia_dagster.outputs.result import ResolutionResult
+from cassia_dagster.records import (
+    AnnotatedCluster,
+    Annotation,
+    BoostedCluster,
+    BoostOutcome,
+    ClusterEvidence,
+    EvidenceCheck,
+    Exchange,
+    Grouping,
+    Record,
+    ScoredCluster,
+    Status,
+    Unresolved,
+)
+from resources.catalog import DatasetEntry
+from resources.record_tables import to_arrow
+from resources.storage import TableFile
+
+BETA, ALPHA, T_CELL = "CL:0000169", "CL:0000171", "CL:0000084"
+TERMS: dict[str, str | None] = {"0": BETA, "1": ALPHA, "10": T_CELL, "2": None}
+"""Cluster → the Cell Ontology term of its final label; the last is unresolved."""
+
+ENTRY = DatasetEntry(name="islets", path=Path("islets.h5ad"), tissue="pancreas", labels=("cell_type",))
+
+
+def said(role: str, model: str) -> tuple[Exchange, ...]:
+    return (Exchange(role=role, provider="openai", model=model, template=f"{role}@1", question="?", reply="{}"),)
+
+
+def annotated(cluster: str) -> AnnotatedCluster:
+    evidence = ClusterEvidence(cluster=cluster, n_cells=2, share=0.25, markers=(), species="human", tissue="pancreas")
+    annotation = Annotation(general_celltype=f"first guess of {cluster}")
+    return AnnotatedCluster(
+        cluster=cluster,
+        evidence=evidence,
+        status=Status.OK,
+        annotation=annotation,
+        check=None,
+        history=said("annotator", "gpt-5"),
+    )
+
+
+def boosted(cluster: str) -> BoostedCluster:
+    term = TERMS[cluster]
+    annotation = Annotation(general_celltype=term, unresolved=None if term else Unresolved.WEAK_SUPPORT)
+    check = EvidenceCheck(
+        cl_id=term or "CL:0000000",
+        cl_label=None,
+        support=0,
+        cited_genes_up=(),
+        cited_genes_absent=(),
+        candidates=(),
+        findings=(),
+    )
+    return BoostedCluster(
+        cluster=cluster,
+        status=Status.OK if term else Status.UNRESOLVED,
+        outcome=BoostOutcome.NOT_NEEDED,
+        annotation=annotation,
+        check=check,
+        score=None,
+        rubric=None,
+        history=said("booster", "o3"),
+    )
+
+
+def stored(path: Path, rows: Sequence[Record]) -> TableFile:
+    pq.write_table(to_arrow(rows), path)
+    return TableFile(path)
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Tables:
+    """What four agents made of four clusters, each table in an order of its own."""
+    ids = list(TERMS)
+    return Tables(
+        annotations=stored(tmp_path / "annotations", [annotated(cluster) for cluster in ids]),
+        scores=stored(
+            tmp_path / "scores",
+            [
+                ScoredCluster(
+                    cluster=cluster,
+                    status=Status.OK,
+                    score=int(cluster),
+                    rubric=None,
+                    history=said("scorer", "gpt-5-mini"),
+                )
+                for cluster in reversed(ids)
+            ],
+        ),
+        boosted=stored(tmp_path / "boosted", [boosted(cluster) for cluster in sorted(ids)]),
+        merged=stored(
+            tmp_path / "merged",
+            [
+                Grouping(cluster=cluster, broad="cell", intermediate="cell", detailed=f"group of {cluster}")
+                for cluster in sorted(ids, reverse=True)
+            ],
+        ),
+    )
+
+
+@pytest.fixture
+def result(tables: Tables) -> ResolutionResult:
+    return assemble(ENTRY, "0.4", tables)
+
+
+def series(values: Sequence[object]) -> pd.Series:
+    return pd.Series(values, index=[f"cell{number}" for number in range(len(values))])
+
+
+def test_tables_are_joined_by_cluster_id_never_by_position(result: ResolutionResult) -> None:
+    assert [row.cluster for row in result.clusters] == ["0", "1", "2", "10"]
+    for row in result.clusters:
+        assert row.annotated.annotation == Annotation(general_celltype=f"first guess of {row.cluster}")
+        assert row.scored.score == int(row.cluster)
+        assert row.boosted.cluster == row.cluster
+        assert row.grouping.detailed == f"group of {row.cluster}"
+
+
+@pytest.mark.parametrize("table", ["scores", "boosted", "merged"])
+def test_a_cluster_that_a_table_lacks_is_an_error(tables: Tables, table: str) -> None:
+    handle: TableFile = getattr(tables, table)
+    rows = pq.read_table(handle.path)
+    pq.write_table(rows.filter([cluster != "10" for cluster in rows["cluster"].to_pylist()]), handle.path)
+    with pytest.raises(KeyError, match="10"):
+        assemble(ENTRY, "0.4", tables)
+
+
+def test_a_result_says_what_it_is_of_and_who_made_it(result: ResolutionResult) -> None:
+    assert (result.dataset, result.resolution, result.species, result.tissue) == ("islets", "0.4", "human", "pancreas")
+    assert result.models == {"annotator": "openai/gpt-5", "scorer": "openai/gpt-5-mini", "booster": "openai/o3"}
+    assert {"cassia-dagster", "dagster", "scanpy", "leidenalg", "litellm"} <= result.versions.keys()
+    assert len(result.versions) > 6, "the versions of the knowledge are there too"
+
+
+def test_what_was_spent_is_told_where_it_is_known(tables: Tables, result: ResolutionResult) -> None:
+    assert (result.usd, result.calls, result.cached_calls) == (None, 0, 0)
+    paid = assemble(ENTRY, "0.4", tables, Spent(usd=0.25, calls=12, cached_calls=3))
+    assert (paid.usd, paid.calls, paid.cached_calls) == (0.25, 12, 3)
+
+
+def test_final_labels_are_compared_with_the_known_ones_of_the_same_cells(result: ResolutionResult) -> None:
+    labels = series(["0", "0", "1", "1", "2", "2", "10", "10"])
+    gold = series(["beta", "beta", "alpha", "alpha", "delta", "delta", "beta", None]).iloc[::-1].astype("category")
+    rows = {row.cluster: row for row in compare(ENTRY, result, labels, gold).clusters}
+    assert (rows["0"].gold_id, rows["0"].relation) == (BETA, Relation.EXACT)
+    assert (rows["1"].gold_id, rows["1"].relation) == (ALPHA, Relation.EXACT)
+    assert (rows["10"].gold_label, rows["10"].relation) == ("beta", Relation.CONTRADICTION)
+    assert rows["2"].label_id is None, "an unresolved cluster has no label, whatever its check says"
+
+
+def test_the_terms_that_the_user_gives_go_before_those_that_are_guessed(
+    result: ResolutionResult, tmp_path: Path
+) -> None:
+    terms = tmp_path / "terms.csv"
+    terms.write_text(f"label,cl_id\nmine,{BETA}\nalpha,{T_CELL}\ndelta,\nnobody has this,CL:0000235\n")
+    entry = ENTRY.model_copy(update={"label_terms": terms})
+    gold = series(["mine", "alpha", "beta", "delta"])
+    rows = {row.cluster: row for row in compare(entry, result, series(["0", "1", "10", "2"]), gold).clusters}
+    assert {cluster: row.gold_id for cluster, row in rows.items()} == {"0": BETA, "1": T_CELL, "10": BETA, "2": None}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "There is no file"),
+        ("name,term\nbeta,CL:0000169\n", "has the columns name, term; it needs label and cl_id"),
+    ],
+)
+def test_terms_that_cannot_be_read_are_refused_with_what_is_needed(
+    result: ResolutionResult, tmp_path: Path, content: str | None, words: str
+) -> None:
+    terms = tmp_path / "terms.csv"
+    if content:
+        terms.write_text(content)
+    entry = ENTRY.model_copy(update={"label_terms": terms})
+    with pytest.raises(InputError, match=words) as refused:
+        compare(entry, result, series(["0"]), series(["beta"]))
+    assert str(terms) in str(refused.value)

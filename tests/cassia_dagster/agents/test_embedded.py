@@ -1,0 +1,136 @@
+"""The embedded backend plays every role from evidence, and says where its knowledge ends."""
+
+import pytest
+
+from cassia_dagster.agents.annotate import AnnotateRequest, annotate_cluster
+from cassia_dagster.agents.boost import boost_cluster, needs_boost
+from cassia_dagster.agents.embedded import SURE, EmbeddedBackend, annotate, merge, score, validate
+from cassia_dagster.agents.merge import MergeRequest, NamedCluster, find_trouble
+from cassia_dagster.agents.score import ScoreRequest, score_cluster, total
+from cassia_dagster.agents.validate import ValidateRequest
+from cassia_dagster.knowledge.evidence import check_annotation
+from cassia_dagster.llm.backend import Backend
+from cassia_dagster.llm.door import Door
+from cassia_dagster.records import Status, Unresolved
+
+BETA = "INS IAPP HADH ADCYAP1 NPTX2 PCSK1 DLK1 MAFA SIX3 PFKFB2 G6PC2 ERO1B"
+T_CELL = "CD3D CD3E CD2 TRAC IL32 CD7 LTB IL7R CD3G LCK CD5 BCL11B"
+STATE_ONLY = "MKI67 TOP2A RPS12 RPL13 MT-CO1 HSPA1A UBE2C RPLP1 MT-ND1 CDK1"
+
+
+@pytest.fixture
+def door(store) -> Door:
+    return Door(EmbeddedBackend(), store)
+
+
+def test_it_is_a_backend():
+    backend: Backend = EmbeddedBackend()
+    assert backend.provider == "embedded"
+    assert backend.model.startswith("knowledge-")
+
+
+def test_it_names_a_cluster_by_its_markers(door, evidence_of):
+    row = annotate_cluster(evidence_of("3", BETA), door, door, "islets/0.4/3")
+    assert row.status is Status.OK
+    assert row.annotation.label == "type B pancreatic cell"
+    assert row.annotation.general_celltype == "epithelial cell"
+    assert "INS" in row.annotation.supporting_genes
+    assert row.rounds[-1].accepted
+
+
+def test_every_gene_that_it_cites_is_a_marker_of_the_cluster(evidence_of):
+    evidence = evidence_of("3", T_CELL, tissue="blood")
+    annotation = annotate(AnnotateRequest(evidence=evidence, candidates=()))
+    assert set(annotation.supporting_genes) <= {marker.gene for marker in evidence.markers}
+
+
+def test_genes_of_a_state_do_not_make_an_identity(door, evidence_of):
+    row = annotate_cluster(evidence_of("5", STATE_ONLY), door, door, "islets/0.4/5")
+    assert row.status is Status.UNRESOLVED
+    assert row.annotation.unresolved in {Unresolved.LOW_QUALITY, Unresolved.NO_MARKERS}
+    assert row.annotation.rationale
+
+
+def test_a_clear_label_scores_high_and_a_contradicted_one_low(evidence_of, named):
+    evidence = evidence_of("3", BETA)
+
+    def rate(annotation):
+        check = check_annotation(annotation, evidence)
+        return total(score(ScoreRequest(evidence=evidence, annotation=annotation, check=check, verdicts=())).rubric)
+
+    right, wrong = rate(named("type B pancreatic cell", "epithelial cell")), rate(named("T cell", "lymphocyte"))
+    assert right >= 75
+    assert wrong < 40
+
+
+@pytest.mark.parametrize("genes", [BETA, T_CELL, "INS CD3D GCG COL1A1 PECAM1 CD14", "CD3D TTR KRT19"])
+def test_only_a_sure_label_reaches_the_threshold_of_the_boost(evidence_of, genes):
+    from cassia_dagster.knowledge.candidates import propose
+
+    evidence = evidence_of("3", genes, tissue="")
+    annotation = annotate(AnnotateRequest(evidence=evidence, candidates=()))
+    check = check_annotation(annotation, evidence)
+    rated = total(score(ScoreRequest(evidence=evidence, annotation=annotation, check=check, verdicts=())).rubric)
+    assert rated < 75 or propose(evidence).confidence >= SURE
+
+
+def test_the_validator_sends_a_contradicted_label_back(evidence_of, named):
+    evidence, annotation = evidence_of("3", BETA), named("T cell", "lymphocyte", "INS")
+    check = check_annotation(annotation, evidence)
+    verdict = validate(ValidateRequest(evidence=evidence, annotation=annotation, check=check))
+    assert not verdict.accepted
+    assert verdict.reasons
+
+
+def test_the_same_question_has_the_same_answer_and_is_asked_once(store, evidence_of):
+    door = Door(EmbeddedBackend(), store)
+    first = annotate_cluster(evidence_of("3", BETA), door, door, "islets/0.4/3")
+    again = annotate_cluster(evidence_of("3", BETA), Door(EmbeddedBackend(), store), door, "islets/0.4/3")
+    assert again == first
+    assert (store.totals().calls, store.totals().cached) == (2, 2)
+
+
+def test_other_rules_or_knowledge_are_another_question(monkeypatch, store, evidence_of):
+    from cassia_dagster.agents import embedded
+
+    door = Door(EmbeddedBackend(), store)
+    annotate_cluster(evidence_of("3", BETA), door, door, "islets/0.4/3")
+    monkeypatch.setattr(embedded, "RULES_VERSION", "other")
+    annotate_cluster(evidence_of("3", BETA), door, door, "islets/0.4/3")
+    assert store.totals().cached == 0
+
+
+def test_a_second_look_ends_with_a_row(door, evidence_of):
+    evidence = evidence_of("5", "CD3D TTR KRT19 COL1A1 GFAP HBB")
+    annotated = annotate_cluster(evidence, door, door, "islets/0.4/5")
+    scored = score_cluster(evidence, annotated, door, "islets/0.4/5")
+    assert needs_boost(annotated, scored)
+    row = boost_cluster(evidence, annotated, scored, evidence.markers[:3], door, door, "islets/0.4/5")
+    assert row.cluster == "5"
+    assert row.explanation
+
+
+def clusters(*terms):
+    from cassia_dagster.knowledge.ontology import load_ontology
+
+    return tuple(
+        NamedCluster(cluster=str(number), label=load_ontology().label(term), general_celltype="x", cl_id=term)
+        for number, term in enumerate(terms)
+    )
+
+
+def test_groups_are_families_of_the_ontology_and_nest():
+    named = clusters("CL:0000171", "CL:0000169", "CL:0000115", "CL:0000624", "CL:0000084", "CL:0000236", "CL:0000625")
+    reply = merge(MergeRequest(species="human", tissue="", clusters=named))
+    assert find_trouble(reply.groupings, [one.cluster for one in named]) == ""
+    alpha, beta, endothelial, cd4, t_cell, b_cell, cd8 = reply.groupings
+    assert alpha.intermediate == beta.intermediate != alpha.detailed
+    assert cd4.intermediate == cd8.intermediate == t_cell.intermediate == "T cell"
+    assert b_cell.broad != cd4.broad
+    assert endothelial.intermediate == endothelial.detailed == "endothelial cell"
+
+
+def test_a_label_outside_the_ontology_is_its_own_group():
+    one = NamedCluster(cluster="0", label="club-like cell", general_celltype="epithelium", cl_id=None)
+    (grouping,) = merge(MergeRequest(species="human", tissue="", clusters=(one,))).groupings
+    assert grouping.broad == grouping.detailed == "club-like cell"
