@@ -8,7 +8,7 @@ from resources.home import Home
 BY_DATASET = dg.DynamicPartitionsDefinition(name="dataset")
 
 # Read once, when the code location loads: a new resolution in the catalog needs a reload.
-BY_RESOLUTION = dg.StaticPartitionsDefinition(list(Catalog.read(Home.from_environment().catalog).resolutions))
+BY_RESOLUTION = dg.StaticPartitionsDefinition(Catalog.read(Home.from_environment().catalog).all_resolutions)
 
 BY_DATASET_AND_RESOLUTION = dg.MultiPartitionsDefinition({"dataset": BY_DATASET, "resolution": BY_RESOLUTION})
 

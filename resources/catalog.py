@@ -93,6 +93,7 @@ class Catalog(Record):
     """All datasets of a project, and the resolutions that it knows."""
 
     resolutions: Resolutions = DEFAULT_RESOLUTIONS
+    """What the project knows whatever its datasets list."""
     datasets: tuple[DatasetEntry, ...] = ()
 
     @classmethod
@@ -129,8 +130,12 @@ class Catalog(Record):
     def with_entry(self, entry: DatasetEntry) -> Catalog:
         """Return the catalog with the entry added, or put in the place of the one of its name."""
         others = tuple(other for other in self.datasets if other.name != entry.name)
-        known = sorted({*self.resolutions, *entry.resolutions}, key=float)
-        return Catalog(resolutions=tuple(known), datasets=(*others, entry))
+        return Catalog(resolutions=self.resolutions, datasets=(*others, entry))
+
+    @property
+    def all_resolutions(self) -> list[str]:
+        """The project's resolutions and those of its datasets, rising."""
+        return sorted({*self.resolutions, *(one for entry in self.datasets for one in entry.resolutions)}, key=float)
 
     def entry(self, name: str) -> DatasetEntry:
         """Return the entry of a dataset.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import subprocess
 import sys
@@ -13,11 +14,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-# The assets read the catalog when they are imported, so no test may begin in the home of whoever runs it.
-os.environ["CASSIA_HOME"] = tempfile.mkdtemp(prefix="cassia-tests-")
-os.environ.pop("DAGSTER_HOME", None)
-
 from resources.home import Home
+
+# The assets read the catalog when they are imported, so no test may begin in the home of whoever runs it.
+_HOME = tempfile.TemporaryDirectory(prefix="cassia-tests-")
+atexit.register(_HOME.cleanup)
+os.environ["CASSIA_HOME"] = _HOME.name
+os.environ.pop("DAGSTER_HOME", None)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

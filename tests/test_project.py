@@ -43,7 +43,7 @@ def locked_versions() -> dict[str, set[str]]:
     """Name to versions; a package may have one for each Python."""
     versions = collections.defaultdict(set)
     for name, version in re.findall(
-        r"^([A-Za-z0-9._-]+)==([^ ;\\\n]+)", (PROJECT / "requirements.lock").read_text(), re.M
+        r"^([A-Za-z0-9._-]+)==([^ ;\\\n]+)", (PROJECT / "requirements.lock").read_text(), re.MULTILINE
     ):
         versions[canonicalize_name(name)].add(version)
     return versions

@@ -8,13 +8,11 @@ from pydantic import ValidationError
 from cassia_dagster.records import (
     Annotation,
     EvidenceCheck,
-    Exchange,
     Finding,
     Marker,
     NearbyCluster,
     Rubric,
     ScoredCluster,
-    Status,
     Unresolved,
     natural_order,
 )
@@ -96,10 +94,3 @@ def test_a_check_passes_when_nothing_was_found(findings: tuple[Finding, ...], pa
         findings=findings,
     )
     assert check.passed is passed
-
-
-def test_whether_a_reply_was_cached_is_known_but_not_part_of_the_meaning() -> None:
-    said = Exchange(role="score", provider="p", model="m", template="t", question="?", reply="{}", cached=True)
-    row = ScoredCluster(cluster="0", status=Status.OK, score=1, rubric=None, history=(said,))
-    assert row.history[0].cached
-    assert "cached" not in row.model_dump_json()

@@ -90,7 +90,7 @@ def test_an_entry_takes_the_place_of_the_one_of_its_name() -> None:
 
 def test_the_project_knows_the_resolutions_of_all_its_datasets_in_rising_order() -> None:
     catalog = Catalog().with_entry(entry(resolutions=("10", "2"))).with_entry(entry("blood", resolutions=(".40", "1")))
-    assert catalog.resolutions == ("0.4", "0.8", "1.0", "1.2", "2.0", "10.0")
+    assert catalog.all_resolutions == ["0.4", "0.8", "1.0", "1.2", "2.0", "10.0"]
 
 
 def test_a_catalog_with_another_entry_leaves_the_first_as_it_was() -> None:

@@ -70,7 +70,7 @@ def test_the_same_meaning_has_the_same_version_in_every_process() -> None:
 
 
 def test_how_an_answer_came_about_does_not_count() -> None:
-    said = Exchange(role="score", provider="p", model="m", template="t", question="?", reply="{}", cached=True)
+    said = Exchange(role="score", provider="p", model="m", template="t", question="?", reply="{}")
     assert version_of_records([ROW.model_copy(update={"history": (said,)})]) == version_of_records([ROW])
 
 

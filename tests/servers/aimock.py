@@ -49,7 +49,7 @@ class AIMock:
 
     def _control(self, command: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        request = Request(f"{self.url}/__aimock/{command}", data, {"Content-Type": "application/json"})  # noqa: S310
+        request = Request(f"{self.url}/__aimock/{command}", data, {"Content-Type": "application/json"})
         with self._opener.open(request, timeout=10) as response:
             return json.load(response)
 
