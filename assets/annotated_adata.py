@@ -4,7 +4,9 @@ import dagster as dg
 
 from assets.failures import fatal_errors
 from assets.partitions import BY_DATASET, by_resolution
+from assets.raw_adata import raw_adata
 from assets.results import Tables, assemble
+from cassia_dagster.errors import InputError
 from cassia_dagster.outputs.h5ad import annotate, write_h5ad
 from resources.catalog import CatalogResource
 from resources.storage import AdataFile, TableFile
@@ -16,6 +18,7 @@ LISTED_ONLY = dg.AssetIn(metadata={"allow_missing_partitions": True})
 
 @dg.asset(
     partitions_def=BY_DATASET,
+    deps=[raw_adata],
     ins=dict.fromkeys(("leiden_clusters", "annotations", "scores", "boosted", "merged"), LISTED_ONLY),
     group_name="results",
     kinds={"h5ad"},
@@ -37,18 +40,24 @@ def annotated_adata(
     The columns of `obs` carry the resolution in their name; the catalog's primary resolution also fills the
     single-valued ones, such as `CASSIA_annotation`. Where it all came from is in `uns["cassia"]`.
     """
-    entry = catalog.entry(context.partition_key)
-    tables = [by_resolution(fan_in) for fan_in in (annotations, scores, boosted, merged)]
-    listed = [resolution for resolution in tables[0] if resolution in entry.resolutions]
     with fatal_errors():
-        results = [
-            assemble(entry, resolution, Tables(*(table[resolution] for table in tables))) for resolution in listed
-        ]
+        entry = catalog.entry(context.partition_key)
+        tables = [by_resolution(fan_in) for fan_in in (annotations, scores, boosted, merged)]
+        made = set.intersection(*(set(table) for table in tables))
+        if missing := [resolution for resolution in entry.resolutions if resolution not in made]:
+            raise InputError(
+                f"Dataset {entry.name!r} lists the resolutions {', '.join(entry.resolutions)}, but nothing was made of "
+                f"{', '.join(missing)}. Materialize that first (job annotate_clusters), or take it off the list."
+            )
         clusterings = {
             resolution: table.read().set_index("cell_id")["cluster"]
             for resolution, table in by_resolution(leiden_clusters).items()
-            if resolution in listed
+            if resolution in entry.resolutions
         }
+        results = [
+            assemble(entry, resolution, clusterings[resolution], Tables(*(table[resolution] for table in tables)))
+            for resolution in clusterings
+        ]
         adata = normalized_adata.open()
         coordinates = umap.read().set_index("cell_id").loc[adata.obs_names, ["x", "y"]].to_numpy()
         annotated = annotate(adata, results, clusterings, coordinates, entry.primary)
@@ -59,7 +68,7 @@ def annotated_adata(
         metadata={
             "path": dg.MetadataValue.path(str(path.absolute())),
             "cells": annotated.n_obs,
-            "resolutions": dg.MetadataValue.json(listed),
+            "resolutions": dg.MetadataValue.json(list(clusterings)),
             "primary_resolution": entry.primary,
             "bytes": path.stat().st_size,
         },

@@ -6,7 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from assets.failures import fatal_errors
-from assets.model_calls import describe_calls
+from assets.model_calls import code_version, describe_calls
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from cassia_dagster.agents.boost import (
     BOOSTER,
@@ -21,6 +21,7 @@ from cassia_dagster.records import (
     AnnotatedCluster,
     BoostedCluster,
     BoostOutcome,
+    Finding,
     Marker,
     ScoredCluster,
 )
@@ -47,10 +48,17 @@ class BoostConfig(dg.Config):
     partitions_def=BY_DATASET_AND_RESOLUTION,
     group_name="annotation",
     kinds={"llm", "parquet"},
-    code_version=f"1 {BOOSTER.template} {SCORER.template}",
+    code_version=code_version("1", BOOSTER, SCORER),
     io_manager_key="table_storage",
     dagster_type=dg.Any,
     pool="llm",
+    check_specs=[
+        dg.AssetCheckSpec(
+            "no_lineage_contradiction",
+            asset="boosted",
+            description="No final label names a lineage that the cluster's markers speak against.",
+        )
+    ],
 )
 def boosted(
     context: dg.AssetExecutionContext,
@@ -104,6 +112,7 @@ def boosted(
             "outcomes": dg.MetadataValue.table([_shown(row) for row in rows]),
             **calls,
         },
+        check_results=[_no_contradiction(rows)],
     )
 
 
@@ -123,6 +132,16 @@ def _contrasts(
         else ()
         for row in rows
     }
+
+
+def _no_contradiction(rows: list[BoostedCluster]) -> dg.AssetCheckResult:
+    contradicted = [row.cluster for row in rows if row.check and Finding.LINEAGE_CONTRADICTION in row.check.findings]
+    return dg.AssetCheckResult(
+        check_name="no_lineage_contradiction",
+        passed=not contradicted,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"clusters": dg.MetadataValue.json(contradicted)},
+    )
 
 
 def _shown(row: BoostedCluster) -> dg.TableRecord:

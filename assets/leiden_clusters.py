@@ -31,7 +31,7 @@ def leiden_clusters(
     The higher the resolution, the more and the smaller the clusters. Ids are strings; "0" is the largest.
     """
     _, resolution = dataset_and_resolution(context)
-    clustering = leiden(normalized_adata.open(), float(resolution), seed=config.seed)
+    clustering = leiden(normalized_adata.read("obsp/connectivities"), float(resolution), seed=config.seed)
     sizes = clustering.sizes
     table = clustering.labels.reset_index()
     return dg.MaterializeResult(

@@ -3,8 +3,9 @@
 import dagster as dg
 
 from assets.failures import fatal_errors
-from assets.model_calls import describe_calls
+from assets.model_calls import code_version, describe_calls
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
+from assets.raw_adata import raw_adata
 from cassia_dagster.agents.merge import MERGER, merge_clusters
 from cassia_dagster.records import BoostedCluster
 from resources.catalog import CatalogResource
@@ -15,9 +16,10 @@ from resources.versions import version_of_records
 
 @dg.asset(
     partitions_def=BY_DATASET_AND_RESOLUTION,
+    deps=[raw_adata],
     group_name="annotation",
     kinds={"llm", "parquet"},
-    code_version=f"1 {MERGER.template}",
+    code_version=code_version("1", MERGER),
     io_manager_key="table_storage",
     dagster_type=dg.Any,
     pool="llm",
@@ -44,8 +46,8 @@ def merged(
     Groups are keyed by cluster id, never by position. Clusters without a label are "unresolved" on all levels.
     """
     dataset, resolution = dataset_and_resolution(context)
-    entry = catalog.entry(dataset)
     with fatal_errors(), model_store.session(context) as store:
+        entry = catalog.entry(dataset)
         rows, trouble = merge_clusters(
             boosted.records(BoostedCluster),
             entry.species,

@@ -4,9 +4,20 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+from cassia_dagster.agents.embedded import RULES_VERSION
 from cassia_dagster.agents.role import Role
+from cassia_dagster.knowledge.versions import knowledge_version
 from cassia_dagster.llm.store import Store
 from resources.llm import ModelResource
+
+
+def code_version(version: str, *roles: Role) -> str:
+    """Name all that decides an asset's answers beside its inputs: its code, its prompts, and what marker knowledge is.
+
+    Another name makes the asset stale; what was asked before and still holds comes from the cache.
+    """
+    rules = f"knowledge@{knowledge_version()} rules@{RULES_VERSION}"
+    return " ".join((version, *(role.template for role in roles), rules))
 
 
 def describe_calls(store: Store, roles: Mapping[Role, ModelResource]) -> dict[str, dg.MetadataValue]:

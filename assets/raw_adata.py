@@ -20,8 +20,6 @@ raw_adata = dg.AssetSpec(
     ),
 )
 
-SAID_OF_THE_SAMPLE = {"species", "tissue", "context"}
-
 
 def observe(entry: DatasetEntry) -> dg.AssetMaterialization:
     """Look at a dataset's file: its fingerprint, size and sample, for lineage to begin with.
@@ -29,8 +27,9 @@ def observe(entry: DatasetEntry) -> dg.AssetMaterialization:
     Reported as a materialization, for Dagster does not count observations among the versions of partitioned inputs.
     """
     content = fingerprint(entry.path)
-    sample = entry.model_dump_json(include=SAID_OF_THE_SAMPLE)
-    version = hashlib.sha256(f"{content}\n{sample}".encode()).hexdigest()[:32]
+    terms = fingerprint(entry.label_terms) if entry.label_terms and entry.label_terms.is_file() else ""
+    said = entry.model_dump_json(exclude={"path", "label_terms"})
+    version = hashlib.sha256(f"{content}\n{terms}\n{said}".encode()).hexdigest()[:32]
     return dg.AssetMaterialization(
         asset_key=raw_adata.key,
         partition=entry.name,

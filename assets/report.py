@@ -4,6 +4,7 @@ import dagster as dg
 
 from assets.failures import fatal_errors
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
+from assets.raw_adata import raw_adata
 from assets.results import Spent, Tables, assemble, compare
 from cassia_dagster.evaluation.agreement import Agreement
 from cassia_dagster.files import replacing
@@ -12,13 +13,14 @@ from cassia_dagster.llm.store import Store
 from cassia_dagster.outputs.report import render_report
 from cassia_dagster.outputs.tables import write_tables
 from resources.catalog import CatalogResource
-from resources.llm import ModelStore
+from resources.llm import EMBEDDED, ModelStore
 from resources.storage import AdataFile, TableFile
 from resources.versions import version_of_files
 
 
 @dg.asset(
     partitions_def=BY_DATASET_AND_RESOLUTION,
+    deps=[raw_adata],
     group_name="results",
     kinds={"html", "csv"},
     code_version="1",
@@ -52,14 +54,14 @@ def report(
         entry = catalog.entry(dataset)
         with model_store.session(context) as store:
             spent = _spent(store, f"{dataset}/{resolution}")
-        result = assemble(entry, resolution, Tables(annotations, scores, boosted, merged), spent)
         labels = leiden_clusters.read().set_index("cell_id")["cluster"]
-        known = normalized_adata.open(backed=True).obs[list(entry.labels)]
+        result = assemble(entry, resolution, labels, Tables(annotations, scores, boosted, merged), spent)
+        known = normalized_adata.read().obs[list(entry.labels)]
         agreements = {column: compare(entry, result, labels, known[column]) for column in entry.labels}
-        cells = umap.read().set_index("cell_id").join(labels).join(known.astype(str))
+        cells = umap.read().set_index("cell_id").join(labels)
         folder = entry.folder / f"leiden_res_{resolution}"
         paths = write_tables(result, folder, dataset)
-        page = render_report(result, cells, next(iter(agreements.values()), None), gold=entry.labels)
+        page = render_report(result, cells, known, agreements)
         path = folder / f"{dataset}_report.html"
         with replacing(path) as temporary:
             temporary.write_text(page, encoding="utf-8")
@@ -81,10 +83,16 @@ def report(
 
 def _spent(store: Store, subject: str) -> Spent:
     totals = store.totals(subject=subject)
+    # A call of the embedded backend that was killed has no price, and cannot have had one.
+    unpriced = sum(
+        call.usd is None and call.state != "cached" and call.provider_name != EMBEDDED
+        for call in store.calls(subject=subject)
+    )
     return Spent(
-        usd=None if totals.unpriced else totals.usd,
+        usd=totals.usd,
         calls=totals.calls + totals.cached,
         cached_calls=totals.cached,
+        unpriced_calls=unpriced,
     )
 
 

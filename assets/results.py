@@ -21,6 +21,7 @@ from cassia_dagster.records import (
     Grouping,
     ScoredCluster,
 )
+from cassia_dagster.singlecell.cluster import digest_cells
 from resources.catalog import DatasetEntry
 from resources.storage import TableFile
 
@@ -44,13 +45,29 @@ class Tables:
 class Spent:
     """What the calls for a result took, over all runs."""
 
-    usd: float | None
+    usd: float
     calls: int
     cached_calls: int
+    unpriced_calls: int
+    """Calls that may have cost something unknown."""
 
 
-def assemble(entry: DatasetEntry, resolution: str, tables: Tables, spent: Spent | None = None) -> ResolutionResult:
-    """Join the tables by cluster id; a cluster that one of them lacks is an error."""
+def assemble(
+    entry: DatasetEntry, resolution: str, labels: "pd.Series", tables: Tables, spent: Spent | None = None
+) -> ResolutionResult:
+    """Join the tables by cluster id.
+
+    Raises
+    ------
+    InputError
+        If the annotations are about another clustering than these labels, whatever the ids of its clusters.
+    """
+    annotations = tables.annotations.records(AnnotatedCluster)
+    if {row.cluster: row.cells for row in annotations} != digest_cells(labels):
+        raise InputError(
+            f"The annotations of {entry.name!r} at resolution {resolution} are about other clusters than those that "
+            "leiden_clusters holds now. Materialize annotations and what follows it again."
+        )
     scores = {row.cluster: row for row in tables.scores.records(ScoredCluster)}
     boosted = {row.cluster: row for row in tables.boosted.records(BoostedCluster)}
     groupings = {row.cluster: row for row in tables.merged.records(Grouping)}
@@ -61,7 +78,7 @@ def assemble(entry: DatasetEntry, resolution: str, tables: Tables, spent: Spent 
             boosted=boosted[row.cluster],
             grouping=groupings[row.cluster],
         )
-        for row in tables.annotations.records(AnnotatedCluster)
+        for row in annotations
     )
     exchanges = [
         exchange
@@ -88,6 +105,7 @@ def assemble(entry: DatasetEntry, resolution: str, tables: Tables, spent: Spent 
         usd=spent.usd if spent else None,
         calls=spent.calls if spent else 0,
         cached_calls=spent.cached_calls if spent else 0,
+        unpriced_calls=spent.unpriced_calls if spent else 0,
     )
 
 
@@ -98,7 +116,8 @@ def compare(
     gold: "pd.Series",
 ) -> Agreement:
     """Compare the final labels with one column of known labels."""
-    cells = [label if isinstance(label, str) else None for label in gold.reindex(labels.index).astype(object)]
+    known = gold.reindex(labels.index)
+    cells = [str(label) if given else None for label, given in zip(known, known.notna(), strict=True)]
     terms = map_gold_labels(sorted({label for label in cells if label}), entry.tissue)
     return compare_with_gold(
         labels={row.cluster: _term(row) for row in result.clusters},

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from assets.failures import fatal_errors
-from assets.model_calls import describe_calls
+from assets.model_calls import code_version, describe_calls
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from cassia_dagster.agents.crew import for_each
 from cassia_dagster.agents.score import SCORER, score_cluster
@@ -19,7 +19,7 @@ MAX_WORKERS = 6
     partitions_def=BY_DATASET_AND_RESOLUTION,
     group_name="annotation",
     kinds={"llm", "parquet"},
-    code_version=f"1 {SCORER.template}",
+    code_version=code_version("1", SCORER),
     io_manager_key="table_storage",
     dagster_type=dg.Any,
     pool="llm",

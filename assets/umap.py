@@ -23,7 +23,7 @@ def umap(normalized_adata: AdataFile) -> dg.MaterializeResult:
     """
     import pandas as pd
 
-    adata = normalized_adata.open()
+    adata = normalized_adata.read("obsm/X_pca", "obsp/connectivities", "obsp/distances", "uns/neighbors")
     coordinates = pd.DataFrame(umap_coordinates(adata), columns=["x", "y"])
     coordinates.insert(0, "cell_id", adata.obs_names)
     return dg.MaterializeResult(

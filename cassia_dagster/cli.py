@@ -63,12 +63,12 @@ def main() -> None:
     except CassiaError as error:
         if verbose:
             raise
-        typer.secho(f"Error: {error}", fg=typer.colors.RED, err=True)
+        typer.secho(f"Error: {_one_line(error)}", fg=typer.colors.RED, err=True)
         sys.exit(1)
     except Exception as error:
         if verbose:
             raise
-        first_line = (str(error).splitlines() or [""])[0]
+        first_line = _one_line((str(error).splitlines() or [""])[0])
         typer.secho(
             f"Error: this should not have happened ({type(error).__name__}: {first_line}).\n"
             "Run the command again with --verbose in front for the whole story.",
@@ -76,6 +76,11 @@ def main() -> None:
             err=True,
         )
         sys.exit(2)
+
+
+def _one_line(text: object) -> str:
+    """Take what would speak to the terminal out of a message; names of files and columns stand in it."""
+    return "".join(letter if letter.isprintable() else " " for letter in str(text))
 
 
 @app.callback()
@@ -101,6 +106,7 @@ def demo(home: HomeOption = None, output: OutputOption = Path("output"), model: 
         _materialize(
             _home(home),
             model,
+            renamed=True,
             name="demo",
             path=data / "islets.h5ad",
             species="human",
@@ -150,7 +156,8 @@ def run(
         "label_terms": label_terms and label_terms.absolute(),
         "output": output.absolute(),
     }
-    _materialize(_home(home), model, **fields, **({"resolutions": tuple(resolution)} if resolution else {}))
+    chosen = {"resolutions": tuple(resolution)} if resolution else {}
+    _materialize(_home(home), model, renamed=name is not None, **fields, **chosen)
 
 
 @app.command()
@@ -178,12 +185,13 @@ def ui(
     server = subprocess.Popen(  # noqa: S603
         command, start_new_session=True, cwd=place.root, env=os.environ | {"PYTHONWARNINGS": "ignore"}
     )
-    signal.signal(signal.SIGTERM, lambda *_: os.killpg(server.pid, signal.SIGTERM))
-    try:
-        sys.exit(server.wait())
-    except KeyboardInterrupt:
-        os.killpg(server.pid, signal.SIGINT)
-        server.wait(timeout=30)
+
+    def stop(*_: object) -> None:
+        os.killpg(server.pid, signal.SIGTERM)
+
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, stop)
+    sys.exit(server.wait())
 
 
 def _home(given: Path | None) -> Home:
@@ -208,8 +216,9 @@ def _model(name: str) -> ModelResource:
     return ModelResource(provider=provider, model=model)
 
 
-def _register(home: Home, fields: dict[str, object]) -> DatasetEntry:
+def _register(home: Home, fields: dict[str, object], *, renamed: bool) -> DatasetEntry:
     """Check what the user says of a dataset, and write it into the catalog, where UI and schedules find it."""
+    from filelock import FileLock
     from pydantic import ValidationError
 
     from resources.catalog import Catalog, DatasetEntry
@@ -222,15 +231,23 @@ def _register(home: Home, fields: dict[str, object]) -> DatasetEntry:
         raise InputError(
             f"{'.'.join(map(str, first['loc'])) or 'dataset'}{value}: {first['msg'].removeprefix('Value error, ')}."
         ) from None
-    if not entry.path.exists():
+    if not entry.path.is_file():
         raise InputError(f"There is no file {entry.path}. Give the path of an .h5ad file.")
-    Catalog.read(home.catalog).with_entry(entry).write(home.catalog)
+    with FileLock(home.catalog.with_suffix(".lock"), timeout=60):
+        catalog = Catalog.read(home.catalog)
+        namesakes = [other for other in catalog.datasets if other.name == entry.name and other.path != entry.path]
+        if namesakes and not renamed:
+            raise InputError(
+                f"A dataset {entry.name!r} is known already, from {namesakes[0].path}. Give this one another --name, "
+                f"or the same with --name {entry.name} to replace it."
+            )
+        catalog.with_entry(entry).write(home.catalog)
     return entry
 
 
-def _materialize(home: Home, model: str, **fields: object) -> None:
+def _materialize(home: Home, model: str, *, renamed: bool, **fields: object) -> None:
     resource = _model(model)
-    entry = _register(home, fields)
+    entry = _register(home, fields, renamed=renamed)
     import dagster as dg
 
     from cassia_dagster.terminal import Progress, show_results

@@ -18,7 +18,3 @@ class ConfigurationError(CassiaError):
 
 class ModelError(CassiaError):
     """A language model cannot be used at all: bad key, no credit, unknown model."""
-
-
-class ReplyError(CassiaError):
-    """One question got no usable reply; the cluster that asked gets a row that says so."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
+
+from cassia_dagster.processes import is_running, name_of_process
 
 
 @contextmanager
@@ -23,10 +27,24 @@ def replacing(path: Path) -> Iterator[Path]:
         A path in the same folder (a rename is atomic within a file system only), with the same suffix.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path.parent)
     # The name does not grow with that of the target, which may be as long as the file system allows.
-    temporary = path.with_name(f".{uuid4().hex}{path.suffix}")
+    temporary = path.with_name(f"{_mark()}{name_of_process(os.getpid())}.{uuid4().hex}{path.suffix}")
     try:
         yield temporary
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes of this machine left half-written; of other machines' nothing is known."""
+    mark = _mark()
+    for left in folder.glob(f"{mark}*"):
+        process = left.name.removeprefix(mark).partition(".")[0]
+        if not is_running(process):
+            left.unlink(missing_ok=True)
+
+
+def _mark() -> str:
+    return f".writing-{socket.gethostname()}-"

@@ -7,13 +7,38 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 type Species = Literal["human", "mouse"]
 type Fraction = Annotated[float, Field(ge=0, le=1)]
 type Percent = Annotated[float, Field(ge=0, le=100)]
+
+
+def _printable(text: str) -> str:
+    # A NUL cannot be written to HDF5, and an escape sequence would speak to the terminal that shows it.
+    if not text.isprintable():
+        raise ValueError("a name must not hold control characters or line breaks")
+    return text
+
+
+# Not a `type` statement: that would be a reference in JSON schemas, which not every provider follows.
+Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_printable)
+]
+"""What something is called: never empty, one line, and safe to print."""
+
+
+def rounded(value: Any) -> float:
+    """Keep three significant digits: more differ between machines, and a prompt that differs is paid twice.
+
+    Examples
+    --------
+    >>> rounded(0.0123456)
+    0.0123
+    """
+    return float(f"{float(value):.3g}")
 
 
 def natural_order(clusters: Iterable[str]) -> list[str]:
@@ -102,14 +127,14 @@ class Unresolved(StrEnum):
 class Annotation(Record):
     """What a cluster is said to be, and why."""
 
-    general_celltype: str | None
+    general_celltype: Name | None
     """The broad type, or ``None`` where the cluster is unresolved."""
-    subtypes: Annotated[tuple[str, ...], Field(max_length=3)] = ()
+    subtypes: Annotated[tuple[Name, ...], Field(max_length=3)] = ()
     """Detailed types, the likeliest first."""
-    mixed_celltypes: tuple[str, ...] = ()
+    mixed_celltypes: tuple[Name, ...] = ()
     """Types that the cluster seems to mix; empty for a pure one."""
-    supporting_genes: tuple[str, ...] = ()
-    contradicting_genes: tuple[str, ...] = ()
+    supporting_genes: tuple[Name, ...] = ()
+    contradicting_genes: tuple[Name, ...] = ()
     rationale: str = ""
     unresolved: Unresolved | None = None
 
@@ -194,9 +219,9 @@ class Grouping(Record):
     """Three nested names for one cluster, broad to detailed."""
 
     cluster: str
-    broad: str
-    intermediate: str
-    detailed: str
+    broad: Name
+    intermediate: Name
+    detailed: Name
 
 
 # --- rows: what an asset keeps of each cluster ----------------------------------------------------
@@ -229,6 +254,8 @@ class AnnotatedCluster(Record):
     """A row of ``annotations``; the evidence travels with it, so that every later role sees the same."""
 
     cluster: str
+    cells: str = ""
+    """Digest of the ids of the cluster's cells: the row is about these and no others."""
     evidence: ClusterEvidence
     status: Status
     status_reason: str = ""

@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from rich import box
+from rich import box, markup
 from rich.console import Console
-from rich.markup import escape
 from rich.status import Status as Spinner
 from rich.table import Table
 
@@ -17,7 +16,7 @@ from cassia_dagster.agents.boost import SCORE_THRESHOLD
 from cassia_dagster.evaluation.agreement import Agreement, ClusterAgreement
 from cassia_dagster.outputs.result import ResolutionResult, final_label
 from cassia_dagster.records import ClusterResult, Status
-from resources.storage import AdataFile, TableFile
+from resources.storage import TableFile, stored_cells, stored_table
 
 if TYPE_CHECKING:
     from cassia_dagster.walk import Step
@@ -41,6 +40,11 @@ SUMMARIES: dict[str, Callable[[Mapping[str, Any]], str]] = {
 """What is worth a line of each asset, from its metadata."""
 
 
+def plain(text: str) -> str:
+    """Make text of data and models inert for the terminal: no markup of rich, no escape sequence."""
+    return markup.escape("".join(letter if letter.isprintable() else " " for letter in text))
+
+
 def _calls(seen: Mapping[str, Any]) -> str:
     made, cached = seen["calls"], seen["cached_calls"]
     cost = f", {seen['usd']:.4f} USD" if seen["usd"] else ""
@@ -61,7 +65,7 @@ class Progress:
     def __enter__(self) -> Self:
         sample = " ".join(part for part in (self._entry.species, self._entry.tissue) if part)
         self._console.print(
-            f"[bold]{escape(self._entry.name)}[/]  {escape(sample)}  [dim]{escape(str(self._entry.path))}[/]"
+            f"[bold]{plain(self._entry.name)}[/]  {plain(sample)}  [dim]{plain(str(self._entry.path))}[/]"
         )
         self._spinner.start()
         return self
@@ -74,15 +78,20 @@ class Progress:
         if step.resolution != self._resolution:
             self._resolution = step.resolution
             if step.resolution:
-                self._console.print(f"[bold]resolution {escape(step.resolution)}[/]")
+                self._console.print(f"[bold]resolution {plain(step.resolution)}[/]")
         if step.state == "started":
             self._began = time.monotonic()
-            self._spinner.update(f"[dim]{escape(step.asset)} …[/]")
+            self._spinner.update(f"[dim]{plain(step.asset)} …[/]")
+            return
+        if step.state == "warned":
+            self._console.print(
+                f"  [yellow]![/] {step.asset:<17}[yellow]the check {plain(step.message)} did not pass[/]"
+            )
             return
         seconds = time.monotonic() - self._began
         mark = "[green]✓[/]" if step.state == "done" else "[red]✗[/]"
         summary = SUMMARIES[step.asset](step.metadata) if step.state == "done" else "failed"
-        self._console.print(f"  {mark} {step.asset:<17}[dim]{seconds:6.1f} s[/]  {escape(summary)}")
+        self._console.print(f"  {mark} {step.asset:<17}[dim]{seconds:6.1f} s[/]  {plain(summary)}")
 
 
 def show_results(entry: DatasetEntry, home: Home) -> None:
@@ -92,7 +101,7 @@ def show_results(entry: DatasetEntry, home: Home) -> None:
         result, labels = _read(entry, home, resolution)
         agreements = {}
         if entry.labels:
-            known = AdataFile(home.artifacts / "normalized_adata" / f"{entry.name}.h5ad").open(backed=True).obs
+            known = stored_cells(home.artifacts, entry.name).read().obs
             agreements = {column: compare(entry, result, labels, known[column]) for column in entry.labels}
         console.print()
         console.print(_table(result, agreements))
@@ -101,24 +110,24 @@ def show_results(entry: DatasetEntry, home: Home) -> None:
     console.print()
     for resolution in entry.resolutions:
         console.print(
-            f"report  {escape(str(entry.folder / f'leiden_res_{resolution}' / f'{entry.name}_report.html'))}",
+            f"report  {plain(str(entry.folder / f'leiden_res_{resolution}' / f'{entry.name}_report.html'))}",
             soft_wrap=True,
         )
-    console.print(f"cells   {escape(str(entry.folder / f'{entry.name}_annotated.h5ad'))}", soft_wrap=True)
+    console.print(f"cells   {plain(str(entry.folder / f'{entry.name}_annotated.h5ad'))}", soft_wrap=True)
     console.print("[dim]Open the runs and assets in Dagster with: cassia-dagster ui[/]")
 
 
 def _read(entry: DatasetEntry, home: Home, resolution: str) -> tuple[ResolutionResult, Any]:
     def table(asset: str) -> TableFile:
-        return TableFile(home.artifacts / asset / entry.name / f"{resolution}.parquet")
+        return stored_table(home.artifacts, asset, entry.name, resolution)
 
     tables = Tables(*(table(asset) for asset in ("annotations", "scores", "boosted", "merged")))
     labels = table("leiden_clusters").read().set_index("cell_id")["cluster"]
-    return assemble(entry, resolution, tables), labels
+    return assemble(entry, resolution, labels, tables), labels
 
 
 def _table(result: ResolutionResult, agreements: Mapping[str, Agreement]) -> Table:
-    title = f"{escape(result.dataset)}, resolution {result.resolution}"
+    title = f"{plain(result.dataset)}, resolution {result.resolution}"
     table = Table(
         title=title,
         title_justify="left",
@@ -134,7 +143,7 @@ def _table(result: ResolutionResult, agreements: Mapping[str, Agreement]) -> Tab
     table.add_column("score", justify="right")
     table.add_column("status")
     for column in agreements:
-        table.add_column(escape(column), overflow="fold")
+        table.add_column(plain(column), overflow="fold")
         table.add_column("agreement")
     known = [{row.cluster: row for row in agreement.clusters} for agreement in agreements.values()]
     for row in result.clusters:
@@ -147,21 +156,21 @@ def _cells(row: ClusterResult) -> tuple[str, ...]:
     colour = "green" if score is not None and score >= SCORE_THRESHOLD else "yellow"
     good = row.boosted.status is Status.OK
     return (
-        escape(row.cluster),
+        plain(row.cluster),
         f"{row.evidence.n_cells:,}" if row.evidence.n_cells is not None else "",
-        escape(final_label(row)),
+        plain(final_label(row)),
         "" if score is None else f"[{colour}]{score:.0f}[/]",
         row.boosted.status.value if good else f"[yellow]{row.boosted.status.value}[/]",
     )
 
 
 def _relation(row: ClusterAgreement) -> tuple[str, str]:
-    return escape(f"{row.gold_label or 'none'} {row.purity:.0%}"), row.relation.value
+    return plain(f"{row.gold_label or 'none'} {row.purity:.0%}"), row.relation.value
 
 
 def _agreement_line(column: str, agreement: Agreement) -> str:
     shares = ", ".join(f"{relation.value} {share:.0%}" for relation, share in agreement.cell_share.items() if share)
     index = agreement.adjusted_rand_index
-    return f"[bold]Agreement with {escape(column)}[/]: cells in clusters labelled {shares}; " + (
+    return f"[bold]Agreement with {plain(column)}[/]: cells in clusters labelled {shares}; " + (
         f"ARI of the clusters {index:.2f}" if index is not None else "no known labels"
     )

@@ -25,16 +25,6 @@ if TYPE_CHECKING:
 PROCESS_TAG = "cassia/process"
 HOST_TAG = "cassia/host"
 
-ASSETS_OF_A_RESOLUTION = (
-    "leiden_clusters",
-    "marker_table",
-    "annotations",
-    "scores",
-    "boosted",
-    "merged",
-    "report",
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -43,7 +33,7 @@ class Step:
     asset: str
     resolution: str | None
     state: str
-    """``started``, ``done`` or ``failed``."""
+    """``started``, ``done``, ``failed``, or ``warned`` where a check did not pass."""
     metadata: Mapping[str, Any]
     message: str = ""
 
@@ -98,9 +88,13 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
         statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED],
         tags={HOST_TAG: socket.gethostname()},
     )
-    dead = [run for run in instance.get_runs(going) if not is_running(run.tags[PROCESS_TAG])]
+    # A run that the user interface repeats inherits the tags of the first, but not its process.
+    ours = [run for run in instance.get_runs(going) if run.parent_run_id is None]
+    dead = [run for run in ours if not is_running(run.tags[PROCESS_TAG])]
     for run in dead:
         instance.report_run_failed(run, "The process that executed this run has ended without a word; it was killed.")
+        # Else its places in the pools stay taken, and one day a run waits for them for ever.
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
     return [run.run_id for run in dead]
 
 
@@ -118,7 +112,9 @@ def _reason(result: dg.ExecuteInProcessResult) -> Exception:
         data = event.step_failure_data
         if data.user_failure_data and data.user_failure_data.description:
             return CassiaError(data.user_failure_data.description)
-        return RuntimeError(f"{event.step_key} failed.\n{data.error_display_string}")
+        cause = data.error.cause or data.error if data.error else None
+        what = f"{cause.cls_name}: {cause.message.strip().splitlines()[0]}" if cause else "no reason given"
+        return RuntimeError(f"{event.step_key} failed, {what}\n{data.error_display_string}")
     return RuntimeError(f"Run {result.run_id} failed before its first step.")
 
 
@@ -135,6 +131,10 @@ def _step_logger(resolution: str | None, tell: Callable[[Step], None]) -> dg.Log
             elif event.event_type_value == "ASSET_MATERIALIZATION":
                 metadata = {name: value.value for name, value in event.materialization.metadata.items()}
                 tell(Step(event.step_key, resolution, "done", metadata))
+            elif event.event_type_value == "ASSET_CHECK_EVALUATION":
+                check = event.asset_check_evaluation_data
+                if not check.passed:
+                    tell(Step(event.step_key, resolution, "warned", {}, check.check_name))
             elif event.event_type_value == "STEP_FAILURE":
                 tell(Step(event.step_key, resolution, "failed", {}))
 

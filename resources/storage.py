@@ -24,11 +24,23 @@ class AdataFile:
 
     path: Path
 
-    def open(self, *, backed: bool = False) -> "AnnData":
-        """Read the file; with ``backed``, leave the matrices on disk."""
+    def open(self) -> "AnnData":
+        """Read the whole file."""
         import anndata
 
-        return anndata.read_h5ad(self.path, backed="r" if backed else None)
+        return anndata.read_h5ad(self.path)
+
+    def read(self, *parts: str) -> "AnnData":
+        """Read the cells' table and the named parts, such as ``"obsm/X_pca"``, and leave the matrices on disk."""
+        import anndata
+        import h5py
+
+        with h5py.File(self.path, "r") as file:
+            cells = anndata.AnnData(obs=anndata.io.read_elem(file["obs"]))
+            for part in parts:
+                slot, _, name = part.partition("/")
+                getattr(cells, slot)[name] = anndata.io.read_elem(file[part])
+        return cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +100,16 @@ def _existing(path: UPath) -> Path:
         # UPathIOManager knows a missing partition by this type.
         raise FileNotFoundError(f"{local} does not exist. Materialize the asset that makes it first.")
     return local
+
+
+def stored_cells(root: Path, dataset: str) -> AdataFile:
+    """Return the normalised cells of a dataset, where the IO manager puts them."""
+    return AdataFile(root / "normalized_adata" / f"{dataset}.h5ad")
+
+
+def stored_table(root: Path, asset: str, dataset: str, resolution: str) -> TableFile:
+    """Return the table that an asset made of a dataset at one resolution, where the IO manager puts it."""
+    return TableFile(root / asset / dataset / f"{resolution}.parquet")
 
 
 class AdataStorage(dg.ConfigurableIOManagerFactory):

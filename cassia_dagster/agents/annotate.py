@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from cassia_dagster.agents.role import Role
 from cassia_dagster.agents.validate import VALIDATOR, ValidateRequest
-from cassia_dagster.errors import ReplyError
 from cassia_dagster.knowledge.candidates import shortlist
 from cassia_dagster.knowledge.evidence import check_annotation
 from cassia_dagster.llm.errors import UnusableReply
@@ -104,7 +103,7 @@ def annotate_cluster(evidence: ClusterEvidence, annotator: Door, validator: Door
             )
             history.append(exchange)
             verdicts.append(verdict)
-    except ReplyError as error:
+    except UnusableReply as error:
         return _row(evidence, attempts, verdicts, history, error)
     return _row(evidence, attempts, verdicts, history, None)
 
@@ -114,12 +113,12 @@ def _row(
     attempts: list[tuple[Annotation, EvidenceCheck]],
     verdicts: list[Verdict],
     history: list[Exchange],
-    error: ReplyError | None,
+    error: UnusableReply | None,
 ) -> AnnotatedCluster:
     """Keep what was reached, also when a later question failed."""
     annotation, check = attempts[-1] if attempts else (None, None)
     if error is not None:
-        status = error.status if isinstance(error, UnusableReply) else Status.FAILED
+        status = error.status
     elif annotation is None or annotation.unresolved or annotation.label is None:
         status = Status.UNRESOLVED
     else:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from cassia_dagster.agents.role import Role
 from cassia_dagster.agents.score import score_cluster
-from cassia_dagster.errors import ReplyError
 from cassia_dagster.knowledge.evidence import check_annotation
 from cassia_dagster.llm.errors import UnusableReply
 from cassia_dagster.records import (
@@ -110,10 +109,11 @@ def boost_cluster(
     )
     try:
         reply, exchange = BOOSTER.ask(booster, request, subject)
-    except ReplyError as error:
-        status = error.status if isinstance(error, UnusableReply) else Status.FAILED
+    except UnusableReply as error:
         row = _row(annotated, scored, BoostOutcome.FAILED, str(error))
-        return row if annotated.status is Status.OK else row.model_copy(update={"status": status})
+        if annotated.status is Status.OK:
+            return row
+        return row.model_copy(update={"status": error.status, "status_reason": str(error)})
     check = check_annotation(reply.annotation, evidence)
     second = annotated.model_copy(
         update={
@@ -160,7 +160,7 @@ def _row(annotated: AnnotatedCluster, scored: ScoredCluster, outcome: BoostOutco
     return BoostedCluster(
         cluster=annotated.cluster,
         status=annotated.status,
-        status_reason=annotated.status_reason,
+        status_reason=annotated.status_reason or scored.status_reason,
         outcome=outcome,
         explanation=explanation,
         annotation=annotated.annotation,

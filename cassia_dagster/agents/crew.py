@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
 
 def for_each[T, R](items: Sequence[T], work: Callable[[T], R], max_workers: int) -> list[R]:
@@ -17,7 +17,9 @@ def for_each[T, R](items: Sequence[T], work: Callable[[T], R], max_workers: int)
     with ThreadPoolExecutor(max_workers=max_workers, thread_name_prefix="cluster") as pool:
         futures = [pool.submit(work, item) for item in items]
         try:
-            return [future.result() for future in futures]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+            # In order of time, not of items: what dooms all may come while an early one is still slow.
+            wait(futures, return_when=FIRST_EXCEPTION)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+    failed = [future for future in futures if not future.cancelled() and future.exception()]
+    return [future.result() for future in (failed or futures)]

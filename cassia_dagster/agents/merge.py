@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cassia_dagster.agents.role import Role
-from cassia_dagster.errors import ReplyError
+from cassia_dagster.llm.errors import UnusableReply
 from cassia_dagster.records import BoostedCluster, Grouping, Record, Species
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def merge_clusters(
     try:
         reply, _ = MERGER.ask(merger, MergeRequest(species=species, tissue=tissue, clusters=named), subject)
         chosen, trouble = reply.groupings, find_trouble(reply.groupings, [one.cluster for one in named])
-    except ReplyError as error:
+    except UnusableReply as error:
         chosen, trouble = (), str(error)
     groupings |= {grouping.cluster: grouping for grouping in (_as_labelled(named) if trouble else chosen)}
     return list(groupings.values()), trouble

@@ -44,7 +44,7 @@ class Role[Q: Record, R: Record]:
 
         Raises
         ------
-        ReplyError, ModelError
+        UnusableReply, ModelError
             As `cassia_dagster.llm.door.Door.ask` does.
         """
         question = Question(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cassia_dagster.agents.role import Role
-from cassia_dagster.errors import ReplyError
 from cassia_dagster.llm.errors import UnusableReply
 from cassia_dagster.records import (
     AnnotatedCluster,
@@ -15,7 +14,6 @@ from cassia_dagster.records import (
     Record,
     Rubric,
     ScoredCluster,
-    Status,
     Verdict,
 )
 
@@ -78,10 +76,9 @@ def score_cluster(evidence: ClusterEvidence, annotated: AnnotatedCluster, scorer
     )
     try:
         reply, exchange = SCORER.ask(scorer, request, subject)
-    except ReplyError as error:
-        status = error.status if isinstance(error, UnusableReply) else Status.FAILED
+    except UnusableReply as error:
         return ScoredCluster(
-            cluster=annotated.cluster, status=status, status_reason=str(error), score=None, rubric=None
+            cluster=annotated.cluster, status=error.status, status_reason=str(error), score=None, rubric=None
         )
     return ScoredCluster(
         cluster=annotated.cluster,

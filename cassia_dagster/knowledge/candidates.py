@@ -15,7 +15,7 @@ from cassia_dagster.knowledge.belief import (
     speaking_genes,
 )
 from cassia_dagster.knowledge.ontology import Ontology
-from cassia_dagster.records import Candidate, ClusterEvidence, Fraction, Record, Unresolved
+from cassia_dagster.records import Candidate, ClusterEvidence, Fraction, Record, Unresolved, rounded
 
 _N_MARKERS = 20
 _N_ALTERNATIVES = 5
@@ -83,7 +83,7 @@ def _shortlist(model: TypeModel, belief: Belief, limit: int) -> tuple[Candidate,
         Candidate(
             cl_id=types[i],
             label=model.ontology.label(types[i]),
-            support=float(np.clip(belief.standing[i], 0, 1)),
+            support=rounded(np.clip(belief.standing[i], 0, 1)),
             genes=speaking_genes(model, belief, np.arange(len(types)) == i),
         )
         for i in best

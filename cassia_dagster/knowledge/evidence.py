@@ -7,7 +7,7 @@ import numpy as np
 from cassia_dagster.knowledge.belief import Belief, TypeModel, believe, load_model, speaking_genes
 from cassia_dagster.knowledge.candidates import propose, shortlist
 from cassia_dagster.knowledge.ontology import Ontology, load_ontology
-from cassia_dagster.records import Annotation, ClusterEvidence, EvidenceCheck, Finding
+from cassia_dagster.records import Annotation, ClusterEvidence, EvidenceCheck, Finding, rounded
 
 # Confidence from which a proposal may be held against a label; no gold label of the development clusters is so hit.
 _CLEAR = 0.6
@@ -45,7 +45,7 @@ def check_annotation(annotation: Annotation, evidence: ClusterEvidence) -> Evide
     return EvidenceCheck(
         cl_id=cl_id,
         cl_label=ontology.label(cl_id) if cl_id is not None else None,
-        support=support,
+        support=rounded(support),
         cited_genes_up=up,
         cited_genes_absent=absent,
         candidates=shortlist(evidence),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from cassia_dagster.errors import ReplyError
+from cassia_dagster.errors import CassiaError
 from cassia_dagster.llm.backend import RawReply
 from cassia_dagster.records import Status
 
 
-class UnusableReply(ReplyError):  # noqa: N818 - the base of those below, which are named after what happened
+class UnusableReply(CassiaError):  # noqa: N818 - the base of those below, which are named after what happened
     """Base of all that goes wrong with a single question.
 
     Parameters

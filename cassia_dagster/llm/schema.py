@@ -11,8 +11,8 @@ from pydantic import BaseModel
 def response_format(reply_type: type[BaseModel]) -> dict[str, Any]:
     """Describe a reply type in the form of OpenAI's structured outputs, which LiteLLM translates for others.
 
-    Pydantic's own schema is refused by some: they permit no ``default``, nothing beside a ``$ref``, and
-    want every property required and no other allowed.
+    Pydantic's own schema is refused by some: they permit no ``default``, no length of a text, nothing
+    beside a ``$ref``, and want every property required and no other allowed.
 
     Parameters
     ----------
@@ -29,8 +29,12 @@ def response_format(reply_type: type[BaseModel]) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": name, "schema": schema, "strict": True}}
 
 
+UNSENT = frozenset({"default", "title", "minLength", "maxLength"})
+"""What OpenAI's structured outputs refuse; replies are held to it all the same when they are parsed."""
+
+
 def _strict(schema: dict[str, Any]) -> dict[str, Any]:
-    strict = {key: value for key, value in schema.items() if key not in {"default", "title"}}
+    strict = {key: value for key, value in schema.items() if key not in UNSENT}
     if "$ref" in strict and len(strict) > 1:
         strict["anyOf"] = [{"$ref": strict.pop("$ref")}]
     for key in ("$defs", "properties"):

@@ -63,7 +63,7 @@ class CellMap:
     legend: tuple[Entry, ...]
 
 
-def draw_maps(result: ResolutionResult, cells: pd.DataFrame, gold: Sequence[str] = ()) -> list[CellMap]:
+def draw_maps(result: ResolutionResult, cells: pd.DataFrame, gold: pd.DataFrame | None = None) -> list[CellMap]:
     """Draw the cells coloured by cluster, by label, and by each gold label.
 
     Parameters
@@ -71,9 +71,9 @@ def draw_maps(result: ResolutionResult, cells: pd.DataFrame, gold: Sequence[str]
     result
         A dataset at one resolution.
     cells
-        Indexed by cell id: coordinates ``x`` and ``y``, ``cluster`` as strings, columns named in ``gold``.
+        Indexed by cell id: coordinates ``x`` and ``y``, ``cluster`` as strings.
     gold
-        Columns of labels that others gave.
+        Indexed by cell id: labels that others gave, a column each.
 
     Returns
     -------
@@ -101,8 +101,8 @@ def draw_maps(result: ResolutionResult, cells: pd.DataFrame, gold: Sequence[str]
         _map("Cells by cluster", topmost, clusters, of_cluster, {c: c for c in names}, places, names),
         _map("Cells by label", topmost, labels, of_label, numbers, places),
     ]
-    for column in gold:
-        theirs = cells[column].astype("string").fillna("not given").astype(str)
+    for column, given in () if gold is None else gold.items():
+        theirs = given.reindex(cells.index).astype("string").fillna("not given").astype(str)
         of_gold = _gold_colours(theirs, labels, of_label)
         letters = {name: _letters(position) for position, name in enumerate(of_gold)}
         maps.append(_map(f"Cells by {column}", topmost, theirs, of_gold, letters, _keys(xy, theirs, letters)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,8 +31,8 @@ _TEMPLATES = Path(__file__).parent / "templates"
 def render_report(
     result: ResolutionResult,
     cells: pd.DataFrame | None,
-    agreement: Agreement | None = None,
-    gold: Sequence[str] = (),
+    gold: pd.DataFrame | None = None,
+    agreements: Mapping[str, Agreement] | None = None,
 ) -> str:
     """Render the report of a dataset at one resolution.
 
@@ -41,12 +41,12 @@ def render_report(
     result
         What is known of the dataset.
     cells
-        Indexed by cell id: UMAP coordinates ``x`` and ``y``, ``cluster`` as strings, and the columns named in
-        ``gold``. ``None`` where only a marker table is known: the report then has no maps.
-    agreement
-        How the labels compare with gold labels, where there are any.
+        Indexed by cell id: UMAP coordinates ``x`` and ``y``, and ``cluster`` as strings. ``None`` where only a
+        marker table is known: the report then has no maps.
     gold
-        Columns of ``cells`` with labels that others gave, for one more map each.
+        Indexed by cell id: labels that others gave, for one more map a column.
+    agreements
+        How our labels compare with those of each column.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def render_report(
     """
     maps: list[CellMap] = []
     if cells is not None:
-        _insist_on_matching_cells(result, cells, gold)
+        _insist_on_matching_cells(result, cells)
         maps = draw_maps(result, cells, gold)
     style, script = ((_TEMPLATES / name).read_text("utf-8") for name in ("style.css", "sort.js"))
     return (
@@ -69,8 +69,7 @@ def render_report(
         .get_template("report.html.j2")
         .render(
             result=result,
-            agreement=agreement,
-            compared_with={row.cluster: row for row in agreement.clusters} if agreement else {},
+            agreements=agreements or {},
             maps=maps,
             n_cells=_count_cells(result, cells),
             models=_models(result),
@@ -96,6 +95,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "by_cluster": lambda agreement: {row.cluster: row for row in agreement.clusters},
         "cost_of": words.cost_of,
         "final_label": final_label,
         "finding_words": words.FINDINGS.__getitem__,
@@ -122,8 +122,8 @@ def _policy(style: str, script: str) -> str:
     )
 
 
-def _insist_on_matching_cells(result: ResolutionResult, cells: pd.DataFrame, gold: Sequence[str]) -> None:
-    if absent := [column for column in ("x", "y", "cluster", *gold) if column not in cells]:
+def _insist_on_matching_cells(result: ResolutionResult, cells: pd.DataFrame) -> None:
+    if absent := [column for column in ("x", "y", "cluster") if column not in cells]:
         raise InputError(f"The cells of {result.dataset!r} lack the column {absent[0]!r} among {list(cells)}.")
     known = {row.cluster for row in result.clusters}
     if strangers := sorted(map(str, set(cells["cluster"]) - known)):

@@ -31,6 +31,8 @@ class ResolutionResult(Record):
     calls: Annotated[int, Field(ge=0)] = 0
     cached_calls: Annotated[int, Field(ge=0)] = 0
     """How many of ``calls`` were answered from the cache."""
+    unpriced_calls: Annotated[int, Field(ge=0)] = 0
+    """How many of ``calls`` may have cost something unknown, so that ``usd`` is the least."""
 
     @field_validator("clusters")
     @classmethod

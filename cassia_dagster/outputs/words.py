@@ -90,7 +90,8 @@ def cost_of(result: ResolutionResult) -> str:
     """Write what a result cost, and in how many calls."""
     calls = f"{result.calls:,} call{'' if result.calls == 1 else 's'}"
     cached = f", {result.cached_calls:,} from the cache" if result.cached_calls else ""
-    return f"{money(result.usd)} ({calls}{cached})"
+    least = f", {result.unpriced_calls:,} of unknown price" if result.unpriced_calls else ""
+    return f"{'at least ' if least else ''}{money(result.usd)} ({calls}{cached}{least})"
 
 
 def summarise(result: ResolutionResult) -> str:
@@ -109,6 +110,7 @@ def summarise(result: ResolutionResult) -> str:
     rows = result.clusters
     named = [row for row in rows if final_label(row) != UNRESOLVED]
     low = [row for row in named if row.boosted.score is not None and row.boosted.score < SCORE_THRESHOLD]
+    unscored = [row.cluster for row in named if row.boosted.score is None]
     found = [row for row in named if row.boosted.check and not row.boosted.check.passed]
     sentences = [f"{len(named):,} of {len(rows):,} clusters {'was' if len(named) == 1 else 'were'} named."]
     for status in Status:
@@ -119,7 +121,9 @@ def summarise(result: ResolutionResult) -> str:
     if low:
         ids = [f"{row.cluster} ({row.boosted.score:.3g})" for row in low]
         sentences.append(f"{_clusters(ids)} scored below {SCORE_THRESHOLD:g} and should be looked at first.")
-    elif named:
+    if unscored:
+        sentences.append(f"{_clusters(unscored)} could not be scored.")
+    if named and not low and not unscored:
         sentences.append(f"No score is below {SCORE_THRESHOLD:g}.")
     if found:
         ids = [row.cluster for row in found]

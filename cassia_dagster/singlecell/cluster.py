@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,25 @@ class Clustering:
     def sizes(self) -> pd.Series:
         """Cluster id → number of cells, the largest first."""
         return self.labels.value_counts()
+
+
+def digest_cells(labels: pd.Series) -> dict[str, str]:
+    """Name the set of cells of every cluster, so that rows about another clustering can be told apart.
+
+    Parameters
+    ----------
+    labels
+        Cell id → cluster id.
+
+    Returns
+    -------
+    dict
+        Cluster id → digest of the sorted ids of its cells.
+    """
+    return {
+        str(cluster): hashlib.sha256("\n".join(sorted(map(str, cells))).encode()).hexdigest()[:16]
+        for cluster, cells in labels.groupby(labels).groups.items()
+    }
 
 
 def leiden(adata: AnnData, resolution: float, *, seed: int = 0) -> Clustering:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cassia_dagster.records import Marker, natural_order
+from cassia_dagster.records import Marker, natural_order, rounded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,17 +105,6 @@ def as_markers(table: pd.DataFrame, n_markers: int) -> tuple[Marker, ...]:
         for row in table.rename(columns={"pct.1": "pct_1", "pct.2": "pct_2"}).itertuples()
     ]
     return tuple(sorted(markers, key=lambda marker: (-marker.score, marker.gene))[:n_markers])
-
-
-def rounded(value: Any) -> float:
-    """Keep three significant digits: more differ between machines, and a prompt that differs is paid twice.
-
-    Examples
-    --------
-    >>> rounded(0.0123456)
-    0.0123
-    """
-    return float(f"{float(value):.3g}")
 
 
 def _wilcoxon(adata: AnnData, labels: pd.Series, clusters: list[str]) -> pd.DataFrame:

@@ -10,6 +10,15 @@ if TYPE_CHECKING:
 MITO_PREFIXES = ("MT-", "Mt-", "mt-")
 RIBO_PREFIXES = ("RPS", "RPL", "Rps", "Rpl")
 
+OURS = {
+    "obs": ("n_counts", "n_genes", "pct_mito", "pct_ribo"),
+    "layers": ("counts",),
+    "obsm": ("X_pca", "X_umap"),
+    "obsp": ("distances", "connectivities"),
+    "uns": ("pca", "neighbors"),
+}
+"""Slots and names that this pipeline fills."""
+
 
 def normalize(
     counts: AnnData,
@@ -34,7 +43,8 @@ def normalize(
     -------
     AnnData, shape (n_cells, n_genes)
         ``X``: log1p of the normalised counts; ``layers["counts"]``: the counts; ``var["highly_variable"]``;
-        ``obs``: ``n_counts``, ``n_genes``, ``pct_mito`` and ``pct_ribo`` (percent of counts).
+        ``obs``: ``n_counts``, ``n_genes``, ``pct_mito`` and ``pct_ribo`` (percent of counts). What the input has
+        under these names, or under those that `embed` gives, is kept as ``<name>_original``.
 
     Notes
     -----
@@ -43,12 +53,22 @@ def normalize(
     import scanpy as sc
 
     adata = counts.copy()
+    _set_aside(adata)
     _measure_quality(adata)
     adata.layers["counts"] = adata.X.copy()
     sc.pp.normalize_total(adata, target_sum=target_sum)
     sc.pp.log1p(adata)
     sc.pp.highly_variable_genes(adata, min_mean=min_mean, max_mean=max_mean, min_disp=min_disp)
     return adata
+
+
+def _set_aside(adata: AnnData) -> None:
+    for slot, names in OURS.items():
+        held = getattr(adata, slot)
+        for name in names:
+            if name in held:
+                held[f"{name}_original"] = held[name]
+                del held[name]
 
 
 def _measure_quality(adata: AnnData) -> None:

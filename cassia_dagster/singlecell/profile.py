@@ -10,8 +10,9 @@ from cassia_dagster.records import (
     NearbyCluster,
     Species,
     natural_order,
+    rounded,
 )
-from cassia_dagster.singlecell.markers import as_markers, rounded
+from cassia_dagster.singlecell.markers import as_markers
 
 if TYPE_CHECKING:
     import pandas as pd

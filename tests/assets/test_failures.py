@@ -6,10 +6,10 @@ import dagster as dg
 import pytest
 
 from assets.failures import fatal_errors
-from cassia_dagster.errors import CassiaError, ConfigurationError, InputError, ModelError, ReplyError
+from cassia_dagster.errors import CassiaError, ConfigurationError, InputError, ModelError
 
 
-@pytest.mark.parametrize("kind", [CassiaError, ConfigurationError, InputError, ModelError, ReplyError])
+@pytest.mark.parametrize("kind", [CassiaError, ConfigurationError, InputError, ModelError])
 def test_what_the_user_can_mend_fails_with_its_message_and_is_not_tried_again(kind: type[CassiaError]) -> None:
     with pytest.raises(dg.Failure) as failed, fatal_errors():
         raise kind("cells.h5ad has no matrix X. Store the raw counts in X.")

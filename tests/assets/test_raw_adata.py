@@ -47,12 +47,25 @@ def test_another_sample_is_another_version(entry: DatasetEntry, said: dict[str, 
     assert version(entry.model_copy(update=said)) != version(entry)
 
 
-def test_what_is_no_part_of_the_sample_does_not_change_the_version(entry: DatasetEntry, tmp_path: Path) -> None:
+def test_a_file_that_was_moved_keeps_its_version(entry: DatasetEntry, tmp_path: Path) -> None:
     copy = tmp_path / "elsewhere" / "copy.h5ad"
     copy.parent.mkdir()
     copy.write_bytes(b"counts")
-    moved = {"name": "again", "path": copy, "output": tmp_path, "labels": ("cell_type",), "resolutions": ("2.0",)}
-    assert version(entry.model_copy(update=moved)) == version(entry)
+    assert version(entry.model_copy(update={"path": copy})) == version(entry)
+
+
+@pytest.mark.parametrize("said", [{"tissue": "liver"}, {"labels": ("cell_type",)}, {"output": Path("elsewhere")}])
+def test_what_the_catalog_says_is_part_of_the_version(entry: DatasetEntry, said: dict[str, object]) -> None:
+    assert version(entry.model_copy(update=said)) != version(entry)
+
+
+def test_other_terms_for_the_known_labels_are_another_version(entry: DatasetEntry, tmp_path: Path) -> None:
+    terms = tmp_path / "terms.csv"
+    terms.write_text("label,cl_id\n")
+    with_terms = entry.model_copy(update={"label_terms": terms})
+    before = version(with_terms)
+    terms.write_text("label,cl_id\nbeta,CL:0000169\n")
+    assert version(with_terms) != before
 
 
 def test_a_file_that_is_touched_keeps_its_version(entry: DatasetEntry) -> None:

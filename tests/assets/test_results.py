@@ -27,6 +27,7 @@ from cassia_dagster.records import (
     Status,
     Unresolved,
 )
+from cassia_dagster.singlecell.cluster import digest_cells
 from resources.catalog import DatasetEntry
 from resources.record_tables import to_arrow
 from resources.storage import TableFile
@@ -34,6 +35,10 @@ from resources.storage import TableFile
 BETA, ALPHA, T_CELL = "CL:0000169", "CL:0000171", "CL:0000084"
 TERMS: dict[str, str | None] = {"0": BETA, "1": ALPHA, "10": T_CELL, "2": None}
 """Cluster → the Cell Ontology term of its final label; the last is unresolved."""
+
+CLUSTERS = ["0", "0", "1", "1", "10", "10", "2", "2"]
+LABELS = pd.Series(CLUSTERS, index=[f"cell{number}" for number in range(len(CLUSTERS))])
+"""Cell → cluster."""
 
 ENTRY = DatasetEntry(name="islets", path=Path("islets.h5ad"), tissue="pancreas", labels=("cell_type",))
 
@@ -47,6 +52,7 @@ def annotated(cluster: str) -> AnnotatedCluster:
     annotation = Annotation(general_celltype=f"first guess of {cluster}")
     return AnnotatedCluster(
         cluster=cluster,
+        cells=digest_cells(LABELS)[cluster],
         evidence=evidence,
         status=Status.OK,
         annotation=annotation,
@@ -116,7 +122,7 @@ def tables(tmp_path: Path) -> Tables:
 
 @pytest.fixture
 def result(tables: Tables) -> ResolutionResult:
-    return assemble(ENTRY, "0.4", tables)
+    return assemble(ENTRY, "0.4", LABELS, tables)
 
 
 def series(values: Sequence[object]) -> pd.Series:
@@ -132,13 +138,26 @@ def test_tables_are_joined_by_cluster_id_never_by_position(result: ResolutionRes
         assert row.grouping.detailed == f"group of {row.cluster}"
 
 
+def test_annotations_of_another_clustering_are_refused_though_its_ids_and_sizes_are_the_same(tables: Tables) -> None:
+    others = pd.Series(CLUSTERS[::-1], index=LABELS.index)
+    assert sorted(others) == sorted(LABELS)
+    with pytest.raises(InputError, match="about other clusters"):
+        assemble(ENTRY, "0.4", others, tables)
+
+
+def test_known_labels_need_not_be_text(result: ResolutionResult) -> None:
+    known = pd.Series([7.0, 7.0, 8.0, 8.0, None, None, 7.0, 7.0], index=LABELS.index)
+    agreement = compare(ENTRY, result, LABELS, known)
+    assert [row.gold_label for row in agreement.clusters] == ["7.0", "8.0", None, "7.0"]
+
+
 @pytest.mark.parametrize("table", ["scores", "boosted", "merged"])
 def test_a_cluster_that_a_table_lacks_is_an_error(tables: Tables, table: str) -> None:
     handle: TableFile = getattr(tables, table)
     rows = pq.read_table(handle.path)
     pq.write_table(rows.filter([cluster != "10" for cluster in rows["cluster"].to_pylist()]), handle.path)
     with pytest.raises(KeyError, match="10"):
-        assemble(ENTRY, "0.4", tables)
+        assemble(ENTRY, "0.4", LABELS, tables)
 
 
 def test_a_result_says_what_it_is_of_and_who_made_it(result: ResolutionResult) -> None:
@@ -150,7 +169,7 @@ def test_a_result_says_what_it_is_of_and_who_made_it(result: ResolutionResult) -
 
 def test_what_was_spent_is_told_where_it_is_known(tables: Tables, result: ResolutionResult) -> None:
     assert (result.usd, result.calls, result.cached_calls) == (None, 0, 0)
-    paid = assemble(ENTRY, "0.4", tables, Spent(usd=0.25, calls=12, cached_calls=3))
+    paid = assemble(ENTRY, "0.4", LABELS, tables, Spent(usd=0.25, calls=12, cached_calls=3, unpriced_calls=1))
     assert (paid.usd, paid.calls, paid.cached_calls) == (0.25, 12, 3)
 
 

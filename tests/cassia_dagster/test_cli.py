@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -18,6 +19,9 @@ import anndata
 import dagster as dg
 import pandas as pd
 import pytest
+
+from cassia_dagster.walk import HOST_TAG, PROCESS_TAG, end_dead_runs
+from resources.catalog import Catalog
 
 PROJECT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "cassia_dagster.cli"]
@@ -52,17 +56,16 @@ def test_every_cluster_of_the_demo_has_a_row(demo, resolution):
 def test_the_demo_agrees_with_the_published_labels(demo, resolution):
     from assets.results import Tables, assemble, compare
     from cassia_dagster.knowledge.ontology import Relation
-    from resources.catalog import Catalog
-    from resources.storage import AdataFile, TableFile
+    from resources.storage import stored_cells, stored_table
 
     entry = Catalog.read(demo.home.catalog).entry("demo")
     files = {
-        name: TableFile(demo.home.artifacts / name / "demo" / f"{resolution}.parquet")
+        name: stored_table(demo.home.artifacts, name, "demo", resolution)
         for name in ("annotations", "scores", "boosted", "merged", "leiden_clusters")
     }
     labels = files.pop("leiden_clusters").read().set_index("cell_id")["cluster"]
-    result = assemble(entry, resolution, Tables(**files))
-    known = AdataFile(demo.home.artifacts / "normalized_adata" / "demo.h5ad").open(backed=True).obs["cell_type"]
+    result = assemble(entry, resolution, labels, Tables(**files))
+    known = stored_cells(demo.home.artifacts, "demo").read().obs["cell_type"]
     agreement = compare(entry, result, labels, known)
     share = agreement.cell_share
     right = {Relation.EXACT, Relation.FINER, Relation.COARSER}
@@ -132,6 +135,59 @@ def test_an_error_is_a_line_that_names_the_bad_thing(tmp_path, islets_path, argu
     assert len(result.stderr.strip().splitlines()) <= 3
 
 
+def test_another_file_does_not_take_the_place_of_one_with_its_name(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "cells.h5ad").write_bytes(b"no HDF5")
+    options = ("--tissue", "blood", "--species", "human", "--output", tmp_path)
+    assert "cannot be read" in run("run", tmp_path / "a" / "cells.h5ad", *options, home=tmp_path).stderr
+    refused = run("run", tmp_path / "b" / "cells.h5ad", *options, home=tmp_path)
+    assert refused.returncode == 1
+    assert "known already" in refused.stderr
+    replaced = run("run", tmp_path / "b" / "cells.h5ad", *options, "--name", "cells", home=tmp_path)
+    assert "known already" not in replaced.stderr
+
+
+def test_datasets_that_are_registered_at_once_are_all_in_the_catalog(tmp_path):
+    for number in range(8):
+        (tmp_path / f"cells{number}.h5ad").write_bytes(b"no HDF5")
+    options = ["--tissue", "blood", "--species", "human", "--output", str(tmp_path)]
+    environment = os.environ | {"CASSIA_HOME": str(tmp_path)}
+    began = [
+        subprocess.Popen(
+            [*COMMAND, "run", str(path), *options],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for path in tmp_path.glob("cells*.h5ad")
+    ]
+    for process in began:
+        process.wait(timeout=120)
+    assert len(Catalog.read(tmp_path / "datasets.yaml").datasets) == 8
+
+
+def test_a_run_that_the_user_interface_repeats_is_not_taken_for_a_dead_one():
+    with dg.instance_for_test() as instance:
+        tags = {HOST_TAG: socket.gethostname(), PROCESS_TAG: "999999999@0"}
+        dead = instance.create_run_for_job(prepare_cells(), status=dg.DagsterRunStatus.STARTED, tags=tags)
+        repeated = instance.create_run_for_job(
+            prepare_cells(),
+            status=dg.DagsterRunStatus.STARTED,
+            tags=tags,
+            parent_run_id=dead.run_id,
+            root_run_id=dead.run_id,
+        )
+        assert end_dead_runs(instance) == [dead.run_id]
+        assert instance.get_run_by_id(repeated.run_id).status is dg.DagsterRunStatus.STARTED
+
+
+def prepare_cells():
+    from cassia_dagster.definitions import build_defs
+
+    return build_defs().resolve_job_def("prepare_cells")
+
+
 def test_an_error_within_dagster_is_as_plain(tmp_path, islets_path):
     adata = anndata.read_h5ad(islets_path)
     adata.X = adata.X * 0.5
@@ -178,6 +234,8 @@ def test_a_killed_demo_ends_well_when_started_again_and_asks_nothing_twice(tmp_p
     before = finished_calls(store)
     with instance_of(tmp_path) as instance:
         assert [run.status for run in instance.get_runs() if not run.is_finished] == [dg.DagsterRunStatus.STARTED]
+        # One place in the pool, so that one that a dead run keeps would stop the next for ever.
+        instance.event_log_storage.set_concurrency_slots("llm", 1)
 
     again = run("demo", "--output", tmp_path / "output", home=tmp_path)
 
@@ -190,6 +248,7 @@ def test_a_killed_demo_ends_well_when_started_again_and_asks_nothing_twice(tmp_p
     assert "sent" not in {state for _, state in rows}
     with instance_of(tmp_path) as instance:
         statuses = collections.Counter(run.status for run in instance.get_runs())
+        assert instance.event_log_storage.get_concurrency_info("llm").active_slot_count == 0
     assert set(statuses) == {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE}
     assert statuses[dg.DagsterRunStatus.FAILURE] == 1
 

@@ -7,7 +7,15 @@ import sys
 import dagster as dg
 import pytest
 
+from assets.model_calls import code_version
+from cassia_dagster.agents import role
+from cassia_dagster.agents.annotate import ANNOTATOR
+from cassia_dagster.agents.boost import BOOSTER
+from cassia_dagster.agents.merge import MERGER
+from cassia_dagster.agents.score import SCORER
+from cassia_dagster.agents.validate import VALIDATOR
 from cassia_dagster.definitions import ASSETS, build_defs
+from cassia_dagster.knowledge.versions import knowledge_version
 from resources.llm import ModelResource
 
 NAMES = {
@@ -67,13 +75,27 @@ def test_a_test_swaps_a_model_in_one_line():
     assert resources["score_llm"].provider == "embedded"
 
 
-def test_a_changed_prompt_is_a_changed_code_version(specs, monkeypatch):
-    from cassia_dagster.agents import role
-    from cassia_dagster.agents.score import SCORER
+@pytest.mark.parametrize(
+    ("asset", "roles"),
+    [
+        ("annotations", [ANNOTATOR, VALIDATOR]),
+        ("scores", [SCORER]),
+        ("boosted", [BOOSTER, SCORER]),
+        ("merged", [MERGER]),
+    ],
+)
+def test_a_changed_prompt_or_knowledge_is_a_changed_code_version(specs, asset, roles):
+    assert specs[asset].code_version == code_version("1", *roles)
+    assert all(role.template in specs[asset].code_version for role in roles)
+    assert knowledge_version() in specs[asset].code_version
 
-    assert SCORER.template in specs["scores"].code_version
-    monkeypatch.setattr(role, "_template_hash", lambda _: "other")
-    assert SCORER.template not in specs["scores"].code_version
+
+def test_a_changed_template_has_another_hash(monkeypatch):
+    before = code_version("1", SCORER)
+    role._template_hash.cache_clear()
+    monkeypatch.setattr(role.hashlib, "sha256", lambda _: role.hashlib.md5(b"other", usedforsecurity=False))
+    assert code_version("1", SCORER) != before
+    role._template_hash.cache_clear()
 
 
 def test_loading_the_definitions_imports_no_heavy_library():

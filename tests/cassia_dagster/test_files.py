@@ -50,3 +50,18 @@ def test_the_longest_name_that_a_folder_takes_is_no_trouble(tmp_path: Path) -> N
     with replacing(path) as temporary:
         temporary.write_text("whole")
     assert path.read_text() == "whole"
+
+
+def test_what_a_killed_process_left_half_written_is_removed_by_the_next(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from cassia_dagster.files import replacing\n"
+        "with replacing(Path(sys.argv[1])) as temporary:\n"
+        "    temporary.write_bytes(b'half'); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "table.parquet")], check=False, timeout=60)
+    assert len(list(tmp_path.iterdir())) == 1
+    with replacing(tmp_path / "table.parquet") as temporary:
+        temporary.write_bytes(b"whole")
+        with replacing(tmp_path / "other.parquet") as other:
+            other.write_bytes(b"whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other.parquet", "table.parquet"]

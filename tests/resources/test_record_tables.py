@@ -31,10 +31,11 @@ from cassia_dagster.records import (
 from resources.record_tables import read_records, to_arrow
 
 TEXT = 'CD8-positive, alpha-beta T cell; "naïve" 🧬\n=1+1 '
+NAME = TEXT.replace("\n", "").strip()
 
 ANNOTATION = Annotation(
     general_celltype="T cell",
-    subtypes=(TEXT, "memory T cell"),
+    subtypes=(NAME, "memory T cell"),
     mixed_celltypes=("B cell",),
     supporting_genes=("CD8A", "CD3D"),
     contradicting_genes=("HBB",),
@@ -96,7 +97,7 @@ FULL: dict[type[Record], Record] = {
         reasoning=TEXT,
         history=(SAID,),
     ),
-    Grouping: Grouping(cluster="0", broad="leukocyte", intermediate="T cell", detailed=TEXT),
+    Grouping: Grouping(cluster="0", broad="leukocyte", intermediate="T cell", detailed=NAME),
 }
 BARE: dict[type[Record], Record] = {
     AnnotatedCluster: AnnotatedCluster(
@@ -112,7 +113,7 @@ BARE: dict[type[Record], Record] = {
         score=None,
         rubric=None,
     ),
-    Grouping: Grouping(cluster="", broad="", intermediate="", detailed=""),
+    Grouping: Grouping(cluster="", broad="x", intermediate="x", detailed="x"),
 }
 STORED = pytest.mark.parametrize("kind", list(FULL), ids=lambda kind: kind.__name__)
 

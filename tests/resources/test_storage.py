@@ -27,6 +27,7 @@ CELLS = anndata.AnnData(
     X=np.eye(3, dtype=np.float32),
     obs=pd.DataFrame(index=["a", "b", "c"]),
     var=pd.DataFrame(index=["INS", "GCG", "SST"]),
+    obsm={"X_pca": np.ones((3, 2), dtype=np.float32)},
 )
 
 
@@ -110,10 +111,10 @@ def test_cells_come_as_a_handle_that_opens_whole_or_leaves_the_matrix_on_disk(
     (handle,) = taken
     assert isinstance(handle, AdataFile)
     np.testing.assert_array_equal(handle.open().X, CELLS.X)
-    backed = handle.open(backed=True)
-    assert backed.isbacked
-    assert list(backed.obs_names) == ["a", "b", "c"]
-    backed.file.close()
+    part = handle.read("obsm/X_pca")
+    assert list(part.obs_names) == ["a", "b", "c"]
+    np.testing.assert_array_equal(part.obsm["X_pca"], CELLS.obsm["X_pca"])
+    assert part.X is None
 
 
 def test_nothing_is_read_before_it_is_asked_for(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 import json
+import re
 
 import pytest
 from jinja2 import UndefinedError
+from pydantic import ValidationError
 
 from cassia_dagster.agents.annotate import ANNOTATOR, AnnotateRequest
 from cassia_dagster.agents.boost import BOOSTER
@@ -9,7 +11,8 @@ from cassia_dagster.agents.merge import MERGER, MergeRequest, NamedCluster
 from cassia_dagster.agents.role import Role
 from cassia_dagster.agents.score import SCORER
 from cassia_dagster.agents.validate import VALIDATOR
-from cassia_dagster.records import Verdict
+from cassia_dagster.knowledge.candidates import shortlist
+from cassia_dagster.records import Annotation, Verdict
 
 ROLES = [ANNOTATOR, VALIDATOR, SCORER, BOOSTER, MERGER]
 
@@ -25,6 +28,20 @@ def test_a_template_has_a_name_a_version_and_a_hash(role):
 def test_every_reply_is_strict(role):
     assert role.reply.model_config["extra"] == "forbid"
     assert role.reply.model_config["allow_inf_nan"] is False
+
+
+@pytest.mark.parametrize("name", ["", "  ", "T\x00cell", "T\x1b[2Jcell", "T\ncell", "x" * 201])
+def test_a_name_that_says_nothing_or_cannot_be_written_is_no_reply(name):
+    with pytest.raises(ValidationError):
+        Annotation(general_celltype=name)
+    with pytest.raises(ValidationError):
+        Annotation(general_celltype="T cell", subtypes=(name,))
+
+
+def test_numbers_in_a_prompt_have_three_significant_digits(beta_cells):
+    request = AnnotateRequest(evidence=beta_cells, candidates=shortlist(beta_cells))
+    assert request.candidates
+    assert not re.search(r"\d\.\d{5,}", ANNOTATOR.render("user", request))
 
 
 def test_no_text_of_the_data_can_close_its_block(beta_cells):

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from pydantic import field_validator
 
-from cassia_dagster.errors import ModelError, ReplyError
+from cassia_dagster.errors import ModelError
 from cassia_dagster.llm.backend import RawReply
 from cassia_dagster.llm.door import Door, Question
-from cassia_dagster.llm.errors import InvalidReply, Refused, Unavailable
+from cassia_dagster.llm.errors import InvalidReply, Refused, Unavailable, UnusableReply
 from cassia_dagster.llm.question import Usage
 from cassia_dagster.llm.store import Store
 from cassia_dagster.records import Annotation, Record
@@ -233,6 +233,6 @@ def test_a_stored_reply_that_a_stricter_rule_rejects_is_bought_anew(
 def test_whoever_asks_catches_a_reply_error_with_the_status_of_the_row(
     store: Store, question: Question[Annotation], script: Scripted
 ) -> None:
-    with pytest.raises(ReplyError) as caught:
+    with pytest.raises(UnusableReply) as caught:
         Door(script(Refused("no")), store).ask(question)
     assert caught.value.status == "refused"  # type: ignore[attr-defined]

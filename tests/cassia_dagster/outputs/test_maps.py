@@ -42,7 +42,7 @@ def test_a_label_has_the_colour_of_its_cluster_and_no_label_is_grey(
 def test_gold_labels_that_agree_have_the_colour_of_ours(blood: ResolutionResult, blood_cells: pd.DataFrame) -> None:
     gold = {"0": "T", "2": "B", "10": "Mono", "3": "platelet", "T?": None}
     cells = blood_cells.assign(author=blood_cells["cluster"].map(gold))
-    _, by_label, by_gold = draw_maps(blood, cells, gold=["author"])
+    _, by_label, by_gold = draw_maps(blood, cells, gold=cells[["author"]])
     ours, theirs = ({entry.name: entry.colour for entry in drawn.legend} for drawn in (by_label, by_gold))
     assert (theirs["B"], theirs["Mono"]) == (ours["B cell"], ours["CD14-positive monocyte"])
     assert theirs["platelet"] not in ours.values()

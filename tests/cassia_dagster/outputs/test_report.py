@@ -59,7 +59,7 @@ def test_markup_in_any_text_from_data_or_models_is_inert(blood: ResolutionResult
     hostile = poisoned(blood, keep=codes)
     cells = blood_cells.assign(cluster=blood_cells["cluster"] + HOSTILE, gold=HOSTILE)
     clean = Page(render_report(blood, blood_cells))
-    dirty = Page(render_report(hostile, cells, gold=("gold",)))
+    dirty = Page(render_report(hostile, cells, gold=cells[["gold"]]))
     assert len(dirty.attributes("script")) == len(clean.attributes("script")) == 1
     assert not dirty.attributes("img")
     assert not any(name.startswith("on") for _, attributes in dirty.elements for name in attributes)
@@ -153,7 +153,7 @@ def test_agreement_with_gold_labels_is_shown_where_given(blood: ResolutionResult
     agreement = compare_with_gold(
         ids, list(blood_cells["cluster"]), list(gold), {"Tc": "CL:0000625", "B": "CL:0000236", "odd": None}
     )
-    text = "".join(Page(render_report(blood, blood_cells, agreement)).text)
+    text = "".join(Page(render_report(blood, blood_cells, agreements={"author": agreement})).text)
     assert "Agreement with given labels" in text
     assert "the same term for 65 %" in text
     assert "Agreement with given labels" not in "".join(Page(render_report(blood, blood_cells)).text)
@@ -164,9 +164,13 @@ def test_cells_of_an_unknown_cluster_are_an_error(blood: ResolutionResult, blood
         render_report(blood, blood_cells.replace({"cluster": {"10": "11"}}))
 
 
-def test_a_gold_column_that_is_not_there_is_an_error(blood: ResolutionResult, blood_cells: pd.DataFrame) -> None:
-    with pytest.raises(InputError, match="'author'"):
-        render_report(blood, blood_cells, gold=("author",))
+def test_given_labels_may_have_any_name_also_that_of_a_coordinate(
+    blood: ResolutionResult, blood_cells: pd.DataFrame
+) -> None:
+    gold = pd.DataFrame({"cluster": "mine", "x": "theirs"}, index=blood_cells.index)
+    text = "".join(Page(render_report(blood, blood_cells, gold=gold)).text)
+    assert "Cells by x" in text
+    assert "theirs" in text
 
 
 def test_a_name_that_a_template_misspells_is_an_error_and_not_a_gap() -> None:
@@ -179,4 +183,4 @@ def test_the_report_of_fifty_thousand_cells_can_be_mailed(blood: ResolutionResul
     clusters = rng.choice([row.cluster for row in blood.clusters], 50_000)
     xy = rng.normal(size=(50_000, 2))
     cells = pd.DataFrame({"x": xy[:, 0], "y": xy[:, 1], "cluster": clusters, "gold": rng.permutation(clusters)})
-    assert len(render_report(blood, cells, gold=("gold",)).encode()) < 1_500_000
+    assert len(render_report(blood, cells, gold=cells[["gold"]]).encode()) < 1_500_000
