@@ -8,6 +8,7 @@ from pydantic import Field
 from assets.failures import fatal_errors
 from assets.partitions import BY_DATASET
 from assets.raw_adata import raw_adata
+from cassia_dagster.knowledge.markers import check_genes
 from cassia_dagster.singlecell.embed import embed
 from cassia_dagster.singlecell.load import check_column, load_counts
 from cassia_dagster.singlecell.normalize import normalize
@@ -55,6 +56,7 @@ def normalized_adata(
     with fatal_errors():
         entry = catalog.entry(context.partition_key)
         counts = load_counts(Path(entry.path))
+        check_genes(counts.var_names, entry.species)
         for column in entry.labels:
             check_column(counts, column, entry.path)
         adata = normalize(

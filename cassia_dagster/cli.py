@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).parent.parent
 """Where dagster.yaml and workspace.yaml stand."""
 
+SECONDS_TO_STOP = 20
+"""What the web server and the daemon get to end by themselves."""
+
 DEMO_RESOLUTIONS = ("0.4", "0.8")
 
 app = typer.Typer(
@@ -32,6 +35,7 @@ app = typer.Typer(
     help="LLM-annotated single-cell atlases as Dagster assets.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -83,20 +87,27 @@ def _one_line(text: object) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in str(text))
 
 
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
 @app.callback()
-def options(*, verbose: Annotated[bool, typer.Option("--verbose", help="Show tracebacks.")] = False) -> None:
+def options(
+    *,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show tracebacks.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
     """Name the clusters of single-cell data, with every label checked against the data."""
+    del version  # its callback has answered
     if not verbose:
         import warnings
 
         # Warnings of libraries speak to programmers.
         warnings.filterwarnings("ignore")
-
-
-@app.command()
-def version() -> None:
-    """Print the version."""
-    typer.echo(__version__)
 
 
 @app.command()
@@ -149,7 +160,7 @@ def run(
     fields = {
         "name": name or re.sub(r"[^A-Za-z0-9._-]+", "_", file.stem).strip("._-")[:100] or "dataset",
         "path": file.absolute(),
-        "species": species,
+        "species": species.strip().lower(),
         "tissue": tissue,
         "context": context,
         "labels": tuple(labels or ()),
@@ -183,26 +194,44 @@ def ui(
     # A session of its own, for `dagster dev` leaves its children behind when only it is told to stop. Not in the
     # project's folder, where it would warn of the dagster.yaml that it does not use.
     server = subprocess.Popen(  # noqa: S603
-        command, start_new_session=True, cwd=place.root, env=os.environ | {"PYTHONWARNINGS": "ignore"}
+        command,
+        start_new_session=True,
+        cwd=place.root,
+        env=os.environ | {"PYTHONWARNINGS": "ignore"},
+        preexec_fn=_listen_to_interrupts,  # noqa: PLW1509 - there are no threads yet
     )
 
     def stop(*_: object) -> None:
         os.killpg(server.pid, signal.SIGTERM)
+        signal.alarm(SECONDS_TO_STOP)
 
     for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, stop)
+    signal.signal(signal.SIGALRM, lambda *_: os.killpg(server.pid, signal.SIGKILL))
     sys.exit(server.wait())
+
+
+def _listen_to_interrupts() -> None:
+    """Undo what a shell script does to what it starts in the background; Dagster stops its parts by interrupts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _home(given: Path | None) -> Home:
     """Make the project's home, and tell Dagster and the assets where it is."""
     home = Home((given or Path(DEFAULT)).expanduser().absolute())
-    home.dagster.mkdir(parents=True, exist_ok=True)
+    _make_folder(home.dagster, "The project's home")
     if not (home.dagster / "dagster.yaml").exists():
         shutil.copy(PROJECT / "dagster.yaml", home.dagster)
     os.environ[VARIABLE] = str(home.root)
     os.environ["DAGSTER_HOME"] = str(home.dagster)
     return home
+
+
+def _make_folder(folder: Path, what: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"{what} {folder} cannot be made: {error.strerror}.") from error
 
 
 def _model(name: str) -> ModelResource:
@@ -247,17 +276,21 @@ def _register(home: Home, fields: dict[str, object], *, renamed: bool) -> Datase
 
 def _materialize(home: Home, model: str, *, renamed: bool, **fields: object) -> None:
     resource = _model(model)
+    resource.check()
     entry = _register(home, fields, renamed=renamed)
-    import dagster as dg
-
+    _make_folder(entry.folder, "The output folder")
     from cassia_dagster.terminal import Progress, show_results
-    from cassia_dagster.walk import end_dead_runs, materialize_dataset
+    from cassia_dagster.walk import Stopped, end_dead_runs, materialize_dataset, open_instance
 
-    with dg.DagsterInstance.get() as instance:
+    with open_instance(home) as instance:
         for run_id in end_dead_runs(instance):
             typer.echo(f"Run {run_id[:8]} was killed before; it is marked as failed. What it had finished is kept.")
-        with Progress(entry) as progress:
-            materialize_dataset(entry, home, instance, resource, progress.tell)
+        try:
+            with Progress(entry) as progress:
+                materialize_dataset(entry, home, instance, resource, progress.tell)
+        except Stopped:
+            typer.echo("Stopped. What was finished is kept; the same command asks no model twice.", err=True)
+            sys.exit(130)
         show_results(entry, home)
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 type Species = Literal["human", "mouse"]
+SPECIES: tuple[Species, ...] = ("human", "mouse")
 type Fraction = Annotated[float, Field(ge=0, le=1)]
 type Percent = Annotated[float, Field(ge=0, le=100)]
 
@@ -169,6 +170,8 @@ class Finding(StrEnum):
     """None of the cluster's markers speaks for the label."""
     LINEAGE_CONTRADICTION = "lineage_contradiction"
     """The markers speak for a lineage that excludes the label's."""
+    WEAK_SUPPORT = "weak_support"
+    """Marker knowledge has too little to say of the cluster to bear the label out."""
     MARKERS_FAVOUR_OTHER = "markers_favour_other"
     """The markers speak more strongly for another type of the same lineage."""
 

@@ -28,12 +28,12 @@ SUMMARIES: dict[str, Callable[[Mapping[str, Any]], str]] = {
         f"{seen['cells']:,} cells, {seen['genes']:,} genes, {seen['highly_variable_genes']:,} highly variable"
     ),
     "umap": lambda _: "",
-    "leiden_clusters": lambda seen: f"{seen['clusters']} clusters, modularity {seen['modularity']:.2f}",
+    "leiden_clusters": lambda seen: f"{_count(seen['clusters'], 'cluster')}, modularity {seen['modularity']:.2f}",
     "marker_table": lambda seen: f"{seen['markers']:,} markers",
-    "annotations": lambda seen: f"{seen['named']} of {seen['clusters']} clusters named{_calls(seen)}",
+    "annotations": lambda seen: f"{seen['named']} of {_count(seen['clusters'], 'cluster')} named{_calls(seen)}",
     "scores": lambda seen: (f"mean {seen['mean_score']:.0f}" if "mean_score" in seen else "none") + _calls(seen),
     "boosted": lambda seen: f"{seen['changed']} changed, {seen['confirmed']} confirmed{_calls(seen)}",
-    "merged": lambda seen: f"{seen['broad_groups']} broad groups{_calls(seen)}",
+    "merged": lambda seen: f"{_count(seen['broad_groups'], 'broad group')}{_calls(seen)}",
     "report": lambda _: "",
     "annotated_adata": lambda seen: f"{seen['bytes'] / 1e6:.0f} MB",
 }
@@ -45,10 +45,14 @@ def plain(text: str) -> str:
     return markup.escape("".join(letter if letter.isprintable() else " " for letter in text))
 
 
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def _calls(seen: Mapping[str, Any]) -> str:
     made, cached = seen["calls"], seen["cached_calls"]
     cost = f", {seen['usd']:.4f} USD" if seen["usd"] else ""
-    asked = f"{made} call" if made == 1 else f"{made} calls"
+    asked = _count(made, "call")
     return f" ({asked}, {cached} from the cache{cost})" if cached else f" ({asked}{cost})"
 
 
@@ -107,6 +111,12 @@ def show_results(entry: DatasetEntry, home: Home) -> None:
         console.print(_table(result, agreements))
         for column, agreement in agreements.items():
             console.print(_agreement_line(column, agreement))
+            unmapped = sorted({row.gold_label for row in agreement.clusters if row.gold_label and not row.gold_id})
+            if unmapped:
+                console.print(
+                    f"[yellow]No Cell Ontology term is known for {plain(', '.join(unmapped))}; "
+                    "give them with --label-terms.[/]"
+                )
     console.print()
     for resolution in entry.resolutions:
         console.print(
@@ -114,7 +124,7 @@ def show_results(entry: DatasetEntry, home: Home) -> None:
             soft_wrap=True,
         )
     console.print(f"cells   {plain(str(entry.folder / f'{entry.name}_annotated.h5ad'))}", soft_wrap=True)
-    console.print("[dim]Open the runs and assets in Dagster with: cassia-dagster ui[/]")
+    console.print("[dim]Open the runs and assets in Dagster with: uv run cassia-dagster ui[/]")
 
 
 def _read(entry: DatasetEntry, home: Home, resolution: str) -> tuple[ResolutionResult, Any]:
@@ -137,14 +147,14 @@ def _table(result: ResolutionResult, agreements: Mapping[str, Agreement]) -> Tab
         show_edge=False,
         pad_edge=False,
     )
-    table.add_column("cluster", justify="right")
-    table.add_column("cells", justify="right")
-    table.add_column("label", overflow="fold", min_width=20)
-    table.add_column("score", justify="right")
-    table.add_column("status")
+    table.add_column("cluster", justify="right", no_wrap=True)
+    table.add_column("cells", justify="right", no_wrap=True)
+    table.add_column("label", overflow="fold")
+    table.add_column("score", justify="right", no_wrap=True)
+    table.add_column("status", overflow="fold")
     for column in agreements:
         table.add_column(plain(column), overflow="fold")
-        table.add_column("agreement")
+        table.add_column("agreement", no_wrap=True)
     known = [{row.cluster: row for row in agreement.clusters} for agreement in agreements.values()]
     for row in result.clusters:
         table.add_row(*_cells(row), *(text for rows in known for text in _relation(rows[row.cluster])))
@@ -160,8 +170,16 @@ def _cells(row: ClusterResult) -> tuple[str, ...]:
         f"{row.evidence.n_cells:,}" if row.evidence.n_cells is not None else "",
         plain(final_label(row)),
         "" if score is None else f"[{colour}]{score:.0f}[/]",
-        row.boosted.status.value if good else f"[yellow]{row.boosted.status.value}[/]",
+        row.boosted.status.value if good else f"[yellow]{_trouble(row)}[/]",
     )
+
+
+def _trouble(row: ClusterResult) -> str:
+    """Say what became of a cluster without a label, and why if a model said so."""
+    annotation = row.boosted.annotation
+    reason = annotation.unresolved if annotation else None
+    words = (row.boosted.status.value, reason.value) if reason else (row.boosted.status.value,)
+    return ": ".join(words).replace("_", " ")
 
 
 def _relation(row: ClusterAgreement) -> tuple[str, str]:

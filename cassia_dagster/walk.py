@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from dagster._core.instance.ref import InstanceRef
 
 from assets.raw_adata import observe
 from cassia_dagster.automation import ANNOTATE_CLUSTERS, PREPARE_CELLS, WRITE_ANNOTATED_FILE
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 PROCESS_TAG = "cassia/process"
 HOST_TAG = "cassia/host"
+
+
+class Stopped(Exception):  # noqa: N818 - no error, but the user's wish
+    """The run was interrupted from the keyboard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,8 @@ def materialize_dataset(
     ------
     CassiaError
         If a step fails for a reason that is the user's to mend.
+    Stopped
+        If the user interrupts it.
     """
     instance.add_dynamic_partitions("dataset", [entry.name])
     instance.report_runless_asset_event(observe(entry))
@@ -77,6 +84,21 @@ def materialize_dataset(
         )
         if not result.success:
             raise _reason(result)
+
+
+def open_instance(home: Home) -> dg.DagsterInstance:
+    """Open the project's Dagster instance for runs in this process.
+
+    What steps print goes to the terminal and is not captured: the processes that Dagster starts for that would get
+    every interrupt from the keyboard too, and answer it with tracebacks.
+    """
+    captured = {
+        "compute_logs": {
+            "module": "dagster._core.storage.noop_compute_log_manager",
+            "class": "NoOpComputeLogManager",
+        }
+    }
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home.dagster), overrides=captured))
 
 
 def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
@@ -113,6 +135,8 @@ def _reason(result: dg.ExecuteInProcessResult) -> Exception:
         if data.user_failure_data and data.user_failure_data.description:
             return CassiaError(data.user_failure_data.description)
         cause = data.error.cause or data.error if data.error else None
+        if cause and cause.cls_name in {"DagsterExecutionInterruptedError", "KeyboardInterrupt"}:
+            return Stopped()
         what = f"{cause.cls_name}: {cause.message.strip().splitlines()[0]}" if cause else "no reason given"
         return RuntimeError(f"{event.step_key} failed, {what}\n{data.error_display_string}")
     return RuntimeError(f"Run {result.run_id} failed before its first step.")

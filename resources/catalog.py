@@ -130,7 +130,8 @@ class Catalog(Record):
     def with_entry(self, entry: DatasetEntry) -> Catalog:
         """Return the catalog with the entry added, or put in the place of the one of its name."""
         others = tuple(other for other in self.datasets if other.name != entry.name)
-        return Catalog(resolutions=self.resolutions, datasets=(*others, entry))
+        # What was known stays known, so that no partition that was made disappears from the graph.
+        return Catalog(resolutions=tuple(self.all_resolutions), datasets=(*others, entry))
 
     @property
     def all_resolutions(self) -> list[str]:

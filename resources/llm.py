@@ -7,6 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from cassia_dagster.llm.door import Door
+from cassia_dagster.llm.litellm_backend import LiteLLMBackend
 from cassia_dagster.llm.store import Store
 
 if TYPE_CHECKING:
@@ -49,6 +50,12 @@ class ModelResource(dg.ConfigurableResource):
         """Return the way to ask this model, with the replies and the ledger in the store."""
         return Door(self._backend(), store)
 
+    def check(self) -> None:
+        """Raise `ModelError` if it is clear before the first question that the model cannot be asked."""
+        backend = self._backend()
+        if isinstance(backend, LiteLLMBackend):
+            backend.check()
+
     @property
     def title(self) -> str:
         """Provider and model, as tables and reports name them."""
@@ -59,8 +66,6 @@ class ModelResource(dg.ConfigurableResource):
             from cassia_dagster.agents.embedded import EmbeddedBackend
 
             return EmbeddedBackend()
-        from cassia_dagster.llm.litellm_backend import LiteLLMBackend
-
         return LiteLLMBackend(
             self.provider,
             self.model,

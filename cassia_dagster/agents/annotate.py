@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 N_MARKERS = 50
 """Markers that a model is shown; more cost tokens and add nothing."""
 
+FEW_CELLS = 10
+"""Clusters smaller than this often have no significant marker, whatever they are."""
+
 MAX_ROUNDS = 3
 """Attempts at a label, the first included."""
 
@@ -73,7 +76,7 @@ def annotate_cluster(evidence: ClusterEvidence, annotator: Door, validator: Door
         annotation = Annotation(
             general_celltype=None,
             unresolved=Unresolved.NO_MARKERS,
-            rationale="No gene tells this cluster from the rest, so nothing can be said of its identity.",
+            rationale=_why_no_markers(evidence),
         )
         return AnnotatedCluster(
             cluster=evidence.cluster,
@@ -106,6 +109,14 @@ def annotate_cluster(evidence: ClusterEvidence, annotator: Door, validator: Door
     except UnusableReply as error:
         return _row(evidence, attempts, verdicts, history, error)
     return _row(evidence, attempts, verdicts, history, None)
+
+
+def _why_no_markers(evidence: ClusterEvidence) -> str:
+    if evidence.share == 1.0:
+        return "It is the only cluster, so there is nothing that its genes could be compared with."
+    if evidence.n_cells is not None and evidence.n_cells < FEW_CELLS:
+        return f"With {evidence.n_cells} cells the cluster is too small for a gene to stand out from the rest."
+    return "No gene is significantly higher in this cluster than in the rest."
 
 
 def _row(

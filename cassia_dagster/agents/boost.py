@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 SCORE_THRESHOLD = 75.0
 """Labels that score less get a second look."""
 
+MIN_SCORE = 50.0
+"""What a label must score to take the place of none: better unresolved than guessed."""
+
 SERIOUS = frozenset({Finding.LINEAGE_CONTRADICTION, Finding.NO_MARKER_SUPPORT})
 """Findings that call for a second look whatever the score."""
 
@@ -97,7 +100,7 @@ def boost_cluster(
         return _row(
             annotated,
             scored,
-            BoostOutcome.CONFIRMED,
+            BoostOutcome.NOT_NEEDED,
             "The cluster has no markers; there is nothing to look at again.",
         )
     request = BoostRequest(
@@ -142,7 +145,8 @@ def boost_cluster(
 def _is_better(
     second: AnnotatedCluster, rescored: ScoredCluster, first: AnnotatedCluster, scored: ScoredCluster
 ) -> bool:
-    if (rescored.score or 0.0) < (scored.score or 0.0) or second.status is not Status.OK:
+    least = MIN_SCORE if scored.score is None else scored.score
+    if rescored.score is None or rescored.score < least or second.status is not Status.OK:
         return False
     if second.check is None or first.check is None:
         return second.check is not None

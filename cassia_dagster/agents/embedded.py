@@ -33,7 +33,7 @@ from cassia_dagster.records import (
     Verdict,
 )
 
-RULES_VERSION = "1"
+RULES_VERSION = "2"
 """Raised when a rule in this file changes, so that no answer of the old rules comes from the cache."""
 
 N_MARKERS = 20
@@ -199,8 +199,9 @@ def _annotation(proposal: Proposal) -> Annotation:
 def _rationale(proposal: Proposal) -> str:
     genes = ", ".join(proposal.supporting_genes[:N_GENES_CITED])
     if proposal.unresolved:
-        closest = f"{proposal.label or 'none'} ({genes or 'no gene'})"
-        return f"Marker knowledge does not settle on a type; the closest is {closest}."
+        if not proposal.alternatives:
+            return "None of the cluster's markers is known to speak for any type."
+        return f"Marker knowledge does not settle on a type; the closest is {proposal.alternatives[0].label} ({genes})."
     return f"{genes} are known markers of {proposal.label}."
 
 

@@ -11,6 +11,8 @@ from cassia_dagster.records import Annotation, ClusterEvidence, EvidenceCheck, F
 
 # Confidence from which a proposal may be held against a label; no gold label of the development clusters is so hit.
 _CLEAR = 0.6
+# Confidence of the proposal below which the markers bear out no label.
+_BORNE_OUT = 0.5
 # A label whose fit is below this share of the proposal's is not just another name for it.
 _MUCH_WEAKER = 0.6
 
@@ -82,6 +84,8 @@ def _marker_findings(model: TypeModel, belief: Belief, cl_id: str, evidence: Clu
     if related.any() and not speaking_genes(model, belief, related):
         findings.append(Finding.NO_MARKER_SUPPORT)
     proposal = propose(evidence)
+    if related.any() and (proposal.cl_id is None or proposal.confidence < _BORNE_OUT):
+        findings.append(Finding.WEAK_SUPPORT)
     if proposal.cl_id is None or proposal.confidence < _CLEAR:
         return findings
     if model.ontology.excludes(cl_id, proposal.cl_id):

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cassia_dagster.errors import InputError
 from cassia_dagster.knowledge.ontology import load_ontology
 from cassia_dagster.knowledge.tables import read_rows, read_toml, versions
-from cassia_dagster.records import Species
+from cassia_dagster.records import SPECIES, Species
 
 _GENES_PER_TYPE = 65
 # Types that one or two sources mention have lists too short and too odd to compete with the others.
@@ -78,6 +79,24 @@ def _pattern(section: str) -> re.Pattern[str]:
     for name in section.split("."):
         table = table[name]
     return re.compile("|".join(pattern for patterns in table.values() for pattern in patterns))
+
+
+MIN_KNOWN_GENES = 100
+"""Fewer known genes than this among a dataset's, and no type could be told from another."""
+
+
+def check_genes(genes: Iterable[str], species: Species) -> None:
+    """Raise `InputError` if the genes are hardly any of the species' symbols, which would leave all unresolved."""
+    names = [str(gene) for gene in genes]
+    known = {one: len(load_markers(one).species_genes.intersection(names)) for one in SPECIES}
+    if known[species] >= MIN_KNOWN_GENES:
+        return
+    likely = max(SPECIES, key=lambda one: known[one])
+    hint = f"Are the cells of {likely}?" if known[likely] >= MIN_KNOWN_GENES else "Put gene symbols into var_names."
+    raise InputError(
+        f"Only {known[species]} of {len(names):,} gene names are known symbols of {species} "
+        f"(the first are {', '.join(map(repr, names[:3]))}). {hint}"
+    )
 
 
 @cache

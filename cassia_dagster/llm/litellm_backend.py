@@ -77,6 +77,31 @@ class LiteLLMBackend:
         self._timeout = timeout
         self._temperature = temperature
 
+    def check(self) -> None:
+        """Find out what can be found out without a call.
+
+        Raises
+        ------
+        ModelError
+            If the provider is none that LiteLLM knows, or its key is in no environment variable.
+        """
+        litellm = _litellm()
+        asked = f"{self.provider}/{self.model}"
+        if self.provider not in {getattr(known, "value", known) for known in litellm.provider_list}:
+            raise ModelError(
+                f"{asked}: LiteLLM knows no provider {self.provider!r}. Write provider/model, such as 'openai/gpt-5' "
+                "or 'openrouter/anthropic/claude-sonnet-4.5'."
+            )
+        if self._api_key() or self.provider in _FREE:
+            return
+        found = litellm.validate_environment(asked)
+        names = [name for name in found["missing_keys"] if name.endswith("_KEY")]
+        if names and not found["keys_in_environment"]:
+            raise ModelError(
+                f"{asked} needs a key, and the environment variable {' or '.join(names)} is not set. Set it "
+                f"(export {names[0]}=…), or choose the embedded model."
+            )
+
     def identity(self, question: Question[Any]) -> Mapping[str, JSON]:
         """Tell what decides the answer: provider, model, host, messages and parameters, but no key."""
         return {

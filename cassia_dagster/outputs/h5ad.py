@@ -50,7 +50,7 @@ def annotate(
         For each resolution r ``leiden_res_<r>``, ``CASSIA_annotation_res_<r>``, ``CASSIA_score_res_<r>``,
         ``CASSIA_status_res_<r>``, ``CASSIA_merged_grouping_1_res_<r>`` (the broadest) to ``_3_``, and
         ``cell_type_ontology_term_id_res_<r>``; the same but the first without suffix for the primary one.
-        An ontology column of the authors is kept as ``cell_type_ontology_term_id_original``.
+        A column of the authors with one of these names is kept as ``<name>_original``.
         ``uns["cassia"]`` tells where it all comes from.
 
     Raises
@@ -64,15 +64,18 @@ def annotate(
     if absent := sorted(set(names) - set(clusters)):
         raise InputError(f"No clustering was given for resolution {absent[0]!r}, only for {sorted(clusters)}.")
     annotated = _sharing_matrices(adata)
-    if TERM_COLUMN in annotated.obs and "cassia" not in annotated.uns:
-        annotated.obs[f"{TERM_COLUMN}_original"] = annotated.obs[TERM_COLUMN]
+    theirs = set() if "cassia" in annotated.uns else set(annotated.obs)
     for result in resolutions:
         of_cells = _cluster_of_cells(annotated, result, clusters[result.resolution])
-        annotated.obs[f"leiden_res_{result.resolution}"] = of_cells
+        ours = {f"leiden_res_{result.resolution}": of_cells}
         for column, values in _columns(result, of_cells).items():
-            annotated.obs[f"{column}_res_{result.resolution}"] = values
+            ours[f"{column}_res_{result.resolution}"] = values
             if result.resolution == primary:
-                annotated.obs[column] = values
+                ours[column] = values
+        for column, values in ours.items():
+            if column in theirs:
+                annotated.obs[f"{column}_original"] = annotated.obs[column]
+            annotated.obs[column] = values
     if umap is not None:
         if umap.shape != (annotated.n_obs, 2):
             raise InputError(f"The UMAP has shape {umap.shape}, expected {(annotated.n_obs, 2)}: one row a cell.")

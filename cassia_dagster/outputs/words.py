@@ -17,6 +17,7 @@ FINDINGS = {
     Finding.LABEL_UNMAPPED: "label is not in the Cell Ontology",
     Finding.NO_MARKER_SUPPORT: "no marker speaks for the label",
     Finding.LINEAGE_CONTRADICTION: "markers point to another lineage",
+    Finding.WEAK_SUPPORT: "markers say too little to be sure",
     Finding.MARKERS_FAVOUR_OTHER: "markers favour another type",
 }
 

@@ -17,6 +17,9 @@ MIN_CELLS = 20
 MIN_GENES = 200
 """Fewer genes than this cannot tell cell types apart."""
 
+MAX_LABELS = 200
+"""More different values than this are measurements or ids, not cell types."""
+
 
 def fingerprint(path: Path) -> str:
     """Return the SHA-256 of a file's content, which is what its data version is made of."""
@@ -51,10 +54,16 @@ def load_counts(path: Path) -> AnnData:
 
 
 def check_column(adata: AnnData, column: str, path: Path) -> None:
-    """Raise `InputError` unless ``obs`` has the column, naming those that it has."""
+    """Raise `InputError` unless ``obs`` has the column, and it can hold labels of cell types."""
     if column not in adata.obs:
         available = ", ".join(map(str, adata.obs.columns)) or "none"
         raise InputError(f"{path} has no obs column {column!r}; it has: {available}.")
+    different = adata.obs[column].nunique()
+    if not 0 < different <= MAX_LABELS:
+        raise InputError(
+            f"{path}: obs column {column!r} has {different} different values, so it does not hold known cell types "
+            f"(1 to {MAX_LABELS} are expected)."
+        )
 
 
 def _read(path: Path) -> AnnData:
