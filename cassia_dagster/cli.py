@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from dotenv import load_dotenv
 
 from cassia_dagster import __version__
 from cassia_dagster.errors import CassiaError, ConfigurationError, InputError
@@ -103,6 +104,7 @@ def options(
 ) -> None:
     """Name the clusters of single-cell data, with every label checked against the data."""
     del version  # its callback has answered
+    load_dotenv(Path(".env"))
     if not verbose:
         import warnings
 

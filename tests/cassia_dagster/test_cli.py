@@ -134,6 +134,18 @@ def test_an_error_is_a_line_that_names_the_bad_thing(tmp_path, islets_path, argu
     assert len(result.stderr.strip().splitlines()) <= 3
 
 
+@pytest.mark.parametrize("in_shell", [None, "from-shell"])
+def test_settings_are_read_from_a_file_and_the_shell_goes_before_it(tmp_path, in_shell):
+    (tmp_path / ".env").write_text(f"CASSIA_HOME={tmp_path / 'from-file'}\n")
+    environment = {name: value for name, value in os.environ.items() if name != "CASSIA_HOME"}
+    if in_shell:
+        environment["CASSIA_HOME"] = str(tmp_path / in_shell)
+    command = [*COMMAND, "run", "nowhere.h5ad", "--tissue", "blood", "--species", "human"]
+    subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False, timeout=60)
+    assert (tmp_path / (in_shell or "from-file") / "dagster").is_dir()
+    assert not (tmp_path / ".cassia").exists()
+
+
 def test_another_file_does_not_take_the_place_of_one_with_its_name(tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
