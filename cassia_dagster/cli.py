@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -25,9 +23,6 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).parent.parent
 """Where dagster.yaml and workspace.yaml stand."""
-
-SECONDS_TO_STOP = 20
-"""What the web server and the daemon get to end by themselves."""
 
 DEMO_RESOLUTIONS = ("0.4", "0.8")
 
@@ -180,42 +175,10 @@ def ui(
 ) -> None:
     """Open Dagster's web server and daemon on the project's runs and assets."""
     place = _home(home)
-    command = [
-        sys.executable,
-        "-m",
-        "dagster",
-        "dev",
-        "-w",
-        str(PROJECT / "workspace.yaml"),
-        "-h",
-        "127.0.0.1",
-        "-p",
-        str(port),
-    ]
     typer.echo(f"Dagster is starting at http://127.0.0.1:{port} (stop it with Ctrl+C).")
-    # A session of its own, for `dagster dev` leaves its children behind when only it is told to stop. Not in the
-    # project's folder, where it would warn of the dagster.yaml that it does not use.
-    server = subprocess.Popen(  # noqa: S603
-        command,
-        start_new_session=True,
-        cwd=place.root,
-        env=os.environ | {"PYTHONWARNINGS": "ignore"},
-        preexec_fn=_listen_to_interrupts,  # noqa: PLW1509 - there are no threads yet
-    )
+    from cassia_dagster.server import serve
 
-    def stop(*_: object) -> None:
-        os.killpg(server.pid, signal.SIGTERM)
-        signal.alarm(SECONDS_TO_STOP)
-
-    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, stop)
-    signal.signal(signal.SIGALRM, lambda *_: os.killpg(server.pid, signal.SIGKILL))
-    sys.exit(server.wait())
-
-
-def _listen_to_interrupts() -> None:
-    """Undo what a shell script does to what it starts in the background; Dagster stops its parts by interrupts."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    sys.exit(serve(PROJECT / "workspace.yaml", place.root, port))
 
 
 def _home(given: Path | None) -> Home:
@@ -247,23 +210,30 @@ def _model(name: str) -> ModelResource:
     return ModelResource(provider=provider, model=model)
 
 
-def _register(home: Home, fields: dict[str, object], *, renamed: bool) -> DatasetEntry:
-    """Check what the user says of a dataset, and write it into the catalog, where UI and schedules find it."""
-    from filelock import FileLock
+def _entry(fields: dict[str, object]) -> DatasetEntry:
+    """Check what the user says of a dataset."""
     from pydantic import ValidationError
 
-    from resources.catalog import Catalog, DatasetEntry
+    from resources.catalog import DatasetEntry
 
     try:
         entry = DatasetEntry.model_validate(fields)
     except ValidationError as error:
         first = error.errors()[0]
         value = "" if isinstance(first["input"], dict) else f" {first['input']!r}"
-        raise InputError(
-            f"{'.'.join(map(str, first['loc'])) or 'dataset'}{value}: {first['msg'].removeprefix('Value error, ')}."
-        ) from None
+        field = ".".join(map(str, first["loc"])) or "dataset"
+        raise InputError(f"{field}{value}: {first['msg'].removeprefix('Value error, ')}.") from None
     if not entry.path.is_file():
         raise InputError(f"There is no file {entry.path}. Give the path of an .h5ad file.")
+    return entry
+
+
+def _register(home: Home, entry: DatasetEntry, *, renamed: bool) -> None:
+    """Write a dataset into the catalog, where the user interface and schedules find it."""
+    from filelock import FileLock
+
+    from resources.catalog import Catalog
+
     with FileLock(home.catalog.with_suffix(".lock"), timeout=60):
         catalog = Catalog.read(home.catalog)
         namesakes = [other for other in catalog.datasets if other.name == entry.name and other.path != entry.path]
@@ -273,14 +243,16 @@ def _register(home: Home, fields: dict[str, object], *, renamed: bool) -> Datase
                 f"or the same with --name {entry.name} to replace it."
             )
         catalog.with_entry(entry).write(home.catalog)
-    return entry
 
 
 def _materialize(home: Home, model: str, *, renamed: bool, **fields: object) -> None:
     resource = _model(model)
     resource.check()
-    entry = _register(home, fields, renamed=renamed)
+    entry = _entry(fields)
     _make_folder(entry.folder, "The output folder")
+    _register(home, entry, renamed=renamed)
+
+    # Only now: the assets read the catalog's resolutions when they are imported.
     from cassia_dagster.terminal import Progress, show_results
     from cassia_dagster.walk import Stopped, end_dead_runs, materialize_dataset, open_instance
 
