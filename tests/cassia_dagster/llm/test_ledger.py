@@ -17,7 +17,7 @@ from cassia_dagster.llm.ledger import LONGEST_CALL
 from cassia_dagster.llm.store import Store
 
 ASK_WITHOUT_END = """
-import sys, time
+import signal, sys, time
 from cassia_dagster.llm.door import Door, Question
 from cassia_dagster.llm.store import Store
 from cassia_dagster.llm.backend import RawReply
@@ -33,6 +33,8 @@ class Slow:
         print("asking", flush=True)
         time.sleep(120)
 
+# A shell that starts the tests in the background has them ignore interrupts, and us with them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 door = Door(Slow(), Store.open(sys.argv[1], run="killed"))
 for user in ("quick", "slow"):
     door.ask(Question("validate", "islets/0.4/3", Verdict(accepted=True, reasons=""), "", user, Verdict, "t"))
