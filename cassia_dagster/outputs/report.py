@@ -98,7 +98,7 @@ def _environment() -> Environment:
         "by_cluster": lambda agreement: {row.cluster: row for row in agreement.clusters},
         "cost_of": words.cost_of,
         "final_label": final_label,
-        "finding_words": words.FINDINGS.__getitem__,
+        "finding_words": words.FINDING_TEXTS.__getitem__,
         "listing": words.listing,
         "ontology_url": words.ontology_url,
         "outcome_words": words.OUTCOMES.__getitem__,

@@ -12,7 +12,7 @@ from cassia_dagster.knowledge.ontology import Relation
 from cassia_dagster.outputs.result import ResolutionResult, final_label
 from cassia_dagster.records import BoostOutcome, Finding, Status, Unresolved
 
-FINDINGS = {
+FINDING_TEXTS = {
     Finding.GENE_ABSENT: "cites genes that are not among the markers",
     Finding.LABEL_UNMAPPED: "label is not in the Cell Ontology",
     Finding.NO_MARKER_SUPPORT: "no marker speaks for the label",

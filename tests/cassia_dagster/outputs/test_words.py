@@ -11,7 +11,7 @@ from cassia_dagster.records import BoostOutcome, Finding, Status, Unresolved
 @pytest.mark.parametrize(
     ("codes", "spoken"),
     [
-        (Finding, words.FINDINGS),
+        (Finding, words.FINDING_TEXTS),
         (Status, words.STATUSES),
         (Unresolved, words.UNRESOLVED_REASONS),
         (BoostOutcome, words.OUTCOMES),
