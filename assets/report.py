@@ -10,6 +10,7 @@ from cassia_dagster.evaluation.agreement import Agreement
 from cassia_dagster.files import replacing
 from cassia_dagster.knowledge.ontology import Relation
 from cassia_dagster.llm.store import Store
+from cassia_dagster.outputs.maps import draw_maps, thumbnail
 from cassia_dagster.outputs.report import render_report
 from cassia_dagster.outputs.tables import write_tables
 from resources.catalog import CatalogResource
@@ -62,6 +63,7 @@ def report(
         folder = entry.folder / f"leiden_res_{resolution}"
         paths = write_tables(result, folder, dataset)
         page = render_report(result, cells, known, agreements)
+        picture = thumbnail(draw_maps(result, cells)[1])
         path = folder / f"{dataset}_report.html"
         with replacing(path) as temporary:
             temporary.write_text(page, encoding="utf-8")
@@ -71,6 +73,7 @@ def report(
             "report": dg.MetadataValue.path(str(path.absolute())),
             **{name: dg.MetadataValue.path(str(file.absolute())) for name, file in paths.items()},
             "clusters": len(result.clusters),
+            "map": dg.MetadataValue.md(f"![cells by label]({picture})"),
             **{
                 f"{column}: {name}": value
                 for column, one in agreements.items()
