@@ -1,7 +1,5 @@
 """Asset `normalized_adata`: a dataset's cells, made comparable and connected to their neighbours."""
 
-from pathlib import Path
-
 import dagster as dg
 from pydantic import Field
 
@@ -55,7 +53,7 @@ def normalized_adata(
     """
     with fatal_errors():
         entry = catalog.entry(context.partition_key)
-        counts = load_counts(Path(entry.path))
+        counts = load_counts(entry.path, entry.counts, entry.gene_symbols)
         check_genes(counts.var_names, entry.species)
         for column in entry.labels:
             check_column(counts, column, entry.path)

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from dotenv import load_dotenv
 
-from cassia_dagster import __version__
+from cassia_dagster import __version__, datasets
+from cassia_dagster.datasets import HomeOption, home_of
 from cassia_dagster.errors import CassiaError, ConfigurationError, InputError
-from resources.home import DEFAULT, VARIABLE, Home
+from resources.home import VARIABLE, Home
 
 if TYPE_CHECKING:
     from resources.catalog import DatasetEntry
@@ -35,16 +36,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(datasets.app, name="datasets")
+app.command("inspect")(datasets.inspect_file)
 
-HomeOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--home",
-        envvar=VARIABLE,
-        help=f"Folder of the project's state.  [default: {DEFAULT}]",
-        show_default=False,
-    ),
-]
 OutputOption = Annotated[Path, typer.Option("--output", help="Folder for reports, tables and the annotated file.")]
 ModelOption = Annotated[
     str,
@@ -128,7 +122,7 @@ def demo(home: HomeOption = None, output: OutputOption = Path("output"), model: 
 
 @app.command()
 def run(
-    file: Annotated[Path, typer.Argument(help="An .h5ad file with raw counts in X and gene symbols in var_names.")],
+    file: Annotated[Path, typer.Argument(help="Counts: .h5ad, 10x .h5 or folder, .zarr, .csv or .tsv.")],
     tissue: Annotated[str, typer.Option(help="Where the cells are from, such as 'pancreas'.")],
     species: Annotated[str, typer.Option(help="human or mouse.")],
     name: Annotated[
@@ -148,6 +142,14 @@ def run(
     label_terms: Annotated[
         Path | None, typer.Option(help="CSV with columns label, cl_id: the known cell types as Cell Ontology terms.")
     ] = None,
+    counts: Annotated[
+        str | None,
+        typer.Option(help="Where the raw counts are: X, raw or layers/NAME.  [default: found]", show_default=False),
+    ] = None,
+    gene_symbols: Annotated[
+        str | None,
+        typer.Option(help="Column of var with gene symbols.  [default: the names of var]", show_default=False),
+    ] = None,
     context: Annotated[str, typer.Option(help="What else a model should know, such as 'biopsy of a tumour'.")] = "",
     output: OutputOption = Path("output"),
     home: HomeOption = None,
@@ -162,6 +164,8 @@ def run(
         "context": context,
         "labels": tuple(labels or ()),
         "label_terms": label_terms and label_terms.absolute(),
+        "counts": counts,
+        "gene_symbols": gene_symbols,
         "output": output.absolute(),
     }
     chosen = {"resolutions": tuple(resolution)} if resolution else {}
@@ -183,7 +187,7 @@ def ui(
 
 def _home(given: Path | None) -> Home:
     """Make the project's home, and tell Dagster and the assets where it is."""
-    home = Home((given or Path(DEFAULT)).expanduser().absolute())
+    home = home_of(given)
     _make_folder(home.dagster, "The project's home")
     if not (home.dagster / "dagster.yaml").exists():
         shutil.copy(PROJECT / "dagster.yaml", home.dagster)
@@ -214,6 +218,7 @@ def _entry(fields: dict[str, object]) -> DatasetEntry:
     """Check what the user says of a dataset."""
     from pydantic import ValidationError
 
+    from cassia_dagster.singlecell.formats import check_format
     from resources.catalog import DatasetEntry
 
     try:
@@ -223,8 +228,7 @@ def _entry(fields: dict[str, object]) -> DatasetEntry:
         value = "" if isinstance(first["input"], dict) else f" {first['input']!r}"
         field = ".".join(map(str, first["loc"])) or "dataset"
         raise InputError(f"{field}{value}: {first['msg'].removeprefix('Value error, ')}.") from None
-    if not entry.path.is_file():
-        raise InputError(f"There is no file {entry.path}. Give the path of an .h5ad file.")
+    check_format(entry.path)
     return entry
 
 

@@ -47,6 +47,13 @@ def _each_once(resolutions: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(resolutions))
 
 
+def _check_counts(counts: str) -> str:
+    if counts not in ("X", "raw") and not re.fullmatch(r"layers/.+", counts):
+        raise ValueError(f"{counts!r} is no place for counts: write X, raw or layers/NAME")
+    return counts
+
+
+type Counts = Annotated[str, AfterValidator(_check_counts)]
 type Name = Annotated[str, AfterValidator(check_name)]
 type Resolution = Annotated[str, BeforeValidator(_check_resolution)]
 type Resolutions = Annotated[tuple[Resolution, ...], Field(min_length=1), AfterValidator(_each_once)]
@@ -68,6 +75,10 @@ class DatasetEntry(Record):
     resolutions: Resolutions = DEFAULT_RESOLUTIONS
     primary_resolution: Resolution | None = None
     """Fills the single-valued columns of the annotated file; the first resolution if not given."""
+    counts: Counts | None = None
+    """Where the raw counts are; if not given, they are looked for in ``X``, the layer ``counts`` and ``raw``."""
+    gene_symbols: str | None = Field(default=None, min_length=1)
+    """Column of ``var`` with the gene symbols; if not given, they are the ``var_names``."""
     output: Path = Path("output")
 
     @property
@@ -132,6 +143,14 @@ class Catalog(Record):
         others = tuple(other for other in self.datasets if other.name != entry.name)
         # What was known stays known, so that no partition that was made disappears from the graph.
         return Catalog(resolutions=tuple(self.all_resolutions), datasets=(*others, entry))
+
+    def without(self, name: str) -> Catalog:
+        """Return the catalog without the entry of a dataset; raise as `entry` does if there is none."""
+        gone = self.entry(name)
+        # As in `with_entry`: what was known stays known.
+        return Catalog(
+            resolutions=tuple(self.all_resolutions), datasets=tuple(one for one in self.datasets if one is not gone)
+        )
 
     @property
     def all_resolutions(self) -> list[str]:

@@ -85,10 +85,16 @@ MIN_KNOWN_GENES = 100
 """Fewer known genes than this among a dataset's, and no type could be told from another."""
 
 
+def known_genes(genes: Iterable[str]) -> dict[Species, int]:
+    """Count for each species how many of the names are symbols of its genes."""
+    names = {str(gene) for gene in genes}
+    return {species: len(load_markers(species).species_genes & names) for species in SPECIES}
+
+
 def check_genes(genes: Iterable[str], species: Species) -> None:
     """Raise `InputError` if the genes are hardly any of the species' symbols, which would leave all unresolved."""
     names = [str(gene) for gene in genes]
-    known = {one: len(load_markers(one).species_genes.intersection(names)) for one in SPECIES}
+    known = known_genes(names)
     if known[species] >= MIN_KNOWN_GENES:
         return
     likely = max(SPECIES, key=lambda one: known[one])

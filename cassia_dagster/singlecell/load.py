@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cassia_dagster.errors import InputError
+from cassia_dagster.singlecell.formats import read
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from scipy.sparse import csr_matrix
 
 MIN_CELLS = 20
 """Fewer cells than this have no neighbour graph worth the name."""
@@ -22,18 +25,28 @@ MAX_LABELS = 200
 
 
 def fingerprint(path: Path) -> str:
-    """Return the SHA-256 of a file's content, which is what its data version is made of."""
+    """Return the SHA-256 of a file's content, or of a folder's names and contents: what data versions are made of."""
+    if path.is_dir():
+        whole = hashlib.sha256()
+        for name in sorted(part.relative_to(path).as_posix() for part in path.rglob("*") if part.is_file()):
+            whole.update(f"{name}\0{fingerprint(path / name)}\n".encode())
+        return whole.hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def load_counts(path: Path) -> AnnData:
-    """Read an ``.h5ad`` file that holds raw counts.
+def load_counts(path: Path, counts: str | None = None, symbols: str | None = None) -> AnnData:
+    """Read raw counts from a file of any format that `formats.read` knows.
 
     Parameters
     ----------
     path
-        An AnnData file; ``X`` holds non-negative whole numbers, ``var_names`` gene symbols.
+        The file or folder.
+    counts
+        Where the counts are: ``"X"``, ``"raw"`` or ``"layers/NAME"``. If not given, the first of ``X``,
+        ``layers["counts"]`` and ``raw`` that holds whole numbers.
+    symbols
+        The column of ``var`` with the gene symbols; if not given, they are the ``var_names``.
 
     Returns
     -------
@@ -46,11 +59,116 @@ def load_counts(path: Path) -> AnnData:
     InputError
         With the file, what is wrong with it, and the way out.
     """
-    adata = _read(path)
+    return checked_counts(read(path), path, counts, symbols)
+
+
+def checked_counts(adata: AnnData, path: Path, counts: str | None = None, symbols: str | None = None) -> AnnData:
+    """Do with data that was read from a path what `load_counts` does."""
+    adata = take_counts(adata, path, find_counts(adata, path, counts))
     _check_shape(adata, path)
+    if symbols is not None:
+        name_by_symbols(adata, symbols, path)
     _check_names(adata, path)
-    _check_counts(adata, path)
     return adata
+
+
+def find_counts(adata: AnnData, path: Path, counts: str | None = None) -> str:
+    """Return where the raw counts are (``"X"``, ``"raw"`` or ``"layers/NAME"``), or raise `InputError`."""
+    there = places(adata)
+    if counts is not None and counts not in there:
+        raise InputError(
+            f"{path} has no matrix {counts!r} to take counts from; it has: {', '.join(there) or 'none'}. "
+            "Write X, raw or layers/NAME."
+        )
+    looked = []
+    for place in (counts,) if counts else ("X", "layers/counts", "raw"):
+        trouble = trouble_of(matrix_at(adata, place)) if place in there else "is not there"
+        if trouble is None:
+            return place
+        looked.append(f"{place} {trouble}")
+    others = ", ".join(place for place in there if place not in ("X", "layers/counts", "raw", counts))
+    raise InputError(
+        f"{path} has no raw counts where they were looked for: {'; '.join(looked)}. Store the raw counts in X, or say "
+        f"where they are: X, raw or layers/NAME{f' (there is also {others})' if others else ''}."
+    )
+
+
+def places(adata: AnnData) -> list[str]:
+    """Name the matrices that a file has, as `load_counts` takes them."""
+    layers = [f"layers/{name}" for name in adata.layers if name is not None]
+    return [*(["X"] if adata.X is not None else []), *layers, *(["raw"] if adata.raw is not None else [])]
+
+
+def matrix_at(adata: AnnData, place: str) -> csr_matrix:
+    """Return one of the `places` as a float32 CSR matrix without stored zeros."""
+    import numpy as np
+    from scipy import sparse
+
+    slots = {"X": lambda: adata.X, "raw": lambda: adata.raw.X}
+    held = slots[place]() if place in slots else adata.layers[place.removeprefix("layers/")]
+    matrix = sparse.csr_matrix(held if sparse.issparse(held) else np.asarray(held), dtype=np.float32, copy=True)
+    # What counts cells with a gene counts entries, so a zero that is stored would pass for expression.
+    matrix.eliminate_zeros()
+    return matrix
+
+
+def trouble_of(matrix: csr_matrix) -> str | None:
+    """Say why a matrix does not hold raw counts; nothing if it does."""
+    import numpy as np
+
+    if 0 in matrix.shape:
+        return f"has {matrix.shape[0]} cells and {matrix.shape[1]} genes"
+    values = matrix.data
+    if not np.isfinite(values).all():
+        return "holds NaN or infinite values"
+    if (values < 0).any():
+        return "holds negative values, so it was scaled or centred"
+    if (fractions := values != np.round(values)).any():
+        return f"holds fractions (such as {values[fractions][0]:.3g}), so it was normalised"
+    return None if len(values) else "holds nothing but zeros"
+
+
+def take_counts(adata: AnnData, path: Path, place: str) -> AnnData:
+    """Return the data with the matrix of a place as ``X``, and no second copy of it."""
+    matrix = matrix_at(adata, place)
+    if place == "raw":
+        adata = adata.raw.to_adata()
+    elif place != "X":
+        del adata.layers[place.removeprefix("layers/")]
+    if matrix.shape != adata.shape:
+        raise InputError(f"{path}: {place} is {matrix.shape}, not {adata.shape}. Store the raw counts in X.")
+    adata.X = matrix
+    return adata
+
+
+def name_by_symbols(adata: AnnData, symbols: str, path: Path) -> None:
+    """Name the genes by a column of ``var``; one without a symbol keeps its name."""
+    import pandas as pd
+
+    if symbols not in adata.var:
+        available = ", ".join(map(str, adata.var.columns)) or "none"
+        raise InputError(f"{path} has no var column {symbols!r} with gene symbols; it has: {available}.")
+    column = adata.var[symbols].astype(object)
+    given = column.notna() & (column.astype(str).str.strip() != "")
+    adata.var_names = pd.Index(column.where(given, adata.var_names.to_series()).astype(str).to_list())
+    # Different genes may share a symbol in every annotation of a genome.
+    adata.var_names_make_unique()
+
+
+def ensembl_ids(names: Iterable[object]) -> list[str]:
+    """Return those of the gene names that are Ensembl ids of human or mouse."""
+    return [str(name) for name in names if str(name).startswith(("ENSG0", "ENSMUSG0"))]
+
+
+def symbol_columns(adata: AnnData) -> list[str]:
+    """Name the columns of ``var`` that look like gene symbols: mostly different text, and no Ensembl ids."""
+    fitting = []
+    for column in adata.var:
+        values = adata.var[column].dropna()
+        text = len(values) > 0 and all(isinstance(value, str) for value in values.head(100))
+        if text and values.nunique() > adata.n_vars / 2 and len(ensembl_ids(values)) < len(values) / 2:
+            fitting.append(str(column))
+    return fitting
 
 
 def check_column(adata: AnnData, column: str, path: Path) -> None:
@@ -64,31 +182,6 @@ def check_column(adata: AnnData, column: str, path: Path) -> None:
             f"{path}: obs column {column!r} has {different} different values, so it does not hold known cell types "
             f"(1 to {MAX_LABELS} are expected)."
         )
-
-
-def _read(path: Path) -> AnnData:
-    import anndata
-    import numpy as np
-    from scipy import sparse
-
-    if not path.exists():
-        raise InputError(f"There is no file {path}. Give the path of an .h5ad file.")
-    if path.is_dir() or path.suffix != ".h5ad":
-        raise InputError(f"{path} is not an .h5ad file, the one format that can be read so far.")
-    try:
-        adata = anndata.read_h5ad(path)
-    except Exception as error:  # h5py and anndata raise many types for files that are not theirs
-        raise InputError(
-            f"{path} cannot be read as an .h5ad file ({type(error).__name__}: {_first_line(error)}). "
-            "Was the download complete?"
-        ) from error
-    if adata.X is None:
-        raise InputError(f"{path} has no matrix X. Store the raw counts in X.")
-    matrix = adata.X if sparse.issparse(adata.X) else sparse.csr_matrix(np.asarray(adata.X))
-    adata.X = sparse.csr_matrix(matrix, dtype=np.float32)
-    # What counts cells with a gene counts entries, so a zero that is stored would pass for expression.
-    adata.X.eliminate_zeros()
-    return adata
 
 
 def _check_shape(adata: AnnData, path: Path) -> None:
@@ -105,33 +198,11 @@ def _check_names(adata: AnnData, path: Path) -> None:
                 f"{path} has {len(doubled)} {axis} names twice (the first is {str(doubled[0])!r}). "
                 f"Make them unique, for example with adata.{'var' if axis == 'gene' else 'obs'}_names_make_unique()."
             )
-    ensembl = [name for name in adata.var_names if str(name).startswith(("ENSG0", "ENSMUSG0"))]
+    ensembl = ensembl_ids(adata.var_names)
     if len(ensembl) > adata.n_vars / 2:
+        columns = symbol_columns(adata)
+        hint = f" Or name the var column that has them; it may be {' or '.join(columns)}." if columns else ""
         raise InputError(
             f"{path} names its genes by Ensembl ids (such as {ensembl[0]}). "
-            "Put gene symbols into var_names; models and marker knowledge speak in symbols."
+            f"Put gene symbols into var_names; models and marker knowledge speak in symbols.{hint}"
         )
-
-
-def _check_counts(adata: AnnData, path: Path) -> None:
-    import numpy as np
-
-    values = adata.X.data
-    if not np.isfinite(values).all():
-        raise InputError(f"{path}: X holds NaN or infinite values. Store the raw counts in X.")
-    if (values < 0).any():
-        raise InputError(
-            f"{path}: X holds negative values, so it was scaled or centred. Store the raw counts in X "
-            "(they are often kept in adata.raw or adata.layers['counts'])."
-        )
-    if (values != np.round(values)).any():
-        raise InputError(
-            f"{path}: X holds fractions (such as {values[values != np.round(values)][0]:.3g}), so it was normalised. "
-            "Store the raw counts in X (they are often kept in adata.raw or adata.layers['counts'])."
-        )
-    if not len(values) or values.max() == 0:
-        raise InputError(f"{path}: X holds nothing but zeros.")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0]

@@ -38,6 +38,8 @@ FULL = entry(
     label_terms=Path("/data/terms.csv"),
     resolutions=("0.4", "1.0"),
     primary_resolution="1.0",
+    counts="layers/umi counts",
+    gene_symbols="feature_name",
     output=Path("/results"),
 )
 
@@ -86,6 +88,20 @@ def test_an_entry_takes_the_place_of_the_one_of_its_name() -> None:
     catalog = Catalog().with_entry(entry()).with_entry(entry("blood")).with_entry(entry(tissue="pancreatic islets"))
     assert [one.name for one in catalog.datasets] == ["blood", "islets"]
     assert catalog.entry("islets").tissue == "pancreatic islets"
+
+
+def test_a_dataset_that_is_removed_leaves_the_others_and_its_resolutions() -> None:
+    catalog = Catalog().with_entry(entry(resolutions=("2",))).with_entry(entry("blood")).without("islets")
+    assert [one.name for one in catalog.datasets] == ["blood"]
+    assert "2.0" in catalog.all_resolutions
+    with pytest.raises(ConfigurationError, match="no dataset 'islets'; it has: blood"):
+        catalog.without("islets")
+
+
+@pytest.mark.parametrize("counts", ["layers/", "layer/counts", "x", ""])
+def test_a_place_that_cannot_hold_counts_is_refused(counts: str) -> None:
+    with pytest.raises(ValidationError, match="write X, raw or layers/NAME"):
+        entry(counts=counts)
 
 
 def test_the_project_knows_the_resolutions_of_all_its_datasets_in_rising_order() -> None:

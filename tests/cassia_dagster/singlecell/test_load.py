@@ -32,10 +32,10 @@ def stored(path: Path, matrix: Any, genes: list[str] | None = None, cells: list[
     return path
 
 
-def refusal(path: Path) -> str:
+def refusal(path: Path, *places: str | None) -> str:
     """Try to load the file, and return why that was refused; every refusal names the file."""
     with pytest.raises(InputError) as refused:
-        load_counts(path)
+        load_counts(path, *places)
     assert str(path) in str(refused.value)
     return str(refused.value)
 
@@ -85,18 +85,6 @@ def test_the_smallest_data_that_is_enough_is_accepted(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     assert "Give the path of an .h5ad file" in refusal(tmp_path / "cells.h5ad")
-
-
-def test_another_format_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "cells.loom"
-    path.write_bytes(b"")
-    assert "is not an .h5ad file" in refusal(path)
-
-
-def test_a_folder_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "cells.h5ad"
-    path.mkdir()
-    assert "is not an .h5ad file" in refusal(path)
 
 
 def test_a_download_that_broke_off_is_refused(tmp_path: Path) -> None:
@@ -174,6 +162,81 @@ def test_nothing_but_zeros_is_refused(tmp_path: Path, stored_as: Any) -> None:
     assert "nothing but zeros" in refusal(stored(tmp_path / "cells.h5ad", stored_as(np.zeros((N_CELLS, N_GENES)))))
 
 
+def kept(path: Path, x: Any, *, layer: Any = None, raw: Any = None, **var: list[Any]) -> Path:
+    """Store counts elsewhere than in X."""
+    adata = anndata.AnnData(X=raw if raw is not None else x)
+    adata.obs_names = [f"cell{number}" for number in range(adata.n_obs)]
+    adata.var_names = [f"GENE{number}" for number in range(adata.n_vars)]
+    if raw is not None:
+        adata.raw = adata.copy()
+        adata = adata[:, : x.shape[1]].copy()
+        adata.X = x
+    if layer is not None:
+        adata.layers["counts"] = layer
+    for column, values in var.items():
+        adata.var[column] = values
+    adata.write_h5ad(path)
+    return path
+
+
+def test_counts_in_a_layer_are_found_where_x_has_none(tmp_path: Path) -> None:
+    adata = load_counts(kept(tmp_path / "cells.h5ad", counts() - 1, layer=counts()))
+    np.testing.assert_array_equal(adata.X.toarray(), counts())
+    assert "counts" not in adata.layers
+
+
+def test_counts_in_raw_are_found_with_all_genes_that_raw_has(tmp_path: Path) -> None:
+    adata = load_counts(kept(tmp_path / "cells.h5ad", np.log1p(counts())[:, :50], raw=counts()))
+    np.testing.assert_array_equal(adata.X.toarray(), counts())
+    assert adata.raw is None
+
+
+def test_x_goes_before_a_layer_unless_the_layer_is_named(tmp_path: Path) -> None:
+    path = kept(tmp_path / "cells.h5ad", counts(), layer=counts() + 1)
+    np.testing.assert_array_equal(load_counts(path).X.toarray(), counts())
+    np.testing.assert_array_equal(load_counts(path, "X").X.toarray(), counts())
+    np.testing.assert_array_equal(load_counts(path, "layers/counts").X.toarray(), counts() + 1)
+
+
+def test_without_counts_it_is_said_where_they_were_looked_for(tmp_path: Path) -> None:
+    reason = refusal(kept(tmp_path / "cells.h5ad", counts() - 1, layer=np.log1p(counts())))
+    assert "X holds negative values" in reason
+    assert "layers/counts holds fractions (such as 0.693)" in reason
+    assert "raw is not there" in reason
+
+
+def test_a_place_that_is_named_is_the_only_one_looked_at(tmp_path: Path) -> None:
+    path = kept(tmp_path / "cells.h5ad", np.log1p(counts()), layer=counts())
+    assert "X holds fractions" in refusal(path, "X")
+
+
+@pytest.mark.parametrize("place", ["raw", "layers/umi", "layers/None", "x"])
+def test_a_place_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path, place: str) -> None:
+    reason = refusal(kept(tmp_path / "cells.h5ad", counts(), layer=counts()), place)
+    assert repr(place) in reason
+    assert "it has: X, layers/counts." in reason
+
+
+def test_symbols_of_a_column_name_the_genes_and_one_without_keeps_its_name(tmp_path: Path) -> None:
+    symbols = [f"SYM{number}" for number in range(N_GENES)]
+    symbols[3], symbols[4], symbols[6] = None, " ", "SYM5"
+    adata = load_counts(kept(tmp_path / "cells.h5ad", counts(), symbol=symbols), None, "symbol")
+    assert adata.var_names[2:7].to_list() == ["SYM2", "GENE3", "GENE4", "SYM5", "SYM5-1"]
+
+
+def test_a_column_of_symbols_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:
+    path = kept(tmp_path / "cells.h5ad", counts(), symbol=["A"] * N_GENES)
+    assert "no var column 'symbols' with gene symbols; it has: symbol." in refusal(path, None, "symbols")
+
+
+def test_for_ensembl_ids_a_column_that_may_hold_symbols_is_offered(tmp_path: Path) -> None:
+    columns = {"chromosome": ["1"] * N_GENES, "feature_name": [f"GENE{number}" for number in range(N_GENES)]}
+    adata = anndata.read_h5ad(kept(tmp_path / "cells.h5ad", counts(), **columns))
+    adata.var_names = [f"ENSG{number:011}" for number in range(N_GENES)]
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    assert "it may be feature_name." in refusal(tmp_path / "cells.h5ad")
+
+
 def test_a_missing_column_is_refused_with_those_that_there_are(islets_path: Path, islets: anndata.AnnData) -> None:
     check_column(islets, "cell_type", islets_path)
     with pytest.raises(InputError, match=r"islets\.h5ad has no obs column 'celltype'; it has: cell_type"):
@@ -187,3 +250,13 @@ def test_a_fingerprint_changes_with_the_content_only(tmp_path: Path) -> None:
     other.write_bytes(b"counts!")
     assert fingerprint(one) == fingerprint(same)
     assert fingerprint(one) != fingerprint(other)
+
+
+def test_a_folder_s_fingerprint_changes_with_names_and_contents(tmp_path: Path) -> None:
+    one, same, renamed, other = (tmp_path / name for name in ("one", "same", "renamed", "other"))
+    for folder, name, content in ((one, "a", "1"), (same, "a", "1"), (renamed, "b", "1"), (other, "a", "2")):
+        (folder / "part").mkdir(parents=True)
+        (folder / "part" / name).write_text(content)
+        (folder / ".zattrs").write_text("{}")
+    assert fingerprint(one) == fingerprint(same)
+    assert len({fingerprint(one), fingerprint(renamed), fingerprint(other)}) == 3

@@ -1,0 +1,178 @@
+"""The commands about datasets: what a file holds, and which datasets the project knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cassia_dagster.errors import CassiaError, InputError
+from resources.home import DEFAULT, VARIABLE, Home
+
+if TYPE_CHECKING:
+    from cassia_dagster.inspection import Column, Inspection
+    from resources.catalog import DatasetEntry
+
+HomeOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--home",
+        envvar=VARIABLE,
+        help=f"Folder of the project's state.  [default: {DEFAULT}]",
+        show_default=False,
+    ),
+]
+
+NameArgument = Annotated[str, typer.Argument(help="Name of the dataset.")]
+
+ROLES = {"labels": "known cell types?", "clusters": "a clustering?", "batch": "a batch?", "tissue": "the tissue?"}
+
+KINDS = {
+    "counts": "raw counts",
+    "log": "logarithms of normalised counts",
+    "normalised": "normalised counts",
+    "scaled": "scaled or centred values",
+    "damaged": "damaged values",
+    "empty": "nothing",
+}
+
+app = typer.Typer(help="The datasets that the project knows.", no_args_is_help=True)
+
+
+def home_of(given: Path | None) -> Home:
+    """Return the project's home: the one that is given, or the default."""
+    return Home((given or Path(DEFAULT)).expanduser().absolute())
+
+
+@app.command("list")
+def list_datasets(home: HomeOption = None) -> None:
+    """List the datasets of the catalog."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from cassia_dagster.terminal import plain
+    from resources.catalog import Catalog
+
+    place, console = home_of(home), Console(highlight=False)
+    entries = Catalog.read(place.catalog).datasets
+    if not entries:
+        console.print(f"No dataset is known in {plain(str(place.catalog))}. `cassia-dagster run FILE` adds one.")
+        return
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for heading in ("name", "species", "tissue", "resolutions", "file"):
+        table.add_column(heading, overflow="fold")
+    for entry in entries:
+        cells = (entry.name, entry.species, entry.tissue, ", ".join(entry.resolutions), str(entry.path))
+        table.add_row(*map(plain, cells))
+    console.print(table)
+
+
+@app.command("check")
+def check_datasets(
+    names: Annotated[list[str] | None, typer.Argument(help="Names of datasets.  [default: all]")] = None,
+    home: HomeOption = None,
+) -> None:
+    """Read the files of datasets, and say whether they can be annotated."""
+    from rich.console import Console
+
+    from cassia_dagster.terminal import plain
+    from resources.catalog import Catalog
+
+    catalog, console = Catalog.read(home_of(home).catalog), Console(highlight=False)
+    entries = [catalog.entry(name) for name in names] if names else list(catalog.datasets)
+    refused = 0
+    for entry in entries:
+        try:
+            seen = _check(entry)
+        except CassiaError as error:
+            refused += 1
+            console.print(f"[red]✗[/] {plain(entry.name)}  {plain(str(error))}", soft_wrap=True)
+        else:
+            console.print(f"[green]✓[/] {plain(entry.name)}  [dim]{seen}[/]", soft_wrap=True)
+    if refused:
+        raise InputError(f"{refused} of {len(entries)} datasets cannot be annotated as they are.")
+
+
+def _check(entry: DatasetEntry) -> str:
+    from cassia_dagster.knowledge.markers import check_genes
+    from cassia_dagster.singlecell.load import check_column, load_counts
+
+    adata = load_counts(entry.path, entry.counts, entry.gene_symbols)
+    check_genes(adata.var_names, entry.species)
+    for column in entry.labels:
+        check_column(adata, column, entry.path)
+    return f"{adata.n_obs:,} cells, {adata.n_vars:,} genes"
+
+
+@app.command("remove")
+def remove_dataset(name: NameArgument, home: HomeOption = None) -> None:
+    """Take a dataset out of the catalog; its file and its results stay."""
+    from filelock import FileLock
+
+    from resources.catalog import Catalog
+
+    place = home_of(home)
+    Catalog.read(place.catalog).entry(name)
+    with FileLock(place.catalog.with_suffix(".lock"), timeout=60):
+        catalog = Catalog.read(place.catalog)
+        gone = catalog.entry(name)
+        catalog.without(name).write(place.catalog)
+    typer.echo(f"{gone.name} is no longer in the catalog. Its file and what was made of it were not touched.")
+
+
+def inspect_file(
+    file: Annotated[Path, typer.Argument(help="Counts: .h5ad, 10x .h5 or folder, .zarr, .csv or .tsv.")],
+) -> None:
+    """Show what a file holds, and what `run` would do with it."""
+    from rich.console import Console
+
+    from cassia_dagster.inspection import inspect
+
+    console = Console(highlight=False)
+    seen = inspect(file)
+    for title, lines in _sections(seen):
+        console.print(f"[bold]{title}[/]", soft_wrap=True)
+        for line in lines:
+            console.print(f"  {line}", soft_wrap=True)
+    if seen.obstacle:
+        raise InputError(seen.obstacle)
+
+
+def _sections(seen: Inspection) -> list[tuple[str, list[str]]]:
+    from cassia_dagster.terminal import plain
+
+    matrices = [f"{plain(one.place)}: {KINDS[one.kind]} ({one.signs})" for one in seen.matrices]
+    genes = [f"{seen.gene_ids}, such as {plain(', '.join(seen.gene_examples))}"]
+    if seen.gene_symbols:
+        genes.append(f"symbols in the column {plain(seen.gene_symbols)} of var")
+    known = ", ".join(f"{number:,} known symbols of {one}" for one, number in seen.known_genes.items())
+    genes.append(f"species: {seen.species or 'not told'} ({known})")
+    columns = [plain(_line(column)) for column in seen.columns]
+    return [
+        (f"{plain(str(seen.path))}: {seen.n_cells:,} cells × {seen.n_genes:,} genes", []),
+        ("matrices", matrices or ["none"]),
+        ("genes", genes),
+        ("columns of obs", columns or ["none"]),
+        ("run", ["would refuse this file"] if seen.obstacle else _plan(seen)),
+    ]
+
+
+def _line(column: Column) -> str:
+    values = f"{column.n_values:,} value{'' if column.n_values == 1 else 's'} ({', '.join(column.examples)})"
+    return f"{column.name}: {values}" + (f" ← {ROLES[column.role]}" if column.role else "")
+
+
+def _plan(seen: Inspection) -> list[str]:
+    from cassia_dagster.terminal import plain
+    from resources.catalog import DEFAULT_RESOLUTIONS
+
+    resolutions = ", ".join(DEFAULT_RESOLUTIONS)
+    lines = [
+        f"would take the counts from {plain(seen.counts or 'X')}",
+        f"would cluster the cells at the resolutions {resolutions}, and name every cluster",
+    ]
+    if batches := seen.having("batch"):
+        lines.append(f"would not correct for batches ({plain(', '.join(batches))})")
+    return [*lines, plain(seen.command)]
