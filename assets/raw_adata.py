@@ -5,7 +5,7 @@ import hashlib
 import dagster as dg
 
 from assets.partitions import BY_DATASET
-from cassia_dagster.singlecell.load import fingerprint
+from cassia_dagster.singlecell.load import fingerprint, size
 from resources.catalog import DatasetEntry
 
 raw_adata = dg.AssetSpec(
@@ -37,7 +37,7 @@ def observe(entry: DatasetEntry) -> dg.AssetMaterialization:
         metadata={
             "path": dg.MetadataValue.path(str(entry.path)),
             "sha256": content,
-            "bytes": entry.path.stat().st_size,
+            "bytes": size(entry.path),
             "species": entry.species,
             "tissue": dg.MetadataValue.text(entry.tissue),
         },

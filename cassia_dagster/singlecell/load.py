@@ -35,6 +35,12 @@ def fingerprint(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def size(path: Path) -> int:
+    """Return the bytes of a file, or of all files of a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(part.stat().st_size for part in files if part.is_file())
+
+
 def load_counts(path: Path, counts: str | None = None, symbols: str | None = None) -> AnnData:
     """Read raw counts from a file of any format that `formats.read` knows.
 

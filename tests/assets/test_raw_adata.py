@@ -72,3 +72,12 @@ def test_a_file_that_is_touched_keeps_its_version(entry: DatasetEntry) -> None:
     before = version(entry)
     entry.path.touch()
     assert version(entry) == before
+
+
+def test_a_folder_is_as_large_as_its_files(entry: DatasetEntry, tmp_path: Path) -> None:
+    folder = tmp_path / "mtx" / "filtered"
+    folder.mkdir(parents=True)
+    (folder / "matrix.mtx").write_bytes(b"12345")
+    (folder.parent / "genes.tsv").write_bytes(b"123")
+    seen = observe(entry.model_copy(update={"path": folder.parent}))
+    assert seen.metadata["bytes"].value == 8
