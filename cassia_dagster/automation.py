@@ -1,11 +1,11 @@
-"""What runs by name, and what Dagster may start by itself: jobs, conditions, sensors and a schedule."""
+"""What runs by name, and what Dagster may start by itself: jobs, sensors and a schedule."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, override
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import yaml
@@ -17,9 +17,7 @@ from cassia_dagster.errors import CassiaError, ConfigurationError
 from resources.catalog import Catalog, DatasetEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from dagster._core.asset_graph_view.entity_subset import EntitySubset
+    from collections.abc import Mapping
 
 ANNOTATE_CLUSTERS = dg.define_asset_job(
     "annotate_clusters",
@@ -45,121 +43,7 @@ WRITE_ANNOTATED_FILE = dg.define_asset_job(
 JOBS = (PREPARE_CELLS, ANNOTATE_CLUSTERS, WRITE_ANNOTATED_FILE)
 """In the order in which they build on each other."""
 
-
-class Listed(dg.AutomationCondition[dg.AssetKey]):
-    """True of the datasets, and the pairs of dataset and resolution, that the catalog lists now.
-
-    While the catalog as a whole cannot be read nothing is: the runs could not read it either.
-    """
-
-    def __init__(self, catalog: Path) -> None:
-        self.catalog = catalog
-
-    @property
-    @override
-    def name(self) -> str:
-        return "listed_in_catalog"
-
-    @override
-    def evaluate(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey]:
-        return dg.AutomationResult(context, self.among(context, context.candidate_subset))
-
-    def among(
-        self, context: dg.AutomationContext[dg.AssetKey], subset: EntitySubset[dg.AssetKey]
-    ) -> EntitySubset[dg.AssetKey]:
-        """Return the part of an asset's partitions that the catalog lists."""
-        if subset.is_empty:
-            return subset
-        try:
-            entries = Catalog.read(self.catalog).datasets
-        except ConfigurationError as error:
-            context.log.warning("Nothing is requested until this is mended: %s", error)
-            return context.asset_graph_view.get_empty_subset(key=subset.key)
-        listed = {key for entry in entries for key in (entry.name, *_pairs(entry))}
-        # Dagster refuses keys that are no partitions yet.
-        return subset.compute_intersection_with_partition_keys(subset.expensively_compute_partition_keys() & listed)
-
-
-class Unsettled(dg.AutomationCondition[dg.AssetKey]):
-    """True where anything above, however far, is missing, failed, being made, or requested in this very tick.
-
-    Many assets depend on the user's file and on what is made of it. Without this a changed file would have models
-    asked about the old clusters first, and about the new ones after that.
-    """
-
-    def __init__(self, listed: Listed) -> None:
-        self.listed = listed
-
-    @property
-    @override
-    def name(self) -> str:
-        return "unsettled_upstream"
-
-    @override
-    async def evaluate(  # type: ignore[override] # Dagster awaits it where it is a coroutine
-        self, context: dg.AutomationContext[dg.AssetKey]
-    ) -> dg.AutomationResult[dg.AssetKey]:
-        if context.candidate_subset.is_empty:
-            return dg.AutomationResult(context, context.candidate_subset)
-        above = await self._above(context, context.key, {})
-        return dg.AutomationResult(context, context.candidate_subset.compute_intersection(above))
-
-    async def _above(
-        self,
-        context: dg.AutomationContext[dg.AssetKey],
-        key: dg.AssetKey,
-        known: dict[dg.AssetKey, EntitySubset[dg.AssetKey]],
-    ) -> EntitySubset[dg.AssetKey]:
-        """Return the partitions of an asset below something unsettled."""
-        if key not in known:
-            view = context.asset_graph_view
-            below = view.get_empty_subset(key=key)
-            for parent in sorted(context.asset_graph.get(key).parent_keys):
-                above = await self._above(context, parent, known)
-                unsettled = above.compute_union(await self._here(context, parent))
-                below = below.compute_union(unsettled.compute_child_subset(key))
-            known[key] = below
-        return known[key]
-
-    async def _here(self, context: dg.AutomationContext[dg.AssetKey], key: dg.AssetKey) -> EntitySubset[dg.AssetKey]:
-        view = context.asset_graph_view
-        everything = view.get_full_subset(key=key)
-        here = context.request_subsets_by_key.get(key) or view.get_empty_subset(key=key)
-        for compute in (
-            view.compute_missing_subset,
-            view.compute_execution_failed_subset,
-            view.compute_run_in_progress_subset,
-            view.compute_backfill_in_progress_subset,
-        ):
-            here = here.compute_union(await compute(key=key, from_subset=everything))
-        return self.listed.among(context, here)
-
-
-def on_change(catalog: Path) -> dg.AutomationCondition[dg.AssetKey]:
-    """Request what is missing, or what something above or the code has changed, as far as the catalog lists it.
-
-    What is made anew with the same data version starts nothing below it.
-
-    Parameters
-    ----------
-    catalog
-        The YAML file of datasets, read at every evaluation.
-    """
-    when = dg.AutomationCondition
-    listed = Listed(catalog)
-    trigger = (
-        when.newly_missing()
-        | (when.initial_evaluation() & when.missing())
-        | when.code_version_changed()
-        | when.any_deps_match(when.data_version_changed())
-    )
-    wanted = trigger.since(when.newly_requested()) | when.execution_failed().newly_true()
-    return (wanted & listed & ~Unsettled(listed) & ~when.in_progress()).with_label("on_change")
-
-
-def _pairs(entry: DatasetEntry) -> Iterator[str]:
-    for resolution in entry.resolutions:
-        yield dg.MultiPartitionKey({"dataset": entry.name, "resolution": resolution})
+VERSION = "dagster/data_version"
 
 
 def automatic_runs() -> dg.SensorDefinition:
@@ -172,7 +56,7 @@ def automatic_runs() -> dg.SensorDefinition:
             "which may cost money; it starts stopped. Turn on watch_catalog too, which sees changed files."
         ),
         default_status=dg.DefaultSensorStatus.STOPPED,
-        minimum_interval_seconds=30,
+        minimum_interval_seconds=10,
         emit_backfills=False,
         use_user_code_server=True,  # the daemon does not know conditions that are not Dagster's own
     )
@@ -194,7 +78,7 @@ def watch_catalog(catalog: Path) -> dg.SensorDefinition:
             "is new. A file that is still being written waits until it stands still between two looks. Starts no run."
         ),
         default_status=dg.DefaultSensorStatus.STOPPED,
-        minimum_interval_seconds=30,
+        minimum_interval_seconds=10,
     )
     def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         before: dict[str, dict[str, str]] = json.loads(context.cursor or "{}")
@@ -227,6 +111,54 @@ def watch_catalog(catalog: Path) -> dg.SensorDefinition:
         )
 
     return watch
+
+
+def prepare_changed_cells(catalog: Path) -> dg.ScheduleDefinition:
+    """Make the schedule that prepares, by night, the cells of files that came or changed.
+
+    Parameters
+    ----------
+    catalog
+        The YAML file of datasets.
+    """
+
+    @dg.schedule(
+        name="prepare_changed_cells",
+        job=PREPARE_CELLS,
+        cron_schedule="0 2 * * *",
+        description=(
+            "Every night at two: normalises and lays out the cells of each dataset in the catalog whose file is new "
+            "or has changed since that was done. No model is asked and nothing is spent. Turn on watch_catalog too, "
+            "which sees changed files; where request_changes is on, this finds nothing left to do."
+        ),
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+    )
+    def prepare(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+        try:
+            names = [entry.name for entry in Catalog.read(catalog).datasets]
+        except ConfigurationError as error:
+            return dg.SkipReason(str(error))
+        changed = []
+        for name in names:
+            there = _last_tags(context.instance, "raw_adata", asset_partitions=[name]).get(VERSION)
+            made = _last_tags(context.instance, "normalized_adata", asset_partitions=[name])
+            # Of a partitioned input Dagster notes a hash of versions, and the event that it read.
+            event = made.get("dagster/input_event_pointer/raw_adata")
+            used = _last_tags(context.instance, "raw_adata", storage_ids=[int(event)]).get(VERSION) if event else None
+            if there and there != used:
+                changed.append(dg.RunRequest(run_key=f"{name} {there}", partition_key=name))
+        return changed or dg.SkipReason("The cells of every file that was reported are prepared.")
+
+    return prepare
+
+
+def _last_tags(instance: dg.DagsterInstance, asset: str, **which: Any) -> Mapping[str, str]:
+    """Return the tags of the last materialization among those that are asked for; none if there is none."""
+    records = instance.fetch_materializations(dg.AssetRecordsFilter(dg.AssetKey(asset), **which), limit=1).records
+    for record in records:
+        if record.asset_materialization:
+            return record.asset_materialization.tags or {}
+    return {}
 
 
 def _read_each(catalog: Path) -> tuple[dict[str, DatasetEntry | None], list[str]]:
@@ -268,7 +200,7 @@ def _look(
     event = observe(entry)
     if _size_and_time(entry) != files:
         return {**before, "files": ""}, None, f"{entry.name}: {entry.path} has changed while it was read."
-    version = (event.tags or {})["dagster/data_version"]
+    version = (event.tags or {})[VERSION]
     seen |= {"reported": f"{files} {said}", "version": version}
     return seen, (event if version != before.get("version") else None), None
 

@@ -94,6 +94,13 @@ def project(tmp_path: Path) -> Iterator[Project]:
 
 
 @pytest.fixture
+def recorded(tmp_path: Path) -> Iterator[Project]:
+    """A project with its instance on disk, as Dagster wants it for schedules."""
+    with dg.instance_for_test() as instance:
+        yield Project(tmp_path, instance)
+
+
+@pytest.fixture
 def finished(project: Project) -> Project:
     """A project in which all of one dataset was made, and nothing is left to do."""
     project.requested()
@@ -278,12 +285,45 @@ def test_a_dataset_that_left_the_catalog_is_told_and_kept(finished):
     assert finished.requested() == {}
 
 
+def prepared_tonight(project):
+    schedule = project.definitions.resolve_schedule_def("prepare_changed_cells")
+    with dg.build_schedule_context(
+        instance=project.instance, repository_def=project.definitions.get_repository_def()
+    ) as context:
+        tick = schedule.evaluate_tick(context)
+    return [request.partition_key for request in tick.run_requests], tick.skip_message
+
+
+def test_by_night_the_cells_of_new_and_changed_files_are_prepared_and_no_others(recorded, islets_path):
+    project = recorded
+    assert prepared_tonight(project)[0] == []
+    entry = project.entry("islets")
+    entry.path.write_bytes(islets_path.read_bytes())
+    project.write(entry)
+    assert prepared_tonight(project)[0] == []  # nobody has seen the file yet
+    project.settle()
+    assert prepared_tonight(project)[0] == ["islets"]
+    run = project.definitions.resolve_job_def("prepare_cells").execute_in_process(
+        partition_key="islets", instance=project.instance
+    )
+    assert run.success
+    assert prepared_tonight(project) == ([], "The cells of every file that was reported are prepared.")
+    project.write(entry.model_copy(update={"context": "donor 2"}))
+    project.settle()
+    assert prepared_tonight(project)[0] == ["islets"]
+    project.write()
+    assert prepared_tonight(project)[0] == []
+
+
 def test_all_automation_is_stopped_until_someone_starts_it(project):
     repository = project.definitions.get_repository_def()
     sensors = {sensor.name: sensor for sensor in repository.sensor_defs}
     assert set(sensors) == {"watch_catalog", "request_changes"}
     assert all(sensor.default_status is dg.DefaultSensorStatus.STOPPED for sensor in sensors.values())
     assert all(len(sensor.description or "") > 100 for sensor in sensors.values())
+    (schedule,) = repository.schedule_defs
+    assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
+    assert len(schedule.description or "") > 100
 
 
 def test_every_asset_but_the_users_file_has_the_condition(project):
