@@ -1,6 +1,23 @@
-"""What can be run by name: one job for each level of partitions, for Dagster runs no two levels at once."""
+"""What runs by name, and what Dagster may start by itself: jobs, sensors and a schedule."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+import yaml
+from pydantic import ValidationError
+
+from assets.partitions import BY_DATASET
+from assets.raw_adata import observe
+from cassia_dagster.errors import CassiaError, ConfigurationError
+from resources.catalog import Catalog, DatasetEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ANNOTATE_CLUSTERS = dg.define_asset_job(
     "annotate_clusters",
@@ -22,5 +39,176 @@ WRITE_ANNOTATED_FILE = dg.define_asset_job(
     description="Write one file of a dataset's cells with the labels of all its resolutions.",
 )
 
+# Dagster runs no two levels of partitions in one job.
 JOBS = (PREPARE_CELLS, ANNOTATE_CLUSTERS, WRITE_ANNOTATED_FILE)
 """In the order in which they build on each other."""
+
+VERSION = "dagster/data_version"
+
+
+def automatic_runs() -> dg.SensorDefinition:
+    """Make the sensor that evaluates the conditions of all assets."""
+    return dg.AutomationConditionSensorDefinition(
+        "request_changes",
+        target=dg.AssetSelection.all(),
+        description=(
+            "Requests whatever the catalog lists and is missing or out of date, level by level. Models are asked, "
+            "which may cost money; it starts stopped. Turn on watch_catalog too, which sees changed files."
+        ),
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        minimum_interval_seconds=10,
+        emit_backfills=False,
+        use_user_code_server=True,  # the daemon does not know conditions that are not Dagster's own
+    )
+
+
+def watch_catalog(catalog: Path) -> dg.SensorDefinition:
+    """Make the sensor that tells Dagster of datasets and of the content of their files.
+
+    Parameters
+    ----------
+    catalog
+        The YAML file of datasets.
+    """
+
+    @dg.sensor(
+        name="watch_catalog",
+        description=(
+            "Makes a partition of every dataset in the catalog, and reports its file when its content or its entry "
+            "is new. A file that is still being written waits until it stands still between two looks. Starts no run."
+        ),
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        minimum_interval_seconds=10,
+    )
+    def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        before: dict[str, dict[str, str]] = json.loads(context.cursor or "{}")
+        try:
+            entries, notes = _read_each(catalog)
+        except ConfigurationError as error:
+            return dg.SensorResult(skip_reason=str(error), cursor=context.cursor)
+        after: dict[str, dict[str, str]] = {}
+        events = []
+        for name, entry in entries.items():
+            if entry is None:
+                after |= {name: before[name]} if name in before else {}
+                continue
+            try:
+                after[name], event, note = _look(entry, before.get(name, {}))
+            except (OSError, CassiaError) as error:
+                after[name], event, note = {**before.get(name, {}), "files": ""}, None, f"{name}: {error}"
+            events += [event] if event else []
+            notes += [note] if note else []
+        known = set(context.instance.get_dynamic_partitions("dataset"))
+        notes += [f"{name}: no longer in the catalog; its results are kept." for name in sorted(known - set(entries))]
+        new = [name for name, entry in entries.items() if entry and name not in known]
+        for note in notes:
+            context.log.warning(note)
+        return dg.SensorResult(
+            asset_events=events,
+            dynamic_partitions_requests=[BY_DATASET.build_add_request(new)] if new else [],
+            cursor=json.dumps(after),
+            skip_reason="\n".join(notes) or (None if events or new else "Nothing has changed."),
+        )
+
+    return watch
+
+
+def prepare_changed_cells(catalog: Path) -> dg.ScheduleDefinition:
+    """Make the schedule that prepares, by night, the cells of files that came or changed.
+
+    Parameters
+    ----------
+    catalog
+        The YAML file of datasets.
+    """
+
+    @dg.schedule(
+        name="prepare_changed_cells",
+        job=PREPARE_CELLS,
+        cron_schedule="0 2 * * *",
+        description=(
+            "Every night at two: normalises and lays out the cells of each dataset in the catalog whose file is new "
+            "or has changed since that was done. No model is asked and nothing is spent. Turn on watch_catalog too, "
+            "which sees changed files; where request_changes is on, this finds nothing left to do."
+        ),
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+    )
+    def prepare(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+        try:
+            names = [entry.name for entry in Catalog.read(catalog).datasets]
+        except ConfigurationError as error:
+            return dg.SkipReason(str(error))
+        changed = []
+        for name in names:
+            there = _last_tags(context.instance, "raw_adata", asset_partitions=[name]).get(VERSION)
+            made = _last_tags(context.instance, "normalized_adata", asset_partitions=[name])
+            # Of a partitioned input Dagster notes a hash of versions, and the event that it read.
+            event = made.get("dagster/input_event_pointer/raw_adata")
+            used = _last_tags(context.instance, "raw_adata", storage_ids=[int(event)]).get(VERSION) if event else None
+            if there and there != used:
+                changed.append(dg.RunRequest(run_key=f"{name} {there}", partition_key=name))
+        return changed or dg.SkipReason("The cells of every file that was reported are prepared.")
+
+    return prepare
+
+
+def _last_tags(instance: dg.DagsterInstance, asset: str, **which: Any) -> Mapping[str, str]:
+    """Return the tags of the last materialization among those that are asked for; none if there is none."""
+    records = instance.fetch_materializations(dg.AssetRecordsFilter(dg.AssetKey(asset), **which), limit=1).records
+    for record in records:
+        if record.asset_materialization:
+            return record.asset_materialization.tags or {}
+    return {}
+
+
+def _read_each(catalog: Path) -> tuple[dict[str, DatasetEntry | None], list[str]]:
+    """Read the catalog entry by entry, so that a broken one stops no other; it is None, and there is a note of it."""
+    try:
+        return {entry.name: entry for entry in Catalog.read(catalog).datasets}, []
+    except ConfigurationError as error:
+        trouble = error
+    try:
+        rows = list(yaml.safe_load(catalog.read_text(encoding="utf-8"))["datasets"])
+    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError):
+        raise trouble from None
+    entries: dict[str, DatasetEntry | None] = {}
+    for position, row in enumerate(rows):
+        name = str(row.get("name", position)) if isinstance(row, dict) else str(position)
+        try:
+            # Of two entries with one name neither is the right one.
+            entries[name] = None if name in entries else DatasetEntry.model_validate(row)
+        except ValidationError:
+            entries[name] = None
+    broken = ", ".join(name for name, entry in entries.items() if entry is None)
+    return entries, [f"{trouble} Left out: {broken or 'none'}. No run is started before this is mended."]
+
+
+def _look(
+    entry: DatasetEntry, before: Mapping[str, str]
+) -> tuple[dict[str, str], dg.AssetMaterialization | None, str | None]:
+    """Look at a dataset's files; return what to remember, what to report, and what to say.
+
+    Content is hashed only when the files' sizes and times, or the entry, differ from what was reported last.
+    """
+    files = _size_and_time(entry)
+    said = hashlib.sha256(entry.model_dump_json().encode()).hexdigest()
+    seen = {**before, "files": files}
+    if before.get("files") != files:
+        return seen, None, f"{entry.name}: {entry.path} is new or being written; it is looked at again in a moment."
+    if before.get("reported") == f"{files} {said}":
+        return seen, None, None
+    event = observe(entry)
+    if _size_and_time(entry) != files:
+        return {**before, "files": ""}, None, f"{entry.name}: {entry.path} has changed while it was read."
+    version = (event.tags or {})[VERSION]
+    seen |= {"reported": f"{files} {said}", "version": version}
+    return seen, (event if version != before.get("version") else None), None
+
+
+def _size_and_time(entry: DatasetEntry) -> str:
+    """Return sizes and times of modification of a dataset's files, or say which one is missing."""
+    paths = [entry.path, *([entry.label_terms] if entry.label_terms else [])]
+    if missing := [str(path) for path in paths if not path.is_file()]:
+        raise ConfigurationError(f"There is no file {missing[0]}. Put it back, or change its path in the catalog.")
+    states = [path.stat() for path in paths]
+    return " ".join(f"{state.st_size}:{state.st_mtime_ns}" for state in states)

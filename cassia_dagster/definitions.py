@@ -12,11 +12,12 @@ from assets.leiden_clusters import leiden_clusters
 from assets.marker_table import marker_table
 from assets.merged import merged
 from assets.normalized_adata import normalized_adata
+from assets.on_change import on_change
 from assets.raw_adata import raw_adata
 from assets.report import report
 from assets.scores import scores
 from assets.umap import umap
-from cassia_dagster.automation import JOBS
+from cassia_dagster.automation import JOBS, automatic_runs, prepare_changed_cells, watch_catalog
 from resources.catalog import CatalogResource
 from resources.home import Home
 from resources.llm import ModelResource, ModelStore
@@ -67,9 +68,15 @@ def build_defs(
         "table_storage": TableStorage(root=str(home.artifacts)),
         **{role: model or ModelResource() for role in LLM_ROLES},
     }
+    condition = on_change(home.catalog)
     return dg.Definitions(
-        assets=ASSETS,
+        assets=[
+            asset.with_attributes(automation_condition=condition) if isinstance(asset, dg.AssetsDefinition) else asset
+            for asset in ASSETS
+        ],
         jobs=JOBS,
+        schedules=[prepare_changed_cells(home.catalog)],
+        sensors=[watch_catalog(home.catalog), automatic_runs()],
         resources={**defaults, **(resources or {})},
         loggers=loggers,
         executor=dg.in_process_executor,

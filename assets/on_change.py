@@ -1,0 +1,132 @@
+"""When an asset wants to be made: the condition that all of them share but the user's file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, override
+
+import dagster as dg
+
+from cassia_dagster.errors import ConfigurationError
+from resources.catalog import Catalog, DatasetEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dagster._core.asset_graph_view.entity_subset import EntitySubset
+
+
+class Listed(dg.AutomationCondition[dg.AssetKey]):
+    """True of the datasets, and the pairs of dataset and resolution, that the catalog lists now.
+
+    While the catalog as a whole cannot be read nothing is: the runs could not read it either.
+    """
+
+    def __init__(self, catalog: Path) -> None:
+        self.catalog = catalog
+
+    @property
+    @override
+    def name(self) -> str:
+        return "listed_in_catalog"
+
+    @override
+    def evaluate(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey]:
+        return dg.AutomationResult(context, self.among(context, context.candidate_subset))
+
+    def among(
+        self, context: dg.AutomationContext[dg.AssetKey], subset: EntitySubset[dg.AssetKey]
+    ) -> EntitySubset[dg.AssetKey]:
+        """Return the part of an asset's partitions that the catalog lists."""
+        if subset.is_empty:
+            return subset
+        try:
+            entries = Catalog.read(self.catalog).datasets
+        except ConfigurationError as error:
+            context.log.warning("Nothing is requested until this is mended: %s", error)
+            return context.asset_graph_view.get_empty_subset(key=subset.key)
+        listed = {key for entry in entries for key in (entry.name, *_pairs(entry))}
+        # Dagster refuses keys that are no partitions yet.
+        return subset.compute_intersection_with_partition_keys(subset.expensively_compute_partition_keys() & listed)
+
+
+class Unsettled(dg.AutomationCondition[dg.AssetKey]):
+    """True where anything above, however far, is missing, failed, being made, or requested in this very tick.
+
+    Many assets depend on the user's file and on what is made of it. Without this a changed file would have models
+    asked about the old clusters first, and about the new ones after that.
+    """
+
+    def __init__(self, listed: Listed) -> None:
+        self.listed = listed
+
+    @property
+    @override
+    def name(self) -> str:
+        return "unsettled_upstream"
+
+    @override
+    async def evaluate(  # type: ignore[override] # Dagster awaits it where it is a coroutine
+        self, context: dg.AutomationContext[dg.AssetKey]
+    ) -> dg.AutomationResult[dg.AssetKey]:
+        if context.candidate_subset.is_empty:
+            return dg.AutomationResult(context, context.candidate_subset)
+        above = await self._above(context, context.key, {})
+        return dg.AutomationResult(context, context.candidate_subset.compute_intersection(above))
+
+    async def _above(
+        self,
+        context: dg.AutomationContext[dg.AssetKey],
+        key: dg.AssetKey,
+        known: dict[dg.AssetKey, EntitySubset[dg.AssetKey]],
+    ) -> EntitySubset[dg.AssetKey]:
+        """Return the partitions of an asset below something unsettled."""
+        if key not in known:
+            view = context.asset_graph_view
+            below = view.get_empty_subset(key=key)
+            for parent in sorted(context.asset_graph.get(key).parent_keys):
+                above = await self._above(context, parent, known)
+                unsettled = above.compute_union(await self._here(context, parent))
+                below = below.compute_union(unsettled.compute_child_subset(key))
+            known[key] = below
+        return known[key]
+
+    async def _here(self, context: dg.AutomationContext[dg.AssetKey], key: dg.AssetKey) -> EntitySubset[dg.AssetKey]:
+        view = context.asset_graph_view
+        everything = view.get_full_subset(key=key)
+        here = context.request_subsets_by_key.get(key) or view.get_empty_subset(key=key)
+        for compute in (
+            view.compute_missing_subset,
+            view.compute_execution_failed_subset,
+            view.compute_run_in_progress_subset,
+            view.compute_backfill_in_progress_subset,
+        ):
+            here = here.compute_union(await compute(key=key, from_subset=everything))
+        return self.listed.among(context, here)
+
+
+def on_change(catalog: Path) -> dg.AutomationCondition[dg.AssetKey]:
+    """Request what is missing, or what something above or the code has changed, as far as the catalog lists it.
+
+    What is made anew with the same data version starts nothing below it.
+
+    Parameters
+    ----------
+    catalog
+        The YAML file of datasets, read at every evaluation.
+    """
+    when = dg.AutomationCondition
+    listed = Listed(catalog)
+    trigger = (
+        when.newly_missing()
+        | (when.initial_evaluation() & when.missing())
+        | when.code_version_changed()
+        | when.any_deps_match(when.data_version_changed())
+    )
+    wanted = trigger.since(when.newly_requested()) | when.execution_failed().newly_true()
+    return (wanted & listed & ~Unsettled(listed) & ~when.in_progress()).with_label("on_change")
+
+
+def _pairs(entry: DatasetEntry) -> Iterator[str]:
+    for resolution in entry.resolutions:
+        yield dg.MultiPartitionKey({"dataset": entry.name, "resolution": resolution})

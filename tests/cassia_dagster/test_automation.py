@@ -1,0 +1,332 @@
+"""What Dagster would do by itself, tick by tick: what it registers, what it requests, and what it leaves alone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import pytest
+
+from assets.raw_adata import observe
+from cassia_dagster.definitions import build_defs
+from resources.catalog import Catalog, DatasetEntry
+from resources.home import Home
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHAIN = ["leiden_clusters", "marker_table", "annotations", "scores", "boosted", "merged", "report"]
+CELLS = {"normalized_adata", "umap"}
+
+
+class Project:
+    """A project with automation switched on, whose runs are played by the test."""
+
+    def __init__(self, root: Path, instance: dg.DagsterInstance) -> None:
+        self.home = Home(root / "home")
+        self.files = root
+        self.instance = instance
+        self.definitions = build_defs(self.home)
+        self.cursor: str | None = None
+        self.evaluations = None
+        self.versions: dict[tuple[str, str], int] = {}
+
+    def write(self, *entries: DatasetEntry) -> None:
+        Catalog(datasets=entries).write(self.home.catalog)
+
+    def entry(self, name: str, **said: object) -> DatasetEntry:
+        path = self.files / f"{name}.h5ad"
+        path.write_bytes(name.encode())
+        return DatasetEntry.model_validate({"name": name, "path": path, "tissue": "pancreas"} | said)
+
+    def watch(self) -> dg.SensorResult:
+        sensor = self.definitions.resolve_sensor_def("watch_catalog")
+        with dg.build_sensor_context(
+            instance=self.instance, cursor=self.cursor, definitions=self.definitions
+        ) as context:
+            result = sensor(context)
+        self.cursor = result.cursor
+        for request in result.dynamic_partitions_requests or []:
+            self.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
+        for event in result.asset_events:
+            self.instance.report_runless_asset_event(event)
+        return result
+
+    def settle(self) -> None:
+        """Look twice, as a file must stand still between two looks."""
+        self.watch()
+        self.watch()
+
+    def requested(self) -> dict[str, set[str]]:
+        """Evaluate all conditions once; return the partitions that they request, by asset."""
+        result = dg.evaluate_automation_conditions(self.definitions, self.instance, cursor=self.evaluations)
+        self.evaluations = result.cursor
+        keys = [dg.AssetKey(name) for name in [*CELLS, *CHAIN, "annotated_adata"]]
+        wanted = {key.to_user_string(): set(result.get_requested_partitions(key)) for key in keys}
+        return {name: partitions for name, partitions in wanted.items() if partitions}
+
+    def make(self, requested: dict[str, set[str]], *, anew: bool = True) -> None:
+        """Play the runs: every request succeeds, with a new data version or the old one."""
+        for name, partitions in requested.items():
+            for partition in partitions:
+                version = self.versions.get((name, partition), 0) + anew
+                self.versions[name, partition] = version
+                self.instance.report_runless_asset_event(
+                    dg.AssetMaterialization(name, partition=partition, tags={"dagster/data_version": str(version)})
+                )
+
+    def walk(self, *, anew: bool = True) -> list[dict[str, set[str]]]:
+        """Evaluate and play the runs until nothing more is requested."""
+        ticks = []
+        while requested := self.requested():
+            ticks.append(requested)
+            self.make(requested, anew=anew)
+            assert len(ticks) < 30, ticks
+        return ticks
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Project(tmp_path, instance)
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Iterator[Project]:
+    """A project with its instance on disk, as Dagster wants it for schedules."""
+    with dg.instance_for_test() as instance:
+        yield Project(tmp_path, instance)
+
+
+@pytest.fixture
+def finished(project: Project) -> Project:
+    """A project in which all of one dataset was made, and nothing is left to do."""
+    project.requested()
+    project.write(project.entry("islets", resolutions=["0.4", "1.2"]))
+    project.settle()
+    project.walk()
+    return project
+
+
+def skip_message(result: dg.SensorResult) -> str:
+    return (result.skip_reason.skip_message if result.skip_reason else None) or ""
+
+
+def test_an_empty_catalog_asks_for_nothing(project):
+    result = project.watch()
+    assert not result.asset_events
+    assert not result.dynamic_partitions_requests
+    assert skip_message(result) == "Nothing has changed."
+    assert project.requested() == {}
+
+
+def test_a_new_dataset_is_registered_at_once_and_reported_when_its_file_stands_still(project):
+    entry = project.entry("islets")
+    project.write(entry)
+    first = project.watch()
+    assert first.dynamic_partitions_requests[0].partition_keys == ["islets"]
+    assert not first.asset_events
+    assert "islets" in skip_message(first)
+    second = project.watch()
+    assert second.asset_events == [observe(entry)]
+    third = project.watch()
+    assert not third.asset_events
+    assert not third.dynamic_partitions_requests
+
+
+def test_a_dataset_without_its_file_yet_is_not_asked_for(project):
+    project.write(project.entry("islets"))
+    project.watch()
+    assert project.requested() == {}
+
+
+def test_a_new_dataset_is_made_level_by_level_for_the_resolutions_that_it_lists(project):
+    project.requested()
+    project.write(project.entry("islets", resolutions=["0.4", "1.2"]))
+    project.settle()
+    pairs = {"islets|0.4", "islets|1.2"}
+    assert project.walk() == [
+        {"normalized_adata": {"islets"}},
+        {"umap": {"islets"}, "leiden_clusters": pairs},
+        *({name: pairs} for name in CHAIN[1:-1]),
+        {"report": pairs, "annotated_adata": {"islets"}},
+    ]
+
+
+def test_what_was_there_before_automation_was_switched_on_is_made_too(project):
+    project.write(project.entry("islets", resolutions=["0.8"]))
+    project.settle()
+    assert [set(tick) for tick in project.walk()][-1] == {"report", "annotated_adata"}
+
+
+def test_nothing_changes_and_nothing_is_requested(finished):
+    result = finished.watch()
+    assert not result.asset_events
+    assert finished.requested() == {}
+
+
+def test_a_changed_file_has_only_its_own_dataset_made_anew_each_asset_once(finished):
+    islets = Catalog.read(finished.home.catalog).entry("islets")
+    finished.write(islets, finished.entry("liver", resolutions=["0.8"]))
+    finished.settle()
+    finished.walk()
+    islets.path.write_bytes(b"other counts")
+    finished.settle()
+    ticks = finished.walk()
+    assert ticks[0] == {"normalized_adata": {"islets"}}
+    assert sorted(name for tick in ticks for name in tick) == sorted([*CELLS, *CHAIN, "annotated_adata"])
+    assert {key.partition("|")[0] for tick in ticks for keys in tick.values() for key in keys} == {"islets"}
+
+
+def test_what_comes_out_the_same_starts_nothing_below_it(finished):
+    islets = Catalog.read(finished.home.catalog).entry("islets")
+    finished.write(islets.model_copy(update={"tissue": "liver"}))
+    finished.settle()
+    redone = {name for tick in finished.walk(anew=False) for name in tick}
+    assert redone == {"normalized_adata", "annotations", "merged", "report", "annotated_adata"}
+
+
+def test_a_resolution_that_is_listed_later_is_made_later(finished):
+    islets = Catalog.read(finished.home.catalog).entry("islets")
+    finished.write(islets.model_copy(update={"resolutions": ("0.4", "0.8", "1.2")}))
+    finished.settle()
+    ticks = finished.walk(anew=False)
+    assert [tick["leiden_clusters"] for tick in ticks if "leiden_clusters" in tick] == [{"islets|0.8"}]
+    assert "annotated_adata" in ticks[-1]
+
+
+def test_a_failure_is_tried_once_more_and_stops_what_is_below(project):
+    project.requested()
+    project.write(project.entry("islets", resolutions=["0.8"]))  # no AnnData file
+    project.settle()
+    job = project.definitions.resolve_job_def("prepare_cells")
+    requests = 0
+    for _ in range(5):
+        requested = project.requested()
+        assert set(requested) <= {"normalized_adata"}
+        if requested:
+            requests += 1
+            run = job.execute_in_process(
+                partition_key="islets",
+                instance=project.instance,
+                asset_selection=[dg.AssetKey("normalized_adata")],
+                raise_on_error=False,
+            )
+            assert not run.success
+    assert requests == 2
+
+
+def test_a_file_that_is_still_written_waits(finished):
+    path = Catalog.read(finished.home.catalog).entry("islets").path
+    for content in (b"half", b"half of", b"half of it"):
+        path.write_bytes(content)
+        result = finished.watch()
+        assert not result.asset_events
+        assert "being written" in skip_message(result)
+    assert len(finished.watch().asset_events) == 1
+
+
+def test_a_file_that_was_only_touched_is_not_reported(finished):
+    path = Catalog.read(finished.home.catalog).entry("islets").path
+    os.utime(path, (1, 1))
+    assert not finished.watch().asset_events
+    assert not finished.watch().asset_events
+    assert finished.requested() == {}
+
+
+def test_a_file_that_stays_the_same_is_read_once(finished, monkeypatch):
+    monkeypatch.setattr("cassia_dagster.automation.observe", lambda entry: pytest.fail(f"read {entry.path}"))
+    finished.watch()
+
+
+def test_a_missing_file_is_named_and_stops_no_other(project):
+    gone, there = project.entry("gone"), project.entry("there")
+    gone.path.unlink()
+    project.write(gone, there)
+    project.watch()
+    result = project.watch()
+    assert [event.partition for event in result.asset_events] == ["there"]
+    assert f"gone: There is no file {gone.path}" in skip_message(result)
+
+
+def test_a_broken_entry_is_named_and_stops_no_other(project):
+    there = project.entry("there")
+    project.write(there)
+    text = project.home.catalog.read_text()
+    project.home.catalog.write_text(text + "- name: broken\n  path: x.h5ad\n  tissue: liver\n  species: yeti\n")
+    first = project.watch()
+    assert first.dynamic_partitions_requests[0].partition_keys == ["there"]
+    result = project.watch()
+    assert [event.partition for event in result.asset_events] == ["there"]
+    assert "broken" in skip_message(result)
+    assert "species" in skip_message(result)
+
+
+def test_runs_wait_until_a_broken_catalog_is_mended_and_then_go_on(project):
+    project.requested()
+    project.write(project.entry("there", resolutions=["0.8"]))
+    project.settle()
+    good = project.home.catalog.read_text()
+    project.home.catalog.write_text("datasets: [")
+    assert "not valid YAML" in skip_message(project.watch())
+    assert project.requested() == {}
+    project.home.catalog.write_text(good)
+    assert project.requested() == {"normalized_adata": {"there"}}
+
+
+def test_a_dataset_that_left_the_catalog_is_told_and_kept(finished):
+    finished.write()
+    result = finished.watch()
+    assert not result.dynamic_partitions_requests
+    assert "islets: no longer in the catalog" in skip_message(result)
+    assert finished.instance.get_dynamic_partitions("dataset") == ["islets"]
+    assert finished.requested() == {}
+
+
+def prepared_tonight(project):
+    schedule = project.definitions.resolve_schedule_def("prepare_changed_cells")
+    with dg.build_schedule_context(
+        instance=project.instance, repository_def=project.definitions.get_repository_def()
+    ) as context:
+        tick = schedule.evaluate_tick(context)
+    return [request.partition_key for request in tick.run_requests], tick.skip_message
+
+
+def test_by_night_the_cells_of_new_and_changed_files_are_prepared_and_no_others(recorded, islets_path):
+    project = recorded
+    assert prepared_tonight(project)[0] == []
+    entry = project.entry("islets")
+    entry.path.write_bytes(islets_path.read_bytes())
+    project.write(entry)
+    assert prepared_tonight(project)[0] == []  # nobody has seen the file yet
+    project.settle()
+    assert prepared_tonight(project)[0] == ["islets"]
+    run = project.definitions.resolve_job_def("prepare_cells").execute_in_process(
+        partition_key="islets", instance=project.instance
+    )
+    assert run.success
+    assert prepared_tonight(project) == ([], "The cells of every file that was reported are prepared.")
+    project.write(entry.model_copy(update={"context": "donor 2"}))
+    project.settle()
+    assert prepared_tonight(project)[0] == ["islets"]
+    project.write()
+    assert prepared_tonight(project)[0] == []
+
+
+def test_all_automation_is_stopped_until_someone_starts_it(project):
+    repository = project.definitions.get_repository_def()
+    sensors = {sensor.name: sensor for sensor in repository.sensor_defs}
+    assert set(sensors) == {"watch_catalog", "request_changes"}
+    assert all(sensor.default_status is dg.DefaultSensorStatus.STOPPED for sensor in sensors.values())
+    assert all(len(sensor.description or "") > 100 for sensor in sensors.values())
+    (schedule,) = repository.schedule_defs
+    assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
+    assert len(schedule.description or "") > 100
+
+
+def test_every_asset_but_the_users_file_has_the_condition(project):
+    specs = {spec.key.to_user_string(): spec for spec in project.definitions.resolve_all_asset_specs()}
+    assert specs.pop("raw_adata").automation_condition is None
+    assert all(spec.automation_condition.get_label() == "on_change" for spec in specs.values())
