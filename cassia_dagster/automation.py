@@ -208,7 +208,8 @@ def _look(
 def _size_and_time(entry: DatasetEntry) -> str:
     """Return sizes and times of modification of a dataset's files, or say which one is missing."""
     paths = [entry.path, *([entry.label_terms] if entry.label_terms else [])]
-    if missing := [str(path) for path in paths if not path.is_file()]:
+    if missing := [str(path) for path in paths if not path.exists()]:
         raise ConfigurationError(f"There is no file {missing[0]}. Put it back, or change its path in the catalog.")
-    states = [path.stat() for path in paths]
+    files = [part for path in paths for part in (sorted(path.rglob("*")) if path.is_dir() else [path])]
+    states = [file.stat() for file in files if file.is_file()]
     return " ".join(f"{state.st_size}:{state.st_mtime_ns}" for state in states)

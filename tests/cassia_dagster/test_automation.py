@@ -330,3 +330,14 @@ def test_every_asset_but_the_users_file_has_the_condition(project):
     specs = {spec.key.to_user_string(): spec for spec in project.definitions.resolve_all_asset_specs()}
     assert specs.pop("raw_adata").automation_condition is None
     assert all(spec.automation_condition.get_label() == "on_change" for spec in specs.values())
+
+
+def test_a_folder_of_files_is_watched_like_a_file(project):
+    folder = project.files / "filtered"
+    folder.mkdir()
+    (folder / "matrix.mtx").write_bytes(b"counts")
+    project.write(project.entry("tenx", path=folder))
+    project.settle()
+    (folder / "genes.tsv").write_bytes(b"INS")
+    assert not project.watch().asset_events
+    assert len(project.watch().asset_events) == 1

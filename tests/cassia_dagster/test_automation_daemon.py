@@ -16,9 +16,7 @@ import pytest
 from resources.catalog import Catalog, DatasetEntry
 from resources.home import Home
 
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("CASSIA_DAEMON_TESTS"), reason="CASSIA_DAEMON_TESTS is not set; the daemon takes minutes"
-)
+pytestmark = pytest.mark.daemon
 
 PROJECT = Path(__file__).parents[2]
 PATIENCE = 900
