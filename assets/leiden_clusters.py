@@ -45,5 +45,6 @@ def leiden_clusters(
             "sizes": dg.MetadataValue.table(
                 [dg.TableRecord({"cluster": str(cluster), "cells": int(cells)}) for cluster, cells in sizes.items()]
             ),
+            "parameters": dg.MetadataValue.json(config.model_dump()),
         },
     )

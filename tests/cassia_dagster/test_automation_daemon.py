@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
+import anndata
 import dagster as dg
 import pytest
 
-from resources.catalog import Catalog, DatasetEntry
+from cassia_dagster.definitions import ASSETS
 from resources.home import Home
 
 pytestmark = pytest.mark.daemon
 
 PROJECT = Path(__file__).parents[2]
+LAST = dg.AssetKey("annotated_adata")
+MADE = [asset.key.to_user_string() for asset in ASSETS if isinstance(asset, dg.AssetsDefinition)]
 PATIENCE = 900
 """Seconds until everything must be made."""
 QUIET = 45
@@ -58,32 +63,58 @@ def home(tmp_path):
 
 
 def made(instance):
-    """Count the times that each asset was made, by Dagster's own word."""
-    runs = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS]))
-    return sorted(key.to_user_string() for run in runs for key in run.asset_selection or ())
+    """Count how often each asset of each dataset was made, by Dagster's own word."""
+    assets = [asset.key for asset in ASSETS if isinstance(asset, dg.AssetsDefinition)]
+    events = [event for key in assets for event in instance.fetch_materializations(key, limit=100).records]
+    return Counter((event.partition_key.partition("|")[0], event.asset_key.to_user_string()) for event in events)
 
 
-def test_a_dataset_that_is_added_is_annotated_without_a_click_and_once(home, islets_path, tmp_path):
-    file = tmp_path / "islets.h5ad"
-    shutil.copy(islets_path, file)
-    entry = DatasetEntry(name="islets", path=file, tissue="pancreas", resolutions=("0.8",), output=tmp_path / "output")
-    Catalog().with_entry(entry).write(home.catalog)
+def wait_until(true, instance):
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        failed = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
+        assert not failed, [run.asset_selection for run in failed]
+        assert time.monotonic() < deadline, made(instance)
+        time.sleep(2)
+
+
+def write_cells(islets, path):
+    """Write a file as a pipeline does that replaces it at once."""
+    islets.write_h5ad(path.with_suffix(".part"))
+    path.with_suffix(".part").replace(path)
+
+
+def test_what_is_added_is_annotated_without_a_click_and_what_changes_is_redone(home, islets_path, tmp_path):
+    islets = anndata.read_h5ad(islets_path)
+    whole, part = tmp_path / "whole.h5ad", tmp_path / "part.h5ad"
     with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
-        last = dg.AssetKey("annotated_adata")
-        deadline = time.monotonic() + PATIENCE
-        while not instance.get_materialized_partitions(last):
-            failed = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
-            assert not failed, [run.asset_selection for run in failed]
-            assert time.monotonic() < deadline, made(instance)
-            time.sleep(2)
+        # An empty catalog: nothing to do, and nothing is done.
         time.sleep(QUIET)
-        everything = [
-            "annotated_adata", "annotations", "boosted", "leiden_clusters", "marker_table", "merged",
-            "normalized_adata", "report", "scores", "umap",
-        ]  # fmt: skip
-        assert made(instance) == everything
-        assert (entry.folder / "islets_annotated.h5ad").exists()
+        assert not instance.get_dynamic_partitions("dataset")
+        assert not instance.get_runs_count()
+
+        # Two datasets are added, and nobody clicks.
+        write_cells(islets, whole)
+        write_cells(islets[islets.obs["cell_type"].isin(["alpha", "beta", "delta", "ductal"])], part)
+        for file in (whole, part):
+            options = ["--tissue", "pancreas", "--species", "human", "--resolution", "0.8", "--output", tmp_path]
+            command = [sys.executable, "-m", "cassia_dagster.cli", "datasets", "add", file, *options]
+            subprocess.run([*command, "--home", home.root], check=True, timeout=120)
+        wait_until(lambda: len(instance.get_materialized_partitions(LAST)) == 2, instance)
+        time.sleep(QUIET)
+        once = made(instance)
+        assert once == Counter(dict.fromkeys(itertools.product(("whole", "part"), MADE), 1))
+        assert (tmp_path / "whole" / "whole_annotated.h5ad").exists()
+
         # Another time of modification is no other content.
-        file.touch()
+        whole.touch()
         time.sleep(QUIET)
-        assert made(instance) == everything
+        assert made(instance) == once
+
+        # One file has fewer cells now; only what comes of it is made again, and each of that once.
+        write_cells(islets[islets.obs["cell_type"].isin(["alpha", "beta", "delta"])], part)
+        wait_until(lambda: made(instance)["part", "annotated_adata"] == 2, instance)
+        time.sleep(QUIET)
+        assert made(instance) == once + Counter(dict.fromkeys(itertools.product(["part"], MADE), 1))
+        cells = anndata.read_h5ad(tmp_path / "part" / "part_annotated.h5ad", backed="r")
+        assert not {"ductal"} & set(cells.obs["cell_type"].astype(str))

@@ -1,7 +1,9 @@
 """The user interface, as a browser would meet it: a real web server on the instance that the demo left."""
 
+import hashlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -87,6 +89,61 @@ def test_a_label_can_be_read_in_the_metadata(server):
     rows = [json.loads(record) for record in tables["labels"]]
     assert len(rows) == 12
     assert all(row["label"] for row in rows)
+
+
+EVENT = """{ assetNodeOrError(assetKey: {path: ["ASSET"]}) { ... on AssetNode {
+    dependencyKeys { path }
+    assetMaterializations(partitions: ["KEY"], limit: 1) { tags { key value } metadataEntries {
+        label
+        ... on TextMetadataEntry { text }
+        ... on PathMetadataEntry { path }
+        ... on FloatMetadataEntry { floatValue }
+        ... on IntMetadataEntry { intValue }
+        ... on JsonMetadataEntry { jsonString }
+        ... on TableMetadataEntry { table { records } } } } } } }"""
+
+
+def event_of(server, asset, key):
+    """What the UI shows of an asset's partition: the assets above it, its tags, its metadata."""
+    node = ask(server, EVENT.replace("ASSET", asset).replace("KEY", key))["assetNodeOrError"]
+    (event,) = node["assetMaterializations"]
+    tags = {tag["key"].removeprefix("dagster/"): tag["value"] for tag in event["tags"]}
+    metadata = {}
+    for entry in event["metadataEntries"]:
+        label, value = entry.pop("label"), next(iter(entry.values()), None)
+        if "table" in entry:
+            value = [json.loads(record) for record in value["records"]]
+        metadata[label] = json.loads(value) if "jsonString" in entry else value
+    return [parent["path"][-1] for parent in node["dependencyKeys"]], tags, metadata
+
+
+def test_from_a_label_everything_that_it_came_from_can_be_reached(server, islets_path):
+    reached, ahead = {}, [("boosted", "demo|0.4")]
+    while ahead:
+        asset, key = ahead.pop()
+        parents, tags, _ = reached[asset] = event_of(server, asset, key)
+        for parent in parents:
+            parent_key = "demo" if parent in {"raw_adata", "normalized_adata", "umap"} else "demo|0.4"
+            if parent not in reached:
+                ahead.append((parent, parent_key))
+            # It was made from this very version of what is above it.
+            version = event_of(server, parent, parent_key)[1]["data_version"]
+            assert tags[f"input_data_version/{parent}"] == hashlib.sha256(version.encode()).hexdigest()
+    metadata = {asset: shown for asset, (_, _, shown) in reached.items()}
+    (final,) = [row for row in metadata["boosted"]["outcomes"] if row["cluster"] == "3"]
+    replies = [row for row in metadata["annotations"]["replies"] if row["about"] == "demo/0.4/3"]
+    assert [row["role"] for row in replies] == ["annotate", "validate"]
+    assert final["label"] in replies[0]["reply"]
+    assert re.fullmatch(r"annotate\.v\d+@[0-9a-f]{12}", replies[0]["prompt"])
+    assert replies[0]["prompt"] in reached["annotations"][1]["code_version"]
+    assert replies[0]["model"].startswith("embedded/knowledge-")
+    assert replies[0]["usd"] == 0.0
+    assert final["score"] in {row["score"] for row in metadata["scores"]["scores"] if row["cluster"] == "3"}
+    assert metadata["normalized_adata"]["parameters"]["n_neighbors"] == 10
+    assert metadata["leiden_clusters"]["parameters"] == {"seed": 0}
+    assert metadata["marker_table"]["parameters"]["max_p_val_adj"] == 0.05
+    assert metadata["raw_adata"]["sha256"] == hashlib.sha256(islets_path.read_bytes()).hexdigest()
+    assert all("code_version" in tags for asset, (_, tags, _) in reached.items() if asset != "raw_adata")
 
 
 def test_checks_are_shown_with_their_outcome(server):
