@@ -18,11 +18,11 @@ _REPLY_COLUMNS = dg.TableSchema(
     [
         dg.TableColumn("about", "string", "Dataset, resolution and cluster."),
         dg.TableColumn("role", "string", "Who was asked."),
+        dg.TableColumn("reply", "string", "What was answered."),
         dg.TableColumn("prompt", "string", "Name, version and hash of the prompt template."),
         dg.TableColumn("model", "string", "Provider, and the model that the provider says has answered."),
         dg.TableColumn("usd", "float", "Price of the reply when it was bought; empty where it is unknown."),
         dg.TableColumn("cached", "bool", "Whether it was there already, so that nothing was paid now."),
-        dg.TableColumn("reply", "string", "What was answered."),
     ]
 )
 
@@ -66,11 +66,11 @@ def _replies(store: Store) -> dg.TableMetadataValue | None:
                 {
                     "about": call.subject,
                     "role": call.role,
+                    "reply": reply.text if len(reply.text) <= longest else f"{reply.text[:longest]}…",
                     "prompt": call.template,
                     "model": f"{call.provider_name}/{reply.model}",
                     "usd": reply.usd,
                     "cached": call.state == "cached",
-                    "reply": reply.text if len(reply.text) <= longest else f"{reply.text[:longest]}…",
                 }
             )
             for call, reply in sorted(found, key=lambda one: _place(one[0]))
