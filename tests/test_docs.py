@@ -12,6 +12,7 @@ import typer.main
 
 from cassia_dagster.cli import app
 from cassia_dagster.records import Finding, Status
+from resources.catalog import Catalog, DatasetEntry
 
 PROJECT = Path(__file__).parents[1]
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
@@ -55,3 +56,18 @@ def test_no_link_between_pages_is_dead():
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_field_of_the_catalog_is_explained():
+    page = (PROJECT / "docs" / "my-own-data.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", page.partition("## The catalog")[2], re.MULTILINE) == list(
+        DatasetEntry.model_fields
+    )
+
+
+def test_the_catalog_that_is_shown_is_a_catalog(tmp_path):
+    page = (PROJECT / "docs" / "my-own-data.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "datasets.yaml").write_text(shown)
+    (entry,) = Catalog.read(tmp_path / "datasets.yaml").datasets
+    assert entry.clusterings == ("0.4", "0.8", "given")
