@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cassia_dagster.dataset_options import Said, describes_dataset, entry_of
 from cassia_dagster.errors import CassiaError, InputError
+from cassia_dagster.files import make_folder
 from resources.home import DEFAULT, VARIABLE, Home
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ def list_datasets(home: HomeOption = None) -> None:
     for heading in ("name", "species", "tissue", "resolutions", "file"):
         table.add_column(heading, overflow="fold")
     for entry in entries:
-        cells = (entry.name, entry.species, entry.tissue, ", ".join(entry.resolutions), str(entry.path))
+        cells = (entry.name, entry.species, entry.where, ", ".join(entry.clusterings), str(entry.path))
         table.add_row(*map(plain, cells))
     console.print(table)
 
@@ -96,14 +98,73 @@ def check_datasets(
 
 
 def _check(entry: DatasetEntry) -> str:
-    from cassia_dagster.knowledge.markers import check_genes
-    from cassia_dagster.singlecell.load import check_column, load_counts
+    from resources.catalog_check import load_checked
 
-    adata = load_counts(entry.path, entry.counts, entry.gene_symbols)
-    check_genes(adata.var_names, entry.species)
-    for column in entry.labels:
-        check_column(adata, column, entry.path)
+    adata = load_checked(entry)
     return f"{adata.n_obs:,} cells, {adata.n_vars:,} genes"
+
+
+@app.command("add")
+@describes_dataset
+def add_dataset(
+    said: Said,
+    *,
+    check: Annotated[
+        bool, typer.Option("--check/--no-check", help="Read the file first, and refuse one that cannot be annotated.")
+    ] = True,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace the dataset of this name.")] = False,
+    home: HomeOption = None,
+) -> None:
+    """Register a dataset without annotating it: the user interface and automation find it in the catalog."""
+    entry, place = entry_of(said), home_of(home)
+    seen = f" ({_check(entry)})" if check else ""
+    if namesake := register(place, entry, replace=replace, same_file=False):
+        typer.echo(f"{entry.name} takes the place of what the catalog said of {namesake.path}.")
+    typer.echo(f"{entry.name} is in the catalog{seen}. Open it with `cassia-dagster ui`.")
+
+
+def register(home: Home, entry: DatasetEntry, *, replace: bool, same_file: bool = True) -> DatasetEntry | None:
+    """Write a dataset into the catalog, where the user interface and schedules find it.
+
+    Parameters
+    ----------
+    home
+        The project, which is made if it is not there.
+    entry
+        The dataset.
+    replace
+        Whether it may take the place of another entry of its name.
+    same_file
+        Whether it may do so at least where that is about the same file.
+
+    Returns
+    -------
+    DatasetEntry or None
+        The entry that was replaced, if one was.
+
+    Raises
+    ------
+    InputError
+        If it would replace what it may not.
+    """
+    from filelock import FileLock
+
+    from resources.catalog import Catalog
+
+    make_folder(home.root, "The project's home")
+    with FileLock(home.catalog.with_suffix(".lock"), timeout=60):
+        catalog = Catalog.read(home.catalog)
+        namesake = next((other for other in catalog.datasets if other.name == entry.name), None)
+        if namesake == entry:
+            return None
+        if namesake and not replace and not (same_file and namesake.path == entry.path):
+            way = f"--name {entry.name}" if same_file else "--replace"
+            raise InputError(
+                f"A dataset {entry.name!r} is known already, from {namesake.path}. Give this one another --name, "
+                f"or say {way} to replace it."
+            )
+        catalog.with_entry(entry).write(home.catalog)
+        return namesake
 
 
 @app.command("remove")
