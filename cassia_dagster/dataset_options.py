@@ -43,7 +43,7 @@ def _described(
         _option(
             "Column of obs with clusters of your own, to be named instead of Leiden's; repeatable. "
             "With --resolution: beside Leiden's."
-        ),  # fmt: skip
+        ),
     ] = None,
     primary_resolution: Annotated[
         str | None,
