@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cassia_dagster.dataset_options import Said, describes_dataset, entry_of
-from cassia_dagster.errors import CassiaError, InputError
+from cassia_dagster.errors import CassiaError, ConfigurationError, InputError
 from cassia_dagster.files import make_folder
 from resources.home import DEFAULT, VARIABLE, Home
 
@@ -58,17 +58,21 @@ def list_datasets(home: HomeOption = None) -> None:
     from resources.catalog import Catalog
 
     place, console = home_of(home), Console(highlight=False)
-    entries = Catalog.read(place.catalog).datasets
-    if not entries:
+    catalog, broken = Catalog.read_sound(place.catalog)
+    if not catalog.datasets and not broken:
         console.print(f"No dataset is known in {plain(str(place.catalog))}. `cassia-dagster run FILE` adds one.")
         return
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for heading in ("name", "species", "tissue", "resolutions", "file"):
         table.add_column(heading, overflow="fold")
-    for entry in entries:
+    for entry in catalog.datasets:
         cells = (entry.name, entry.species, entry.where, ", ".join(entry.clusterings), str(entry.path))
         table.add_row(*map(plain, cells))
     console.print(table)
+    for trouble in broken.values():
+        console.print(f"[red]✗[/] {plain(trouble)}", soft_wrap=True)
+    if broken:
+        raise ConfigurationError(f"{len(broken)} of {len(broken) + len(catalog.datasets)} entries cannot be used.")
 
 
 @app.command("check")
@@ -82,19 +86,21 @@ def check_datasets(
     from cassia_dagster.terminal import plain
     from resources.catalog import Catalog
 
-    catalog, console = Catalog.read(home_of(home).catalog), Console(highlight=False)
-    entries = [catalog.entry(name) for name in names] if names else list(catalog.datasets)
-    refused = 0
-    for entry in entries:
+    console = Console(highlight=False)
+    catalog, troubles = Catalog.read_sound(home_of(home).catalog)
+    wanted = names or [*(entry.name for entry in catalog.datasets), *troubles]
+    entries = {name: catalog.entry(name) for name in wanted if name not in troubles}
+    for name in wanted:
         try:
-            seen = _check(entry)
+            seen = _check(entries[name]) if name in entries else ""
         except CassiaError as error:
-            refused += 1
-            console.print(f"[red]✗[/] {plain(entry.name)}  {plain(str(error))}", soft_wrap=True)
+            troubles[name] = str(error)
+        if name in troubles:
+            console.print(f"[red]✗[/] {plain(name)}  {plain(troubles[name])}", soft_wrap=True)
         else:
-            console.print(f"[green]✓[/] {plain(entry.name)}  [dim]{seen}[/]", soft_wrap=True)
-    if refused:
-        raise InputError(f"{refused} of {len(entries)} datasets cannot be annotated as they are.")
+            console.print(f"[green]✓[/] {plain(name)}  [dim]{seen}[/]", soft_wrap=True)
+    if refused := sum(name in troubles for name in wanted):
+        raise InputError(f"{refused} of {len(wanted)} datasets cannot be annotated as they are.")
 
 
 def _check(entry: DatasetEntry) -> str:
