@@ -126,7 +126,10 @@ def add_dataset(
     seen = f" ({_check(entry)})" if check else ""
     if namesake := register(place, entry, replace=replace, same_file=False):
         typer.echo(f"{entry.name} takes the place of what the catalog said of {namesake.path}.")
-    typer.echo(f"{entry.name} is in the catalog{seen}. Open it with `cassia-dagster ui`.")
+    typer.echo(
+        f"{entry.name} is in the catalog{seen}. The sensor watch_catalog of `cassia-dagster ui` finds it there; "
+        "`cassia-dagster run` annotates it at once."
+    )
 
 
 def register(home: Home, entry: DatasetEntry, *, replace: bool, same_file: bool = True) -> DatasetEntry | None:
