@@ -37,22 +37,23 @@ def annotated_adata(
 ) -> dg.MaterializeResult:
     """One h5ad file with all cells: counts, normalised values, UMAP, and every resolution's labels.
 
-    The columns of `obs` carry the resolution in their name; the catalog's primary resolution also fills the
-    single-valued ones, such as `CASSIA_annotation`. Where it all came from is in `uns["cassia"]`.
+    The columns of `obs` carry the resolution in their name, or `given` where the clusters are the user's own; the
+    catalog's primary resolution also fills the single-valued ones, such as `CASSIA_annotation`. Where it all came
+    from is in `uns["cassia"]`.
     """
     with fatal_errors():
         entry = catalog.entry(context.partition_key)
         tables = [by_resolution(fan_in) for fan_in in (annotations, scores, boosted, merged)]
         made = set.intersection(*(set(table) for table in tables))
-        if missing := [resolution for resolution in entry.resolutions if resolution not in made]:
+        if missing := [resolution for resolution in entry.clusterings if resolution not in made]:
             raise InputError(
-                f"Dataset {entry.name!r} lists the resolutions {', '.join(entry.resolutions)}, but nothing was made of "
+                f"Dataset {entry.name!r} lists the resolutions {', '.join(entry.clusterings)}, but nothing was made of "
                 f"{', '.join(missing)}. Materialize that first (job annotate_clusters), or take it off the list."
             )
         clusterings = {
             resolution: table.read().set_index("cell_id")["cluster"]
             for resolution, table in by_resolution(leiden_clusters).items()
-            if resolution in entry.resolutions
+            if resolution in entry.clusterings
         }
         results = [
             assemble(entry, resolution, clusterings[resolution], Tables(*(table[resolution] for table in tables)))

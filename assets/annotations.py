@@ -11,6 +11,7 @@ from cassia_dagster.agents.crew import for_each
 from cassia_dagster.agents.validate import VALIDATOR
 from cassia_dagster.records import AnnotatedCluster, ClusterEvidence, Status
 from cassia_dagster.singlecell.cluster import digest_cells
+from cassia_dagster.singlecell.columns import tissue_of_cells
 from cassia_dagster.singlecell.profile import gather_evidence
 from resources.catalog import CatalogResource
 from resources.llm import ModelResource, ModelStore
@@ -65,7 +66,7 @@ def annotations(
             labels,
             marker_table.read(),
             species=entry.species,
-            tissue=entry.tissue,
+            tissue=entry.tissue or tissue_of_cells(cells.obs, str(entry.tissue_column), entry.path),
             context=entry.context,
         )
         digests = digest_cells(labels)

@@ -1,12 +1,23 @@
-"""Asset `leiden_clusters`: which cluster each cell belongs to, at one resolution."""
+"""Asset `leiden_clusters`: which cluster each cell belongs to, at one resolution or by a column of the user's."""
+
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
 
+from assets.failures import fatal_errors
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
+from assets.raw_adata import raw_adata
+from cassia_dagster.errors import InputError
 from cassia_dagster.singlecell.cluster import leiden
+from cassia_dagster.singlecell.columns import given_clusters
+from cassia_dagster.singlecell.resolutions import is_given
+from resources.catalog import CatalogResource, DatasetEntry
 from resources.storage import AdataFile
 from resources.versions import version_of_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class LeidenConfig(dg.Config):
@@ -17,6 +28,7 @@ class LeidenConfig(dg.Config):
 
 @dg.asset(
     partitions_def=BY_DATASET_AND_RESOLUTION,
+    deps=[raw_adata],
     group_name="clusters",
     kinds={"scanpy", "parquet"},
     code_version="1",
@@ -24,27 +36,47 @@ class LeidenConfig(dg.Config):
     dagster_type=dg.Any,
 )
 def leiden_clusters(
-    context: dg.AssetExecutionContext, config: LeidenConfig, normalized_adata: AdataFile
+    context: dg.AssetExecutionContext, config: LeidenConfig, catalog: CatalogResource, normalized_adata: AdataFile
 ) -> dg.MaterializeResult:
     """Communities of the neighbour graph, found by the Leiden algorithm at one resolution.
 
-    The higher the resolution, the more and the smaller the clusters. Ids are strings; "0" is the largest.
+    The higher the resolution, the more and the smaller the clusters. Ids are strings; "0" is the largest. Where the
+    resolution is `given`, nothing is computed: the clusters are those that the user's file has in a column of `obs`,
+    which the metadata names, and the ids are its values.
     """
-    _, resolution = dataset_and_resolution(context)
-    clustering = leiden(normalized_adata.read("obsp/connectivities"), float(resolution), seed=config.seed)
-    sizes = clustering.sizes
-    table = clustering.labels.reset_index()
+    dataset, resolution = dataset_and_resolution(context)
+    made: dict[str, Any]
+    if is_given(resolution):
+        with fatal_errors():
+            column = _given_column(catalog.entry(dataset), resolution)
+            labels = given_clusters(normalized_adata.read().obs, column, normalized_adata.path)
+        made = {"given_by": dg.MetadataValue.text(column)}
+    else:
+        clustering = leiden(normalized_adata.read("obsp/connectivities"), float(resolution), seed=config.seed)
+        labels = clustering.labels
+        made = {"modularity": clustering.modularity, "parameters": dg.MetadataValue.json(config.model_dump())}
+    table = labels.reset_index()
     return dg.MaterializeResult(
-        value=table,
-        data_version=version_of_table(table),
-        metadata={
-            "clusters": len(sizes),
-            "largest_cluster": int(sizes.max()),
-            "smallest_cluster": int(sizes.min()),
-            "modularity": clustering.modularity,
-            "sizes": dg.MetadataValue.table(
-                [dg.TableRecord({"cluster": str(cluster), "cells": int(cells)}) for cluster, cells in sizes.items()]
-            ),
-            "parameters": dg.MetadataValue.json(config.model_dump()),
-        },
+        value=table, data_version=version_of_table(table), metadata={**_describe_sizes(labels), **made}
     )
+
+
+def _given_column(entry: DatasetEntry, key: str) -> str:
+    if key not in entry.given:
+        known = ", ".join(f"{one} (column {column})" for one, column in entry.given.items()) or "none"
+        raise InputError(
+            f"Dataset {entry.name!r} brings no clustering with the key {key!r}; it brings: {known}. "
+            "Name the column of obs in the field clusters of its entry in the catalog."
+        )
+    return entry.given[key]
+
+
+def _describe_sizes(labels: "pd.Series") -> dict[str, Any]:
+    sizes = labels.value_counts()
+    rows = [dg.TableRecord({"cluster": str(cluster), "cells": int(cells)}) for cluster, cells in sizes.items()]
+    return {
+        "clusters": len(sizes),
+        "largest_cluster": int(sizes.max()),
+        "smallest_cluster": int(sizes.min()),
+        "sizes": dg.MetadataValue.table(rows),
+    }

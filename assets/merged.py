@@ -6,8 +6,9 @@ from assets.failures import fatal_errors
 from assets.model_calls import code_version, describe_calls
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from assets.raw_adata import raw_adata
+from assets.results import sampled_tissue
 from cassia_dagster.agents.merge import MERGER, merge_clusters
-from cassia_dagster.records import BoostedCluster
+from cassia_dagster.records import AnnotatedCluster, BoostedCluster
 from resources.catalog import CatalogResource
 from resources.llm import ModelResource, ModelStore
 from resources.storage import TableFile
@@ -39,6 +40,7 @@ def merged(
     catalog: CatalogResource,
     model_store: ModelStore,
     merge_llm: ModelResource,
+    annotations: TableFile,
     boosted: TableFile,
 ) -> dg.MaterializeResult:
     """Three nested names for every cluster in one vocabulary: the lineage, the family, the cell type.
@@ -51,7 +53,7 @@ def merged(
         rows, trouble = merge_clusters(
             boosted.records(BoostedCluster),
             entry.species,
-            entry.tissue,
+            sampled_tissue(entry, annotations.records(AnnotatedCluster)),
             merge_llm.door(store),
             f"{dataset}/{resolution}",
         )

@@ -1,16 +1,19 @@
 """Asset `normalized_adata`: a dataset's cells, made comparable and connected to their neighbours."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import dagster as dg
 from pydantic import Field
 
 from assets.failures import fatal_errors
 from assets.partitions import BY_DATASET
 from assets.raw_adata import raw_adata
-from cassia_dagster.knowledge.markers import check_genes
+from cassia_dagster.singlecell.columns import cells_per_batch
 from cassia_dagster.singlecell.embed import embed
-from cassia_dagster.singlecell.load import check_column, load_counts
 from cassia_dagster.singlecell.normalize import normalize
 from resources.catalog import CatalogResource
+from resources.catalog_check import load_checked
 from resources.versions import version_of_adata
 
 
@@ -53,10 +56,8 @@ def normalized_adata(
     """
     with fatal_errors():
         entry = catalog.entry(context.partition_key)
-        counts = load_counts(entry.path, entry.counts, entry.gene_symbols)
-        check_genes(counts.var_names, entry.species)
-        for column in entry.labels:
-            check_column(counts, column, entry.path)
+        counts = load_checked(entry)
+        batches = cells_per_batch(counts.obs, entry.batch_key, entry.path) if entry.batch_key else {}
         adata = normalize(
             counts,
             target_sum=config.target_sum,
@@ -77,5 +78,18 @@ def normalized_adata(
             "median_pct_mito": float(adata.obs["pct_mito"].median()),
             "variance_in_components": float(adata.uns["pca"]["variance_ratio"].sum()),
             "parameters": dg.MetadataValue.json(config.model_dump()),
+            **_describe_batches(entry.batch_key, batches),
         },
     )
+
+
+def _describe_batches(column: str | None, cells: Mapping[str, int]) -> dict[str, Any]:
+    if column is None:
+        return {}
+    rows = [dg.TableRecord({"batch": batch, "cells": number}) for batch, number in cells.items()]
+    return {
+        "batches": len(cells),
+        "batch_key": dg.MetadataValue.text(column),
+        "cells_per_batch": dg.MetadataValue.table(rows),
+        "integration": dg.MetadataValue.text("none: batches are counted, and nothing is corrected for them"),
+    }

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class Listed(dg.AutomationCondition[dg.AssetKey]):
     """True of the datasets, and the pairs of dataset and resolution, that the catalog lists now.
 
-    While the catalog as a whole cannot be read nothing is: the runs could not read it either.
+    An entry that is broken lists nothing. While the catalog as a whole cannot be read nothing is listed: the runs
+    could not read it either.
     """
 
     def __init__(self, catalog: Path) -> None:
@@ -41,7 +42,7 @@ class Listed(dg.AutomationCondition[dg.AssetKey]):
         if subset.is_empty:
             return subset
         try:
-            entries = Catalog.read(self.catalog).datasets
+            entries = Catalog.read_sound(self.catalog)[0].datasets
         except ConfigurationError as error:
             context.log.warning("Nothing is requested until this is mended: %s", error)
             return context.asset_graph_view.get_empty_subset(key=subset.key)
@@ -128,5 +129,5 @@ def on_change(catalog: Path) -> dg.AutomationCondition[dg.AssetKey]:
 
 
 def _pairs(entry: DatasetEntry) -> Iterator[str]:
-    for resolution in entry.resolutions:
+    for resolution in entry.clusterings:
         yield dg.MultiPartitionKey({"dataset": entry.name, "resolution": resolution})

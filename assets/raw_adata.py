@@ -16,7 +16,7 @@ raw_adata = dg.AssetSpec(
     description=(
         "The count matrix of a dataset, as the catalog names it. Nothing is copied or changed: the data version "
         "is a fingerprint of the file's content and of what the catalog says of the sample, so everything below "
-        "it can be traced to the bytes that it came from."
+        "it can be traced to the bytes that it came from. Notes are shown, and change nothing."
     ),
 )
 
@@ -28,7 +28,7 @@ def observe(entry: DatasetEntry) -> dg.AssetMaterialization:
     """
     content = fingerprint(entry.path)
     terms = fingerprint(entry.label_terms) if entry.label_terms and entry.label_terms.is_file() else ""
-    said = entry.model_dump_json(exclude={"path", "label_terms"})
+    said = entry.model_dump_json(exclude={"path", "label_terms", "notes"})
     version = hashlib.sha256(f"{content}\n{terms}\n{said}".encode()).hexdigest()[:32]
     return dg.AssetMaterialization(
         asset_key=raw_adata.key,
@@ -39,6 +39,8 @@ def observe(entry: DatasetEntry) -> dg.AssetMaterialization:
             "sha256": content,
             "bytes": size(entry.path),
             "species": entry.species,
-            "tissue": dg.MetadataValue.text(entry.tissue),
+            "tissue": dg.MetadataValue.text(entry.where),
+            "clusterings": dg.MetadataValue.json({key: entry.title(key) for key in entry.clusterings}),
+            **({"notes": dg.MetadataValue.text(entry.notes)} if entry.notes else {}),
         },
     )

@@ -13,6 +13,7 @@ from cassia_dagster.llm.store import Store
 from cassia_dagster.outputs.maps import draw_maps, thumbnail
 from cassia_dagster.outputs.report import render_report
 from cassia_dagster.outputs.tables import write_tables
+from cassia_dagster.singlecell.resolutions import folder_of
 from resources.catalog import CatalogResource
 from resources.llm import EMBEDDED, ModelStore
 from resources.storage import AdataFile, TableFile
@@ -60,7 +61,7 @@ def report(
         known = normalized_adata.read().obs[list(entry.labels)]
         agreements = {column: compare(entry, result, labels, known[column]) for column in entry.labels}
         cells = umap.read().set_index("cell_id").join(labels)
-        folder = entry.folder / f"leiden_res_{resolution}"
+        folder = entry.folder / folder_of(resolution)
         paths = write_tables(result, folder, dataset)
         page = render_report(result, cells, known, agreements)
         picture = thumbnail(draw_maps(result, cells)[1])

@@ -1,5 +1,7 @@
 """Puts the tables of one dataset at one resolution together, as the outputs take them."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -22,6 +24,7 @@ from cassia_dagster.records import (
     ScoredCluster,
 )
 from cassia_dagster.singlecell.cluster import digest_cells
+from cassia_dagster.singlecell.columns import main_tissues
 from resources.catalog import DatasetEntry
 from resources.storage import TableFile
 
@@ -65,7 +68,7 @@ def assemble(
     annotations = tables.annotations.records(AnnotatedCluster)
     if {row.cluster: row.cells for row in annotations} != digest_cells(labels):
         raise InputError(
-            f"The annotations of {entry.name!r} at resolution {resolution} are about other clusters than those that "
+            f"The annotations of {entry.name!r}, {entry.title(resolution)}, are about other clusters than those that "
             "leiden_clusters holds now. Materialize annotations and what follows it again."
         )
     scores = {row.cluster: row for row in tables.scores.records(ScoredCluster)}
@@ -93,7 +96,8 @@ def assemble(
         dataset=entry.name,
         resolution=resolution,
         species=entry.species,
-        tissue=entry.tissue,
+        column=entry.given.get(resolution),
+        tissue=sampled_tissue(entry, annotations),
         clusters=clusters,
         models={exchange.role: f"{exchange.provider}/{exchange.model}" for exchange in exchanges},
         versions={
@@ -109,6 +113,16 @@ def assemble(
     )
 
 
+def sampled_tissue(entry: DatasetEntry, rows: Iterable[AnnotatedCluster]) -> str:
+    """Say where the cells of a dataset are from: as the catalog has it, or the main tissues of its clusters' cells."""
+    if entry.tissue is not None:
+        return entry.tissue
+    cells: Counter[str] = Counter()
+    for row in rows:
+        cells.update({part.tissue: part.n_cells for part in row.evidence.tissues})
+    return main_tissues(cells)
+
+
 def compare(
     entry: DatasetEntry,
     result: ResolutionResult,
@@ -118,7 +132,7 @@ def compare(
     """Compare the final labels with one column of known labels."""
     known = gold.reindex(labels.index)
     cells = [str(label) if given else None for label, given in zip(known, known.notna(), strict=True)]
-    terms = map_gold_labels(sorted({label for label in cells if label}), entry.tissue)
+    terms = map_gold_labels(sorted({label for label in cells if label}), result.tissue)
     return compare_with_gold(
         labels={row.cluster: _term(row) for row in result.clusters},
         clusters=labels.tolist(),

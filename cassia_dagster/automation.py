@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-import yaml
-from pydantic import ValidationError
 
 from assets.partitions import BY_DATASET
 from assets.raw_adata import observe
 from cassia_dagster.errors import CassiaError, ConfigurationError
-from resources.catalog import Catalog, DatasetEntry
+from resources.catalog import Catalog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from resources.catalog import DatasetEntry
 
 ANNOTATE_CLUSTERS = dg.define_asset_job(
     "annotate_clusters",
@@ -83,15 +83,14 @@ def watch_catalog(catalog: Path) -> dg.SensorDefinition:
     def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         before: dict[str, dict[str, str]] = json.loads(context.cursor or "{}")
         try:
-            entries, notes = _read_each(catalog)
+            sound, broken = Catalog.read_sound(catalog)
         except ConfigurationError as error:
             return dg.SensorResult(skip_reason=str(error), cursor=context.cursor)
-        after: dict[str, dict[str, str]] = {}
+        entries = {entry.name: entry for entry in sound.datasets}
+        after = {name: before[name] for name in broken if name in before}
+        notes = [f"{trouble} {name} is left out until this is mended." for name, trouble in broken.items()]
         events = []
         for name, entry in entries.items():
-            if entry is None:
-                after |= {name: before[name]} if name in before else {}
-                continue
             try:
                 after[name], event, note = _look(entry, before.get(name, {}))
             except (OSError, CassiaError) as error:
@@ -99,8 +98,9 @@ def watch_catalog(catalog: Path) -> dg.SensorDefinition:
             events += [event] if event else []
             notes += [note] if note else []
         known = set(context.instance.get_dynamic_partitions("dataset"))
-        notes += [f"{name}: no longer in the catalog; its results are kept." for name in sorted(known - set(entries))]
-        new = [name for name, entry in entries.items() if entry and name not in known]
+        gone = sorted(known - {*entries, *broken})
+        notes += [f"{name}: no longer in the catalog; its results are kept." for name in gone]
+        new = [name for name in entries if name not in known]
         for note in notes:
             context.log.warning(note)
         return dg.SensorResult(
@@ -135,7 +135,7 @@ def prepare_changed_cells(catalog: Path) -> dg.ScheduleDefinition:
     )
     def prepare(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
         try:
-            names = [entry.name for entry in Catalog.read(catalog).datasets]
+            names = [entry.name for entry in Catalog.read_sound(catalog)[0].datasets]
         except ConfigurationError as error:
             return dg.SkipReason(str(error))
         changed = []
@@ -161,28 +161,6 @@ def _last_tags(instance: dg.DagsterInstance, asset: str, **which: Any) -> Mappin
     return {}
 
 
-def _read_each(catalog: Path) -> tuple[dict[str, DatasetEntry | None], list[str]]:
-    """Read the catalog entry by entry, so that a broken one stops no other; it is None, and there is a note of it."""
-    try:
-        return {entry.name: entry for entry in Catalog.read(catalog).datasets}, []
-    except ConfigurationError as error:
-        trouble = error
-    try:
-        rows = list(yaml.safe_load(catalog.read_text(encoding="utf-8"))["datasets"])
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError):
-        raise trouble from None
-    entries: dict[str, DatasetEntry | None] = {}
-    for position, row in enumerate(rows):
-        name = str(row.get("name", position)) if isinstance(row, dict) else str(position)
-        try:
-            # Of two entries with one name neither is the right one.
-            entries[name] = None if name in entries else DatasetEntry.model_validate(row)
-        except ValidationError:
-            entries[name] = None
-    broken = ", ".join(name for name, entry in entries.items() if entry is None)
-    return entries, [f"{trouble} Left out: {broken or 'none'}. No run is started before this is mended."]
-
-
 def _look(
     entry: DatasetEntry, before: Mapping[str, str]
 ) -> tuple[dict[str, str], dg.AssetMaterialization | None, str | None]:
@@ -202,7 +180,9 @@ def _look(
         return {**before, "files": ""}, None, f"{entry.name}: {entry.path} has changed while it was read."
     version = (event.tags or {})[VERSION]
     seen |= {"reported": f"{files} {said}", "version": version}
-    return seen, (event if version != before.get("version") else None), None
+    # Where only the user's words are new, such as notes, they are shown anew; the same version starts nothing.
+    known = version == before.get("version") and before.get("reported", "").endswith(said)
+    return seen, (None if known else event), None
 
 
 def _size_and_time(entry: DatasetEntry) -> str:

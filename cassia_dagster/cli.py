@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sys
 from importlib.resources import as_file, files
@@ -14,12 +13,13 @@ import typer
 from dotenv import load_dotenv
 
 from cassia_dagster import __version__, datasets
-from cassia_dagster.datasets import HomeOption, home_of
-from cassia_dagster.errors import CassiaError, ConfigurationError, InputError
+from cassia_dagster.dataset_options import OutputOption, Said, describes_dataset, entry_of
+from cassia_dagster.datasets import HomeOption, home_of, register
+from cassia_dagster.errors import CassiaError, ConfigurationError
+from cassia_dagster.files import make_folder
 from resources.home import VARIABLE, Home
 
 if TYPE_CHECKING:
-    from resources.catalog import DatasetEntry
     from resources.llm import ModelResource
 
 PROJECT = Path(__file__).parent.parent
@@ -39,7 +39,6 @@ app = typer.Typer(
 app.add_typer(datasets.app, name="datasets")
 app.command("inspect")(datasets.inspect_file)
 
-OutputOption = Annotated[Path, typer.Option("--output", help="Folder for reports, tables and the annotated file.")]
 ModelOption = Annotated[
     str,
     typer.Option(
@@ -105,71 +104,24 @@ def options(
 def demo(home: HomeOption = None, output: OutputOption = Path("output"), model: ModelOption = "embedded") -> None:
     """Annotate human pancreatic islets (1,065 cells), and compare with the published cell types."""
     with as_file(files("cassia_dagster") / "data") as data:
-        _materialize(
-            _home(home),
-            model,
-            renamed=True,
-            name="demo",
-            path=data / "islets.h5ad",
-            species="human",
-            tissue="pancreas",
-            labels=("cell_type",),
-            label_terms=data / "islets_labels.csv",
-            resolutions=DEMO_RESOLUTIONS,
-            output=output.absolute(),
-        )
+        said = {
+            "name": "demo",
+            "path": data / "islets.h5ad",
+            "species": "human",
+            "tissue": "pancreas",
+            "labels": ("cell_type",),
+            "label_terms": data / "islets_labels.csv",
+            "resolutions": DEMO_RESOLUTIONS,
+            "output": output.absolute(),
+        }
+        _annotate(said, _home(home), model)
 
 
 @app.command()
-def run(
-    file: Annotated[Path, typer.Argument(help="Counts: .h5ad, 10x .h5 or folder, .zarr, .csv or .tsv.")],
-    tissue: Annotated[str, typer.Option(help="Where the cells are from, such as 'pancreas'.")],
-    species: Annotated[str, typer.Option(help="human or mouse.")],
-    name: Annotated[
-        str | None, typer.Option(help="Name of the dataset.  [default: the file's]", show_default=False)
-    ] = None,
-    resolution: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Resolution of the clustering; may be repeated.  [default: 0.4, 0.8, 1.2]",
-            show_default=False,
-        ),
-    ] = None,
-    labels: Annotated[
-        list[str] | None,
-        typer.Option(help="Column of obs with known cell types to compare with; may be repeated."),
-    ] = None,
-    label_terms: Annotated[
-        Path | None, typer.Option(help="CSV with columns label, cl_id: the known cell types as Cell Ontology terms.")
-    ] = None,
-    counts: Annotated[
-        str | None,
-        typer.Option(help="Where the raw counts are: X, raw or layers/NAME.  [default: found]", show_default=False),
-    ] = None,
-    gene_symbols: Annotated[
-        str | None,
-        typer.Option(help="Column of var with gene symbols.  [default: the names of var]", show_default=False),
-    ] = None,
-    context: Annotated[str, typer.Option(help="What else a model should know, such as 'biopsy of a tumour'.")] = "",
-    output: OutputOption = Path("output"),
-    home: HomeOption = None,
-    model: ModelOption = "embedded",
-) -> None:
+@describes_dataset
+def run(said: Said, home: HomeOption = None, model: ModelOption = "embedded") -> None:
     """Annotate a dataset: register it, and materialize its assets through Dagster."""
-    fields = {
-        "name": name or re.sub(r"[^A-Za-z0-9._-]+", "_", file.stem).strip("._-")[:100] or "dataset",
-        "path": file.absolute(),
-        "species": species.strip().lower(),
-        "tissue": tissue,
-        "context": context,
-        "labels": tuple(labels or ()),
-        "label_terms": label_terms and label_terms.absolute(),
-        "counts": counts,
-        "gene_symbols": gene_symbols,
-        "output": output.absolute(),
-    }
-    chosen = {"resolutions": tuple(resolution)} if resolution else {}
-    _materialize(_home(home), model, renamed=name is not None, **fields, **chosen)
+    _annotate(said, _home(home), model)
 
 
 @app.command()
@@ -188,19 +140,12 @@ def ui(
 def _home(given: Path | None) -> Home:
     """Make the project's home, and tell Dagster and the assets where it is."""
     home = home_of(given)
-    _make_folder(home.dagster, "The project's home")
+    make_folder(home.dagster, "The project's home")
     if not (home.dagster / "dagster.yaml").exists():
         shutil.copy(PROJECT / "dagster.yaml", home.dagster)
     os.environ[VARIABLE] = str(home.root)
     os.environ["DAGSTER_HOME"] = str(home.dagster)
     return home
-
-
-def _make_folder(folder: Path, what: str) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(f"{what} {folder} cannot be made: {error.strerror}.") from error
 
 
 def _model(name: str) -> ModelResource:
@@ -214,47 +159,16 @@ def _model(name: str) -> ModelResource:
     return ModelResource(provider=provider, model=model)
 
 
-def _entry(fields: dict[str, object]) -> DatasetEntry:
-    """Check what the user says of a dataset."""
-    from pydantic import ValidationError
+def _annotate(said: Said, home: Home, model: str) -> None:
+    from resources.catalog_check import check_frame
 
-    from cassia_dagster.singlecell.formats import check_format
-    from resources.catalog import DatasetEntry
-
-    try:
-        entry = DatasetEntry.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors()[0]
-        value = "" if isinstance(first["input"], dict) else f" {first['input']!r}"
-        field = ".".join(map(str, first["loc"])) or "dataset"
-        raise InputError(f"{field}{value}: {first['msg'].removeprefix('Value error, ')}.") from None
-    check_format(entry.path)
-    return entry
-
-
-def _register(home: Home, entry: DatasetEntry, *, renamed: bool) -> None:
-    """Write a dataset into the catalog, where the user interface and schedules find it."""
-    from filelock import FileLock
-
-    from resources.catalog import Catalog
-
-    with FileLock(home.catalog.with_suffix(".lock"), timeout=60):
-        catalog = Catalog.read(home.catalog)
-        namesakes = [other for other in catalog.datasets if other.name == entry.name and other.path != entry.path]
-        if namesakes and not renamed:
-            raise InputError(
-                f"A dataset {entry.name!r} is known already, from {namesakes[0].path}. Give this one another --name, "
-                f"or the same with --name {entry.name} to replace it."
-            )
-        catalog.with_entry(entry).write(home.catalog)
-
-
-def _materialize(home: Home, model: str, *, renamed: bool, **fields: object) -> None:
     resource = _model(model)
     resource.check()
-    entry = _entry(fields)
-    _make_folder(entry.folder, "The output folder")
-    _register(home, entry, renamed=renamed)
+    entry = entry_of(said)
+    check_frame(entry)
+    make_folder(entry.folder, "The output folder")
+    # Who says the name means the entry of that name, also where it is of another file.
+    register(home, entry, replace=said["name"] is not None)
 
     # Only now: the assets read the catalog's resolutions when they are imported.
     from cassia_dagster.terminal import Progress, show_results

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cassia_dagster.errors import CassiaError, InputError
+from cassia_dagster.dataset_options import Said, describes_dataset, entry_of
+from cassia_dagster.errors import CassiaError, ConfigurationError, InputError
+from cassia_dagster.files import make_folder
 from resources.home import DEFAULT, VARIABLE, Home
 
 if TYPE_CHECKING:
@@ -56,17 +58,21 @@ def list_datasets(home: HomeOption = None) -> None:
     from resources.catalog import Catalog
 
     place, console = home_of(home), Console(highlight=False)
-    entries = Catalog.read(place.catalog).datasets
-    if not entries:
+    catalog, broken = Catalog.read_sound(place.catalog)
+    if not catalog.datasets and not broken:
         console.print(f"No dataset is known in {plain(str(place.catalog))}. `cassia-dagster run FILE` adds one.")
         return
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for heading in ("name", "species", "tissue", "resolutions", "file"):
         table.add_column(heading, overflow="fold")
-    for entry in entries:
-        cells = (entry.name, entry.species, entry.tissue, ", ".join(entry.resolutions), str(entry.path))
+    for entry in catalog.datasets:
+        cells = (entry.name, entry.species, entry.where, ", ".join(entry.clusterings), str(entry.path))
         table.add_row(*map(plain, cells))
     console.print(table)
+    for trouble in broken.values():
+        console.print(f"[red]✗[/] {plain(trouble)}", soft_wrap=True)
+    if broken:
+        raise ConfigurationError(f"{len(broken)} of {len(broken) + len(catalog.datasets)} entries cannot be used.")
 
 
 @app.command("check")
@@ -80,30 +86,94 @@ def check_datasets(
     from cassia_dagster.terminal import plain
     from resources.catalog import Catalog
 
-    catalog, console = Catalog.read(home_of(home).catalog), Console(highlight=False)
-    entries = [catalog.entry(name) for name in names] if names else list(catalog.datasets)
-    refused = 0
-    for entry in entries:
+    console = Console(highlight=False)
+    catalog, troubles = Catalog.read_sound(home_of(home).catalog)
+    wanted = names or [*(entry.name for entry in catalog.datasets), *troubles]
+    entries = {name: catalog.entry(name) for name in wanted if name not in troubles}
+    for name in wanted:
         try:
-            seen = _check(entry)
+            seen = _check(entries[name]) if name in entries else ""
         except CassiaError as error:
-            refused += 1
-            console.print(f"[red]✗[/] {plain(entry.name)}  {plain(str(error))}", soft_wrap=True)
+            troubles[name] = str(error)
+        if name in troubles:
+            console.print(f"[red]✗[/] {plain(name)}  {plain(troubles[name])}", soft_wrap=True)
         else:
-            console.print(f"[green]✓[/] {plain(entry.name)}  [dim]{seen}[/]", soft_wrap=True)
-    if refused:
-        raise InputError(f"{refused} of {len(entries)} datasets cannot be annotated as they are.")
+            console.print(f"[green]✓[/] {plain(name)}  [dim]{seen}[/]", soft_wrap=True)
+    if refused := sum(name in troubles for name in wanted):
+        raise InputError(f"{refused} of {len(wanted)} datasets cannot be annotated as they are.")
 
 
 def _check(entry: DatasetEntry) -> str:
-    from cassia_dagster.knowledge.markers import check_genes
-    from cassia_dagster.singlecell.load import check_column, load_counts
+    from resources.catalog_check import load_checked
 
-    adata = load_counts(entry.path, entry.counts, entry.gene_symbols)
-    check_genes(adata.var_names, entry.species)
-    for column in entry.labels:
-        check_column(adata, column, entry.path)
+    adata = load_checked(entry)
     return f"{adata.n_obs:,} cells, {adata.n_vars:,} genes"
+
+
+@app.command("add")
+@describes_dataset
+def add_dataset(
+    said: Said,
+    *,
+    check: Annotated[
+        bool, typer.Option("--check/--no-check", help="Read the file first, and refuse one that cannot be annotated.")
+    ] = True,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace the dataset of this name.")] = False,
+    home: HomeOption = None,
+) -> None:
+    """Register a dataset without annotating it: the user interface and automation find it in the catalog."""
+    entry, place = entry_of(said), home_of(home)
+    seen = f" ({_check(entry)})" if check else ""
+    if namesake := register(place, entry, replace=replace, same_file=False):
+        typer.echo(f"{entry.name} takes the place of what the catalog said of {namesake.path}.")
+    typer.echo(
+        f"{entry.name} is in the catalog{seen}. The sensor watch_catalog of `cassia-dagster ui` finds it there; "
+        "`cassia-dagster run` annotates it at once."
+    )
+
+
+def register(home: Home, entry: DatasetEntry, *, replace: bool, same_file: bool = True) -> DatasetEntry | None:
+    """Write a dataset into the catalog, where the user interface and schedules find it.
+
+    Parameters
+    ----------
+    home
+        The project, which is made if it is not there.
+    entry
+        The dataset.
+    replace
+        Whether it may take the place of another entry of its name.
+    same_file
+        Whether it may do so at least where that is about the same file.
+
+    Returns
+    -------
+    DatasetEntry or None
+        The entry that was replaced, if one was.
+
+    Raises
+    ------
+    InputError
+        If it would replace what it may not.
+    """
+    from filelock import FileLock
+
+    from resources.catalog import Catalog
+
+    make_folder(home.root, "The project's home")
+    with FileLock(home.catalog.with_suffix(".lock"), timeout=60):
+        catalog = Catalog.read(home.catalog)
+        namesake = next((other for other in catalog.datasets if other.name == entry.name), None)
+        if namesake == entry:
+            return None
+        if namesake and not replace and not (same_file and namesake.path == entry.path):
+            way = f"--name {entry.name}" if same_file else "--replace"
+            raise InputError(
+                f"A dataset {entry.name!r} is known already, from {namesake.path}. Give this one another --name, "
+                f"or say {way} to replace it."
+            )
+        catalog.with_entry(entry).write(home.catalog)
+        return namesake
 
 
 @app.command("remove")

@@ -9,7 +9,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+from cassia_dagster.errors import ConfigurationError
 from cassia_dagster.processes import is_running, name_of_process
+
+
+def make_folder(folder: Path, what: str) -> None:
+    """Make a folder, or raise `ConfigurationError` that says what it would have been."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"{what} {folder} cannot be made: {error.strerror}.") from error
 
 
 @contextmanager

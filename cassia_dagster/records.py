@@ -97,6 +97,15 @@ class NearbyCluster(Record):
     """Pearson correlation of the two centroids in the space of principal components."""
 
 
+class TissueShare(Record):
+    """A tissue that some of a cluster's cells are from."""
+
+    tissue: str
+    n_cells: int
+    share: Fraction
+    """Of the cluster's cells."""
+
+
 class ClusterEvidence(Record):
     """All that the data says of one cluster; what every role is asked about."""
 
@@ -110,6 +119,9 @@ class ClusterEvidence(Record):
     quality: ClusterQuality | None = None
     species: Species
     tissue: str
+    """Of all cells; where it differs between them, the main ones of this cluster."""
+    tissues: tuple[TissueShare, ...] = ()
+    """Most frequent first; empty where one tissue is known for all cells."""
     context: str = ""
 
 

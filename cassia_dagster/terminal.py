@@ -16,6 +16,7 @@ from cassia_dagster.agents.boost import SCORE_THRESHOLD
 from cassia_dagster.evaluation.agreement import Agreement, ClusterAgreement
 from cassia_dagster.outputs.result import ResolutionResult, final_label
 from cassia_dagster.records import ClusterResult, Status
+from cassia_dagster.singlecell.resolutions import folder_of
 from resources.storage import TableFile, stored_cells, stored_table
 
 if TYPE_CHECKING:
@@ -28,7 +29,10 @@ SUMMARIES: dict[str, Callable[[Mapping[str, Any]], str]] = {
         f"{seen['cells']:,} cells, {seen['genes']:,} genes, {seen['highly_variable_genes']:,} highly variable"
     ),
     "umap": lambda _: "",
-    "leiden_clusters": lambda seen: f"{_count(seen['clusters'], 'cluster')}, modularity {seen['modularity']:.2f}",
+    "leiden_clusters": lambda seen: (
+        f"{_count(seen['clusters'], 'cluster')}, "
+        + (f"given by {seen['given_by']}" if "given_by" in seen else f"modularity {seen['modularity']:.2f}")
+    ),
     "marker_table": lambda seen: f"{seen['markers']:,} markers",
     "annotations": lambda seen: f"{seen['named']} of {_count(seen['clusters'], 'cluster')} named{_calls(seen)}",
     "scores": lambda seen: (f"mean {seen['mean_score']:.0f}" if "mean_score" in seen else "none") + _calls(seen),
@@ -67,7 +71,7 @@ class Progress:
         self._resolution: str | None = None
 
     def __enter__(self) -> Self:
-        sample = " ".join(part for part in (self._entry.species, self._entry.tissue) if part)
+        sample = " ".join(part for part in (self._entry.species, self._entry.where) if part)
         self._console.print(
             f"[bold]{plain(self._entry.name)}[/]  {plain(sample)}  [dim]{plain(str(self._entry.path))}[/]"
         )
@@ -82,7 +86,7 @@ class Progress:
         if step.resolution != self._resolution:
             self._resolution = step.resolution
             if step.resolution:
-                self._console.print(f"[bold]resolution {plain(step.resolution)}[/]")
+                self._console.print(f"[bold]{plain(self._entry.title(step.resolution))}[/]")
         if step.state == "started":
             self._began = time.monotonic()
             self._spinner.update(f"[dim]{plain(step.asset)} …[/]")
@@ -101,7 +105,7 @@ class Progress:
 def show_results(entry: DatasetEntry, home: Home) -> None:
     """Print a table of clusters for each resolution, the agreement with known labels, and the paths."""
     console = Console(highlight=False)
-    for resolution in entry.resolutions:
+    for resolution in entry.clusterings:
         result, labels = _read(entry, home, resolution)
         agreements = {}
         if entry.labels:
@@ -110,7 +114,7 @@ def show_results(entry: DatasetEntry, home: Home) -> None:
         console.print()
         console.print(_table(result, agreements))
         for column, agreement in agreements.items():
-            console.print(_agreement_line(column, agreement))
+            console.print(_agreement_line(column, agreement, own=column == result.column))
             unmapped = sorted({row.gold_label for row in agreement.clusters if row.gold_label and not row.gold_id})
             if unmapped:
                 console.print(
@@ -118,9 +122,9 @@ def show_results(entry: DatasetEntry, home: Home) -> None:
                     "give them with --label-terms.[/]"
                 )
     console.print()
-    for resolution in entry.resolutions:
+    for resolution in entry.clusterings:
         console.print(
-            f"report  {plain(str(entry.folder / f'leiden_res_{resolution}' / f'{entry.name}_report.html'))}",
+            f"report  {plain(str(entry.folder / folder_of(resolution) / f'{entry.name}_report.html'))}",
             soft_wrap=True,
         )
     console.print(f"cells   {plain(str(entry.folder / f'{entry.name}_annotated.h5ad'))}", soft_wrap=True)
@@ -137,7 +141,7 @@ def _read(entry: DatasetEntry, home: Home, resolution: str) -> tuple[ResolutionR
 
 
 def _table(result: ResolutionResult, agreements: Mapping[str, Agreement]) -> Table:
-    title = f"{plain(result.dataset)}, resolution {result.resolution}"
+    title = plain(f"{result.dataset}, {result.title}")
     table = Table(
         title=title,
         title_justify="left",
@@ -147,7 +151,10 @@ def _table(result: ResolutionResult, agreements: Mapping[str, Agreement]) -> Tab
         show_edge=False,
         pad_edge=False,
     )
-    table.add_column("cluster", justify="right", no_wrap=True)
+    if result.column is None:
+        table.add_column("cluster", justify="right", no_wrap=True)
+    else:  # names of the user's own, which may be long
+        table.add_column("cluster", overflow="fold")
     table.add_column("cells", justify="right", no_wrap=True)
     table.add_column("label", overflow="fold")
     table.add_column("score", justify="right", no_wrap=True)
@@ -186,9 +193,10 @@ def _relation(row: ClusterAgreement) -> tuple[str, str]:
     return plain(f"{row.gold_label or 'none'} {row.purity:.0%}"), row.relation.value
 
 
-def _agreement_line(column: str, agreement: Agreement) -> str:
+def _agreement_line(column: str, agreement: Agreement, *, own: bool) -> str:
     shares = ", ".join(f"{relation.value} {share:.0%}" for relation, share in agreement.cell_share.items() if share)
     index = agreement.adjusted_rand_index
+    clusters = f"ARI of the clusters {index:.2f}" if index is not None else "no known labels"
     return f"[bold]Agreement with {plain(column)}[/]: cells in clusters labelled {shares}; " + (
-        f"ARI of the clusters {index:.2f}" if index is not None else "no known labels"
+        "the clusters are these labels themselves" if own else clusters
     )

@@ -122,7 +122,7 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
 
 def _levels(entry: DatasetEntry) -> Iterator[tuple[str, str, str | None]]:
     yield PREPARE_CELLS.name, entry.name, None
-    for resolution in entry.resolutions:
+    for resolution in entry.clusterings:
         key = dg.MultiPartitionKey({"dataset": entry.name, "resolution": resolution})
         yield ANNOTATE_CLUSTERS.name, key, resolution
     yield WRITE_ANNOTATED_FILE.name, entry.name, None

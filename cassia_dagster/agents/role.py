@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template, Undefined
 
 from cassia_dagster.llm.door import Answer, Door, Question
-from cassia_dagster.records import Exchange, Record
+from cassia_dagster.records import ClusterEvidence, Exchange, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +83,18 @@ def _inert(value: Any) -> str:
     if isinstance(value, Undefined):
         str(value)  # raises, and names what the template asked for
     if isinstance(value, Record):
-        value = value.model_dump(mode="json", exclude_defaults=True)
+        value = _shown(value)
     elif isinstance(value, list | tuple):
-        value = [
-            item.model_dump(mode="json", exclude_defaults=True) if isinstance(item, Record) else item for item in value
-        ]
+        value = [_shown(item) if isinstance(item, Record) else item for item in value]
     encoded = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return encoded.replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _shown(record: Record) -> dict[str, Any]:
+    """Return what a model sees of a record: of a cluster all but its id, which may be the user's own name for it."""
+    ids: Any = {"cluster": True, "nearest": {"__all__": {"cluster"}}}
+    hidden = ids if isinstance(record, ClusterEvidence) else None
+    return record.model_dump(mode="json", exclude_defaults=True, exclude=hidden)
 
 
 @cache

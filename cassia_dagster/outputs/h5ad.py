@@ -10,6 +10,7 @@ from cassia_dagster.errors import InputError
 from cassia_dagster.files import replacing
 from cassia_dagster.outputs.result import ResolutionResult, final_label
 from cassia_dagster.records import natural_order
+from cassia_dagster.singlecell.resolutions import folder_of, suffix_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +51,8 @@ def annotate(
         For each resolution r ``leiden_res_<r>``, ``CASSIA_annotation_res_<r>``, ``CASSIA_score_res_<r>``,
         ``CASSIA_status_res_<r>``, ``CASSIA_merged_grouping_1_res_<r>`` (the broadest) to ``_3_``, and
         ``cell_type_ontology_term_id_res_<r>``; the same but the first without suffix for the primary one.
-        A column of the authors with one of these names is kept as ``<name>_original``.
+        For clusters that a column of the authors gave, the same but the first with the suffix ``_given``: the
+        column itself stays as it is. One with a name of ours is kept as ``<name>_original``.
         ``uns["cassia"]`` tells where it all comes from.
 
     Raises
@@ -65,11 +67,12 @@ def annotate(
         raise InputError(f"No clustering was given for resolution {absent[0]!r}, only for {sorted(clusters)}.")
     annotated = _sharing_matrices(adata)
     theirs = set() if "cassia" in annotated.uns else set(annotated.obs)
+    theirs |= {result.column for result in resolutions if result.column is not None}
     for result in resolutions:
         of_cells = _cluster_of_cells(annotated, result, clusters[result.resolution])
-        ours = {f"leiden_res_{result.resolution}": of_cells}
+        ours = {} if result.column else {folder_of(result.resolution): of_cells}
         for column, values in _columns(result, of_cells).items():
-            ours[f"{column}_res_{result.resolution}"] = values
+            ours[f"{column}_{suffix_of(result.resolution)}"] = values
             if result.resolution == primary:
                 ours[column] = values
         for column, values in ours.items():
@@ -169,6 +172,7 @@ def _provenance(resolutions: Sequence[ResolutionResult], primary: str) -> dict[s
         "resolutions": {
             result.resolution: {
                 "n_clusters": len(result.clusters),
+                **({"column": result.column} if result.column else {}),
                 "models": dict(result.models),
                 "versions": dict(result.versions),
             }

@@ -32,6 +32,9 @@ THUMBNAIL_SIDE = 420
 THUMBNAIL_COLOURS = 64
 MARGIN = 40
 
+LONGEST_KEY = 5
+"""Letters that a cluster id may have to stand on the map; longer ones would hide each other."""
+
 
 @dataclass(frozen=True)
 class Key:
@@ -97,11 +100,16 @@ def draw_maps(result: ResolutionResult, cells: pd.DataFrame, gold: pd.DataFrame 
     of_label: dict[str, str] = {}
     for cluster, label in names.items():
         of_label.setdefault(label, palette.NEUTRAL if label == UNRESOLVED else of_cluster[cluster])
-    numbers = {label: ", ".join(c for c in names if names[c] == label) for label in of_label}
-    places = _keys(xy, clusters, {cluster: cluster for cluster in names})
+    marks = {cluster: cluster for cluster in names}
+    lines = names
+    if max(map(len, names)) > LONGEST_KEY:
+        marks = {cluster: _letters(position) for position, cluster in enumerate(names)}
+        lines = {cluster: f"{cluster}: {label}" for cluster, label in names.items()}
+    of_marks = {label: ", ".join(marks[c] for c in names if names[c] == label) for label in of_label}
+    places = _keys(xy, clusters, marks)
     maps = [
-        _map("Cells by cluster", topmost, clusters, of_cluster, {c: c for c in names}, places, names),
-        _map("Cells by label", topmost, labels, of_label, numbers, places),
+        _map("Cells by cluster", topmost, clusters, of_cluster, marks, places, lines),
+        _map("Cells by label", topmost, labels, of_label, of_marks, places),
     ]
     for column, given in () if gold is None else gold.items():
         theirs = given.reindex(cells.index).astype("string").fillna("not given").astype(str)

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 
 from cassia_dagster.agents.merge import UNRESOLVED
 from cassia_dagster.records import BoostOutcome, ClusterResult, Record, Species, natural_order
+from cassia_dagster.singlecell.resolutions import title_of
 
 
 class ResolutionResult(Record):
@@ -15,7 +16,9 @@ class ResolutionResult(Record):
 
     dataset: str
     resolution: str
-    """Canonical spelling, ``"1.0"`` and not ``"1"``; ``"given"`` for a clustering that the user brought."""
+    """Canonical spelling, ``"1.0"`` and not ``"1"``; a key of a given clustering for one that the user brought."""
+    column: str | None = None
+    """Of ``obs``, which the clusters were taken from; ``None`` for Leiden's."""
     species: Species
     tissue: str
     clusters: Annotated[tuple[ClusterResult, ...], Field(min_length=1)]
@@ -33,6 +36,11 @@ class ResolutionResult(Record):
     """How many of ``calls`` were answered from the cache."""
     unpriced_calls: Annotated[int, Field(ge=0)] = 0
     """How many of ``calls`` may have cost something unknown, so that ``usd`` is the least."""
+
+    @property
+    def title(self) -> str:
+        """Which clustering it is, in words."""
+        return title_of(self.resolution, self.column)
 
     @field_validator("clusters")
     @classmethod

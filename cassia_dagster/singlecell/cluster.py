@@ -6,37 +6,9 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cassia_dagster.errors import ConfigurationError
-
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
-
-MAX_RESOLUTION = 100.0
-
-
-def canonical_resolution(resolution: float | str) -> str:
-    """Spell a resolution in the one way that partitions, files and columns use.
-
-    Raises
-    ------
-    ConfigurationError
-        If it is not a number above 0 and at most 100.
-
-    Examples
-    --------
-    >>> canonical_resolution(1), canonical_resolution("0.40")
-    ('1.0', '0.4')
-    """
-    try:
-        value = float(resolution)
-    except (TypeError, ValueError):
-        value = float("nan")
-    if not 0 < value <= MAX_RESOLUTION:
-        raise ConfigurationError(
-            f"Resolution {resolution!r} is not a number above 0 and at most {MAX_RESOLUTION:g}; common are 0.4 to 2.0."
-        )
-    return repr(value)
 
 
 @dataclass(frozen=True, slots=True)

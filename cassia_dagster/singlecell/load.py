@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cassia_dagster.errors import InputError
+from cassia_dagster.singlecell.columns import column_of
 from cassia_dagster.singlecell.formats import read
 
 if TYPE_CHECKING:
@@ -71,21 +72,17 @@ def load_counts(path: Path, counts: str | None = None, symbols: str | None = Non
 def checked_counts(adata: AnnData, path: Path, counts: str | None = None, symbols: str | None = None) -> AnnData:
     """Do with data that was read from a path what `load_counts` does."""
     adata = take_counts(adata, path, find_counts(adata, path, counts))
-    _check_shape(adata, path)
+    check_shape(adata, path)
     if symbols is not None:
         name_by_symbols(adata, symbols, path)
-    _check_names(adata, path)
+    check_names(adata, path)
     return adata
 
 
 def find_counts(adata: AnnData, path: Path, counts: str | None = None) -> str:
     """Return where the raw counts are (``"X"``, ``"raw"`` or ``"layers/NAME"``), or raise `InputError`."""
     there = places(adata)
-    if counts is not None and counts not in there:
-        raise InputError(
-            f"{path} has no matrix {counts!r} to take counts from; it has: {', '.join(there) or 'none'}. "
-            "Write X, raw or layers/NAME."
-        )
+    check_place(counts, there, path)
     looked = []
     for place in (counts,) if counts else ("X", "layers/counts", "raw"):
         trouble = trouble_of(matrix_at(adata, place)) if place in there else "is not there"
@@ -97,6 +94,15 @@ def find_counts(adata: AnnData, path: Path, counts: str | None = None) -> str:
         f"{path} has no raw counts where they were looked for: {'; '.join(looked)}. Store the raw counts in X, or say "
         f"where they are: X, raw or layers/NAME{f' (there is also {others})' if others else ''}."
     )
+
+
+def check_place(counts: str | None, there: Sequence[str], path: Path) -> None:
+    """Raise `InputError` if the matrix that counts are to be taken from is none of those that are there."""
+    if counts is not None and counts not in there:
+        raise InputError(
+            f"{path} has no matrix {counts!r} to take counts from; it has: {', '.join(there) or 'none'}. "
+            "Write X, raw or layers/NAME."
+        )
 
 
 def places(adata: AnnData) -> list[str]:
@@ -179,10 +185,7 @@ def symbol_columns(adata: AnnData) -> list[str]:
 
 def check_column(adata: AnnData, column: str, path: Path) -> None:
     """Raise `InputError` unless ``obs`` has the column, and it can hold labels of cell types."""
-    if column not in adata.obs:
-        available = ", ".join(map(str, adata.obs.columns)) or "none"
-        raise InputError(f"{path} has no obs column {column!r}; it has: {available}.")
-    different = adata.obs[column].nunique()
+    different = column_of(adata.obs, column, path).nunique()
     if not 0 < different <= MAX_LABELS:
         raise InputError(
             f"{path}: obs column {column!r} has {different} different values, so it does not hold known cell types "
@@ -190,13 +193,15 @@ def check_column(adata: AnnData, column: str, path: Path) -> None:
         )
 
 
-def _check_shape(adata: AnnData, path: Path) -> None:
+def check_shape(adata: AnnData, path: Path) -> None:
+    """Raise `InputError` if there are too few cells or genes to find clusters."""
     for name, number, least in (("cells", adata.n_obs, MIN_CELLS), ("genes", adata.n_vars, MIN_GENES)):
         if number < least:
             raise InputError(f"{path} has {number} {name}; at least {least} are needed to find clusters.")
 
 
-def _check_names(adata: AnnData, path: Path) -> None:
+def check_names(adata: AnnData, path: Path) -> None:
+    """Raise `InputError` if names of cells or genes come twice, or genes go by Ensembl ids."""
     for axis, index in (("gene", adata.var_names), ("cell", adata.obs_names)):
         doubled = index[index.duplicated()]
         if len(doubled):

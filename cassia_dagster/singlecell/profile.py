@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cassia_dagster.records import (
     ClusterEvidence,
     ClusterQuality,
     NearbyCluster,
     Species,
+    TissueShare,
     natural_order,
     rounded,
 )
+from cassia_dagster.singlecell.columns import main_tissues
 from cassia_dagster.singlecell.markers import as_markers
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ def gather_evidence(
     markers: pd.DataFrame,
     *,
     species: Species,
-    tissue: str,
+    tissue: str | pd.Series,
     context: str = "",
     n_markers: int = 100,
     n_nearest: int = 3,
@@ -40,8 +42,10 @@ def gather_evidence(
         Cell id → cluster id.
     markers
         As `rank_markers` returns it.
-    species, tissue, context
+    species, context
         What the user says of the sample.
+    tissue
+        Where all cells are from, or cell id → tissue.
     n_markers, n_nearest
         Markers and look-alike clusters to keep, at most.
 
@@ -66,11 +70,24 @@ def gather_evidence(
             nearest=nearest[cluster],
             quality=quality[cluster],
             species=species,
-            tissue=tissue,
+            **_provenance(cluster, labels, tissue),
             context=context,
         )
         for cluster in clusters
     ]
+
+
+def _provenance(cluster: str, labels: pd.Series, tissue: str | pd.Series) -> dict[str, Any]:
+    """Say where a cluster's cells are from, as `ClusterEvidence` has it."""
+    if isinstance(tissue, str):
+        return {"tissue": tissue}
+    counts = tissue.reindex(labels.index)[labels == cluster].value_counts()
+    cells = {str(name): int(number) for name, number in counts.items()}
+    shares = tuple(
+        TissueShare(tissue=name, n_cells=cells[name], share=rounded(cells[name] / sum(cells.values())))
+        for name in sorted(cells, key=lambda name: (-cells[name], name))
+    )
+    return {"tissue": main_tissues(cells), "tissues": shares}
 
 
 def _quality(obs: pd.DataFrame, labels: pd.Series) -> dict[str, ClusterQuality]:

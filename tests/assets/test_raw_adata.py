@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from assets.raw_adata import observe
@@ -33,7 +34,14 @@ def test_an_observation_is_of_one_dataset_and_says_what_was_seen(entry: DatasetE
         "bytes": 6,
         "species": "human",
         "tissue": "pancreas",
+        "clusterings": {key: f"resolution {key}" for key in ("0.4", "0.8", "1.2")},
     }
+
+
+def test_notes_are_shown_as_text_and_change_no_version(entry: DatasetEntry) -> None:
+    noted = entry.model_copy(update={"notes": "<b>asked</b> [the authors](x)"})
+    assert observe(noted).metadata["notes"] == dg.MetadataValue.text("<b>asked</b> [the authors](x)")
+    assert version(noted) == version(entry)
 
 
 def test_another_content_is_another_version(entry: DatasetEntry) -> None:
@@ -54,7 +62,16 @@ def test_a_file_that_was_moved_keeps_its_version(entry: DatasetEntry, tmp_path: 
     assert version(entry.model_copy(update={"path": copy})) == version(entry)
 
 
-@pytest.mark.parametrize("said", [{"tissue": "liver"}, {"labels": ("cell_type",)}, {"output": Path("elsewhere")}])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"tissue": "liver"},
+        {"labels": ("cell_type",)},
+        {"clusters": ("leiden",)},
+        {"batch_key": "donor"},
+        {"output": Path("elsewhere")},
+    ],
+)
 def test_what_the_catalog_says_is_part_of_the_version(entry: DatasetEntry, said: dict[str, object]) -> None:
     assert version(entry.model_copy(update=said)) != version(entry)
 

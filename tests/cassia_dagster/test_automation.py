@@ -185,7 +185,7 @@ def test_what_comes_out_the_same_starts_nothing_below_it(finished):
     finished.write(islets.model_copy(update={"tissue": "liver"}))
     finished.settle()
     redone = {name for tick in finished.walk(anew=False) for name in tick}
-    assert redone == {"normalized_adata", "annotations", "merged", "report", "annotated_adata"}
+    assert redone == {"normalized_adata", "leiden_clusters", "annotations", "merged", "report", "annotated_adata"}
 
 
 def test_a_resolution_that_is_listed_later_is_made_later(finished):
@@ -262,6 +262,22 @@ def test_a_broken_entry_is_named_and_stops_no_other(project):
     assert [event.partition for event in result.asset_events] == ["there"]
     assert "broken" in skip_message(result)
     assert "species" in skip_message(result)
+
+
+def test_a_broken_entry_does_not_keep_the_others_from_being_made(project):
+    project.requested()
+    project.write(project.entry("there", resolutions=["0.8"]))
+    project.home.catalog.write_text(project.home.catalog.read_text() + "- name: broken\n  path: x.h5ad\n")
+    project.settle()
+    assert project.walk()[0] == {"normalized_adata": {"there"}}
+
+
+def test_new_notes_are_shown_and_start_nothing(finished):
+    islets = Catalog.read(finished.home.catalog).entry("islets")
+    finished.write(islets.model_copy(update={"notes": "asked the authors"}))
+    (event,) = finished.watch().asset_events
+    assert event.metadata["notes"].value == "asked the authors"
+    assert finished.requested() == {}
 
 
 def test_runs_wait_until_a_broken_catalog_is_mended_and_then_go_on(project):

@@ -21,7 +21,7 @@ import pandas as pd
 import pytest
 
 from cassia_dagster.walk import HOST_TAG, PROCESS_TAG, end_dead_runs
-from resources.catalog import Catalog
+from resources.catalog import Catalog, DatasetEntry
 
 PROJECT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "cassia_dagster.cli"]
@@ -122,6 +122,8 @@ def test_lineage_knows_the_bytes_that_a_label_came_from(demo, islets_path):
         (["run", "nowhere.h5ad", "--tissue", "blood", "--species", "human"], "nowhere.h5ad"),
         (["run", "DATA", "--tissue", "blood", "--species", "cat"], "cat"),
         (["run", "DATA", "--tissue", "", "--species", "human"], "tissue"),
+        (["run", "DATA", "--species", "human"], "the tissue is missing"),
+        (["run", "DATA", "--tissue", "gut", "--species", "human", "--clusters", "leiden"], "it has: cell_type"),
         (["run", "DATA", "--tissue", "blood", "--species", "human", "--counts", "umi"], "layers/NAME"),
         (["inspect", "nowhere.csv"], "nowhere.csv"),
         (["datasets", "remove", "nothing"], "no dataset 'nothing'"),
@@ -150,36 +152,17 @@ def test_settings_are_read_from_a_file_and_the_shell_goes_before_it(tmp_path, in
     assert not (tmp_path / ".cassia").exists()
 
 
-def test_another_file_does_not_take_the_place_of_one_with_its_name(tmp_path):
-    for folder in ("a", "b"):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "cells.h5ad").write_bytes(b"no HDF5")
-    options = ("--tissue", "blood", "--species", "human", "--output", tmp_path)
-    assert "cannot be read" in run("run", tmp_path / "a" / "cells.h5ad", *options, home=tmp_path).stderr
-    refused = run("run", tmp_path / "b" / "cells.h5ad", *options, home=tmp_path)
-    assert refused.returncode == 1
-    assert "known already" in refused.stderr
-    replaced = run("run", tmp_path / "b" / "cells.h5ad", *options, "--name", "cells", home=tmp_path)
-    assert "known already" not in replaced.stderr
-
-
 def test_datasets_that_are_registered_at_once_are_all_in_the_catalog(tmp_path):
     for number in range(4):
         (tmp_path / f"cells{number}.h5ad").write_bytes(b"no HDF5")
-    options = ["--tissue", "blood", "--species", "human", "--output", str(tmp_path)]
-    environment = os.environ | {"CASSIA_HOME": str(tmp_path)}
+    options = ["--no-check", "--tissue", "blood", "--species", "human", "--output", str(tmp_path)]
+    environment = os.environ | {"CASSIA_HOME": str(tmp_path / "home")}
     began = [
-        subprocess.Popen(
-            [*COMMAND, "run", str(path), *options],
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        subprocess.Popen([*COMMAND, "datasets", "add", str(path), *options], env=environment, stdout=subprocess.DEVNULL)
         for path in tmp_path.glob("cells*.h5ad")
     ]
-    for process in began:
-        process.wait(timeout=120)
-    assert len(Catalog.read(tmp_path / "datasets.yaml").datasets) == 4
+    assert [process.wait(timeout=120) for process in began] == [0] * 4
+    assert len(Catalog.read(tmp_path / "home" / "datasets.yaml").datasets) == 4
 
 
 def test_a_run_that_the_user_interface_repeats_is_not_taken_for_a_dead_one():
@@ -203,13 +186,16 @@ def prepare_cells():
     return build_defs().resolve_job_def("prepare_cells")
 
 
-def test_an_error_within_dagster_is_as_plain(tmp_path, islets_path):
+def test_an_error_within_dagster_is_as_plain_and_who_says_the_name_replaces_its_entry(tmp_path, islets_path):
     adata = anndata.read_h5ad(islets_path)
     adata.X = adata.X * 0.5
     adata.write_h5ad(tmp_path / "halves.h5ad")
+    Catalog().with_entry(DatasetEntry(name="mine", path=islets_path, tissue="gut")).write(tmp_path / "datasets.yaml")
     result = run(
         "run",
         tmp_path / "halves.h5ad",
+        "--name",
+        "mine",
         "--tissue",
         "pancreas",
         "--species",
@@ -221,6 +207,7 @@ def test_an_error_within_dagster_is_as_plain(tmp_path, islets_path):
     assert result.returncode == 1
     assert "normalised" in result.stderr
     assert "Traceback" not in result.stdout + result.stderr
+    assert Catalog.read(tmp_path / "datasets.yaml").entry("mine").path == tmp_path / "halves.h5ad"
 
 
 def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path, islets_path):
@@ -229,6 +216,84 @@ def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path, islet
     assert result.returncode == 1
     assert "'celltype'" in result.stderr
     assert "cell_type" in result.stderr
+
+
+# --- a clustering of the user's own ------------------------------------------
+
+
+@dataclass(frozen=True)
+class Given:
+    """Islets with columns of their own, annotated without Leiden."""
+
+    cells: anndata.AnnData
+    home: Path
+    folder: Path
+    text: str
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory, islets_path) -> Given:
+    home = tmp_path_factory.mktemp("given")
+    adata = anndata.read_h5ad(islets_path)[::2].copy()
+    adata.obs["donor"] = ["d2"] * 400 + ["d1"] * 133
+    adata.obs["organ"] = ["pancreas"] * 500 + ["duodenum"] * 33
+    adata.write_h5ad(home / "own.h5ad")
+    done = run(
+        "run", home / "own.h5ad", "--species", "human", "--tissue-column", "organ", "--batch-key", "donor",
+        "--clusters", "cell_type", "--labels", "cell_type", "--output", home / "output", home=home,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return Given(adata, home, home / "output" / "own", done.stdout)
+
+
+def test_clusters_of_the_users_own_are_named_one_by_one_and_nothing_is_clustered(given):
+    rows = pd.read_csv(given.folder / "given" / "own_scored.csv")
+    assert sorted(rows["cluster"]) == sorted(given.cells.obs["cell_type"].unique())
+    named = dict(zip(rows["cluster"], rows["celltype_1"], strict=True))
+    assert named["beta"] == "type B pancreatic cell"
+    assert {path.name for path in given.folder.iterdir()} == {"given", "own_annotated.h5ad"}
+    assert (given.folder / "given" / "own_report.html").exists()
+
+
+def test_the_users_own_column_stays_and_the_names_stand_beside_it(given):
+    obs = anndata.read_h5ad(given.folder / "own_annotated.h5ad").obs
+    assert obs["cell_type"].tolist() == given.cells.obs["cell_type"].tolist()
+    rows = pd.read_csv(given.folder / "given" / "own_scored.csv")
+    named = dict(zip(rows["cluster"], rows["celltype_1"], strict=True))
+    assert obs["CASSIA_annotation_given"].tolist() == [named[cluster] for cluster in obs["cell_type"]]
+    assert obs["CASSIA_annotation"].tolist() == obs["CASSIA_annotation_given"].tolist()
+    assert not [column for column in obs if column.startswith("leiden")]
+
+
+def test_the_terminal_says_where_the_clusters_come_from(given):
+    text = " ".join(given.text.split())
+    assert "own human tissue by organ" in text
+    assert "own, clusters given by cell_type" in text
+    assert "clusters, given by cell_type" in text
+    assert "the clusters are these labels themselves" in text
+    assert "resolution" not in text
+
+
+def test_batches_are_counted_and_said_not_to_be_corrected_for(given):
+    with instance_of(given.home) as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey("normalized_adata")).asset_materialization
+    assert (event.metadata["batch_key"].value, event.metadata["batches"].value) == ("donor", 2)
+    assert [record.data for record in event.metadata["cells_per_batch"].records] == [
+        {"batch": "d2", "cells": 400},
+        {"batch": "d1", "cells": 133},
+    ]
+    assert "nothing is corrected" in event.metadata["integration"].value
+
+
+def test_each_cluster_knows_the_tissues_of_its_cells(given):
+    from cassia_dagster.records import AnnotatedCluster
+    from resources.storage import TableFile
+
+    rows = TableFile(given.home / "artifacts" / "annotations" / "own" / "given.parquet").records(AnnotatedCluster)
+    cells = given.cells.obs.groupby(["cell_type", "organ"], observed=True).size()
+    counted = {(row.cluster, part.tissue): part.n_cells for row in rows for part in row.evidence.tissues}
+    assert counted == cells.to_dict()
+    assert set(pd.read_csv(given.folder / "given" / "own_scored.csv")["tissue"]) == {"pancreas"}
 
 
 # --- killed, started again, and all that without a network -------------------

@@ -11,8 +11,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cassia_dagster.cli import app
-from cassia_dagster.errors import ConfigurationError, InputError
+from cassia_dagster.datasets import register
+from cassia_dagster.errors import CassiaError, ConfigurationError, InputError
 from resources.catalog import Catalog, DatasetEntry
+from resources.home import Home
 
 
 def run(*words: Any, home: Path) -> Result:
@@ -77,6 +79,142 @@ def test_only_the_datasets_that_are_named_are_checked(tmp_path: Path, islets_pat
     known(tmp_path, tmp_path / "nowhere.h5ad", "wrong")
     known(tmp_path, islets_path, "right")
     assert run("datasets", "check", "right", home=tmp_path).exit_code == 0
+
+
+DESCRIBED = ("--tissue", "pancreas", "--species", "human")
+
+
+def added(home: Path, file: Path, *options: Any) -> Result:
+    return run("datasets", "add", file, *DESCRIBED, *options, home=home)
+
+
+def test_a_dataset_is_added_with_all_that_was_said_and_nothing_is_run(tmp_path: Path, islets_path: Path) -> None:
+    result = added(
+        tmp_path, islets_path, "--name", "mine", "--clusters", "cell_type", "--resolution", "1",
+        "--labels", "cell_type", "--primary-resolution", "given", "--notes", "from the authors",
+        "--output", tmp_path / "results",
+    )  # fmt: skip
+    assert result.exit_code == 0
+    assert "mine is in the catalog (1,065 cells, 14,270 genes)" in result.stdout
+    assert Catalog.read(tmp_path / "datasets.yaml").datasets == (
+        DatasetEntry(
+            name="mine",
+            path=islets_path,
+            tissue="pancreas",
+            labels=("cell_type",),
+            clusters=("cell_type",),
+            resolutions=("1.0",),
+            primary_resolution="given",
+            output=tmp_path / "results",
+            notes="from the authors",
+        ),
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {"datasets.yaml", "datasets.lock"}
+
+
+def test_what_cannot_be_annotated_is_not_added_unless_the_user_insists(tmp_path: Path, islets_path: Path) -> None:
+    result = added(tmp_path, islets_path, "--labels", "celltype")
+    assert isinstance(result.exception, InputError)
+    assert "no obs column 'celltype'; it has: cell_type" in str(result.exception)
+    assert not (tmp_path / "datasets.yaml").exists()
+    assert added(tmp_path, islets_path, "--labels", "celltype", "--no-check").exit_code == 0
+
+
+def test_a_known_name_is_kept_unless_it_is_to_be_replaced(tmp_path: Path, islets_path: Path) -> None:
+    assert added(tmp_path, islets_path, "--no-check").exit_code == 0
+    assert added(tmp_path, islets_path, "--no-check").exit_code == 0, "the same again is no other dataset"
+    other = (tmp_path, islets_path, "--no-check", "--context", "biopsy")
+    refused = added(*other)
+    assert isinstance(refused.exception, InputError)
+    assert "'islets' is known already" in str(refused.exception)
+    assert "--replace" in str(refused.exception)
+    assert Catalog.read(tmp_path / "datasets.yaml").entry("islets").context == ""
+    replaced = added(*other, "--replace")
+    assert replaced.exit_code == 0
+    assert "takes the place" in replaced.stdout
+    assert Catalog.read(tmp_path / "datasets.yaml").entry("islets").context == "biopsy"
+
+
+@pytest.mark.parametrize(
+    "wrong", [("--labels", "celltype"), ("--counts", "layers/umi"), ("--species", "mouse"), ("--clusters", "leiden")]
+)
+def test_a_run_that_cannot_be_leaves_what_is_in_the_catalog(
+    tmp_path: Path, islets_path: Path, wrong: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "restored after the test")
+    known(tmp_path, islets_path)
+    before = (tmp_path / "datasets.yaml").read_text()
+    result = run("run", islets_path, *DESCRIBED, *wrong, "--output", tmp_path / "output", home=tmp_path)
+    assert isinstance(result.exception, InputError)
+    assert (tmp_path / "datasets.yaml").read_text() == before
+    assert not (tmp_path / "output").exists()
+
+
+def test_a_run_of_another_file_does_not_take_the_place_of_one_with_its_name(
+    tmp_path: Path, islets_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "restored after the test")
+    known(tmp_path, tmp_path / "elsewhere" / "islets.h5ad")
+    result = run("run", islets_path, *DESCRIBED, "--output", tmp_path / "output", home=tmp_path)
+    assert isinstance(result.exception, InputError)
+    assert "'islets' is known already" in str(result.exception)
+    assert "--name islets to replace it" in str(result.exception)
+
+
+def test_the_same_file_may_be_described_anew_and_another_only_if_it_is_said(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    first, second = (DatasetEntry(name="islets", path=Path(path), tissue="gut") for path in ("a.h5ad", "b.h5ad"))
+    again = first.model_copy(update={"context": "biopsy"})
+    assert register(home, first, replace=False) is None
+    assert register(home, again, replace=False) == first
+    with pytest.raises(InputError, match="known already"):
+        register(home, second, replace=False)
+    assert register(home, second, replace=True) == again
+    assert Catalog.read(home.catalog).datasets == (second,)
+
+
+def test_a_catalog_that_says_the_same_already_is_not_written_anew(tmp_path: Path, islets_path: Path) -> None:
+    known(tmp_path, islets_path)
+    catalog = tmp_path / "datasets.yaml"
+    catalog.write_text("# mine\n" + catalog.read_text())
+    register(Home(tmp_path), Catalog.read(catalog).entry("islets"), replace=False)
+    assert catalog.read_text().startswith("# mine")
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("cells.csv.gz", "cells"),
+        ("Cells.TSV", "Cells"),
+        ("GSE1_v1.2.h5ad", "GSE1_v1.2"),
+        ("my cells|1.h5ad", "my_cells_1"),
+        ("🧬.h5ad", "dataset"),
+    ],
+)
+def test_a_dataset_is_called_like_its_file(tmp_path: Path, file: str, name: str) -> None:
+    (tmp_path / file).write_bytes(b"")
+    assert added(tmp_path / "home", tmp_path / file, "--no-check").exit_code == 0
+    assert [entry.name for entry in Catalog.read(tmp_path / "home" / "datasets.yaml").datasets] == [name]
+
+
+def test_a_folder_is_a_dataset_of_its_whole_name(tmp_path: Path) -> None:
+    (tmp_path / "sample.v1").mkdir()
+    assert added(tmp_path / "home", tmp_path / "sample.v1", "--no-check").exit_code == 0
+    assert Catalog.read(tmp_path / "home" / "datasets.yaml").entry("sample.v1")
+
+
+def test_a_broken_entry_is_shown_and_hides_no_other(tmp_path: Path, islets_path: Path) -> None:
+    known(tmp_path, islets_path)
+    catalog = tmp_path / "datasets.yaml"
+    catalog.write_text(catalog.read_text() + "- {name: broken, path: x.h5ad, tissue: gut, species: yeti}\n")
+    listed = run("datasets", "list", home=tmp_path)
+    checked = run("datasets", "check", home=tmp_path)
+    for result in (listed, checked):
+        assert "islets" in result.stdout
+        assert "datasets → broken → species: Input should be 'human' or 'mouse'" in result.stdout
+        assert isinstance(result.exception, CassiaError)
+    assert "✓ islets" in checked.stdout
+    assert run("datasets", "check", "islets", home=tmp_path).exit_code == 0
 
 
 def test_a_removed_dataset_is_gone_from_the_catalog_and_its_file_is_not(tmp_path: Path) -> None:

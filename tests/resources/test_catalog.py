@@ -36,11 +36,14 @@ FULL = entry(
     context="a café's “biopsy”: 50 % tumour",
     labels=("cell_type", "author label"),
     label_terms=Path("/data/terms.csv"),
+    batch_key="donor",
+    clusters=("leiden", "author label"),
     resolutions=("0.4", "1.0"),
-    primary_resolution="1.0",
+    primary_resolution="given-author_label-bbfbc2",
     counts="layers/umi counts",
     gene_symbols="feature_name",
     output=Path("/results"),
+    notes="asked the authors\nfor the raw counts",
 )
 
 
@@ -156,10 +159,15 @@ def test_a_file_that_is_no_yaml_is_refused(tmp_path: Path, content: bytes) -> No
         ("tisue", "pancreas", "Extra inputs are not permitted"),
         ("tissue", "", "at least 1 character"),
         ("species", "rat", "'human' or 'mouse'"),
-        ("resolutions", [], "at least 1 item"),
+        ("tissue", "  ", "at least 1 character"),
+        ("resolutions", [], "name at least one resolution, or columns with clusters"),
+        ("resolutions", ["given"], "'given' is no resolution of Leiden's; name the column"),
+        ("clusters", [""], "at least 1 character"),
+        ("clusters", ["a", "Leiden", "leiden"], "'Leiden' and 'leiden' differ in capitals only"),
+        ("primary_resolution", "first", "Resolution 'first' is not a number above 0"),
         ("resolutions", ["0.4", "fine"], "Resolution 'fine' is not a number above 0"),
         ("resolutions", [None], "Resolution None is not a number above 0"),
-        ("labels", "cell_type", "valid tuple"),
+        ("labels", {"cell_type": 1}, "valid tuple"),
     ],
 )
 def test_a_wrong_value_is_named_by_file_entry_and_field(tmp_path: Path, field: str, value: Any, words: str) -> None:
@@ -172,12 +180,72 @@ def test_a_wrong_value_is_named_by_file_entry_and_field(tmp_path: Path, field: s
 
 
 def test_a_field_that_is_left_out_is_named(tmp_path: Path) -> None:
-    assert "datasets → islets → tissue: Field required" in complaint(
-        written(tmp_path, "datasets: [{name: islets, path: x.h5ad}]")
+    assert "datasets → islets → path: Field required" in complaint(
+        written(tmp_path, "datasets: [{name: islets, tissue: pancreas}]")
     )
     assert "datasets → 1 → name: Field required" in complaint(
         written(tmp_path, "datasets: [{name: a, path: x, tissue: b}, {path: x.h5ad, tissue: b}]")
     )
+
+
+def test_the_tissue_is_said_once_and_only_once(tmp_path: Path) -> None:
+    neither, both = ("{name: islets, path: x.h5ad}", "{name: islets, path: x, tissue: gut, tissue_column: organ}")
+    reason = complaint(written(tmp_path, f"datasets: [{neither}]"))
+    assert "datasets → islets: the tissue is missing; give either tissue" in reason
+    assert "the tissue is said twice" in complaint(written(tmp_path, f"datasets: [{both}]"))
+    assert entry(tissue=None, tissue_column="organ").where == "tissue by organ"
+
+
+def test_one_column_may_be_written_without_a_list() -> None:
+    assert entry(labels="cell_type", clusters="leiden").labels == ("cell_type",)
+
+
+def test_clusters_of_the_users_own_take_the_place_of_leidens_unless_both_are_asked_for() -> None:
+    assert entry(clusters=["leiden"]).clusterings == ("given",)
+    assert entry(clusters=["leiden"]).primary == "given"
+    both = entry(clusters=["leiden", "cell_type"], resolutions=[1])
+    assert both.clusterings == ("1.0", "given", "given-cell_type")
+    assert both.primary == "1.0"
+    assert entry(clusters=["leiden"], resolutions=[1], primary_resolution="given").primary == "given"
+
+
+def test_a_clustering_is_called_by_its_resolution_or_its_column() -> None:
+    one = entry(clusters=["leiden", "cell_type"], resolutions=[1])
+    assert [one.title(key) for key in one.clusterings] == [
+        "resolution 1.0",
+        "clusters given by leiden",
+        "clusters given by cell_type",
+    ]
+
+
+def test_keys_of_given_clusterings_stay_known_when_their_dataset_is_gone(tmp_path: Path) -> None:
+    catalog = Catalog().with_entry(entry(clusters=["leiden", "cell_type"])).without("islets")
+    catalog.write(tmp_path / "datasets.yaml")
+    known = Catalog.read(tmp_path / "datasets.yaml").all_resolutions
+    assert known == [*DEFAULT_RESOLUTIONS, "given", "given-cell_type"]
+
+
+def test_a_broken_entry_is_told_and_leaves_the_others_usable(tmp_path: Path) -> None:
+    good = "{name: islets, path: x.h5ad, tissue: pancreas}"
+    path = written(tmp_path, f"datasets: [{good}, {{name: broken, path: x, tissue: [1]}}, 5, {{name: twice}}, "
+                             "{name: twice}]")  # fmt: skip
+    catalog, broken = Catalog.read_sound(path)
+    assert [one.name for one in catalog.datasets] == ["islets"]
+    assert broken["broken"] == f"{path}: datasets → broken → tissue: Input should be a valid string."
+    assert "datasets → 2" in broken["2"]
+    assert "two entries have the name 'twice'" in broken["twice"]
+    resource = CatalogResource(path=str(path))
+    assert resource.entry("islets").tissue == "pancreas"
+    with pytest.raises(ConfigurationError, match="datasets → broken → tissue"):
+        resource.entry("broken")
+    with pytest.raises(ConfigurationError, match="datasets → broken → tissue"):
+        Catalog.read(path)
+
+
+@pytest.mark.parametrize("content", ["datasets: 5", "datasets: {islets: {path: x.h5ad}}", "resolutions: [high]"])
+def test_a_catalog_without_a_sound_frame_is_refused_as_a_whole(tmp_path: Path, content: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"datasets: |resolutions → 0: "):
+        Catalog.read_sound(written(tmp_path, content))
 
 
 def test_an_unknown_key_of_the_catalog_is_named(tmp_path: Path) -> None:

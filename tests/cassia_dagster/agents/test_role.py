@@ -12,7 +12,8 @@ from cassia_dagster.agents.role import Role
 from cassia_dagster.agents.score import SCORER
 from cassia_dagster.agents.validate import VALIDATOR
 from cassia_dagster.knowledge.candidates import shortlist
-from cassia_dagster.records import Annotation, Verdict
+from cassia_dagster.knowledge.evidence import check_annotation
+from cassia_dagster.records import Annotation, NearbyCluster, Verdict
 
 ROLES = [ANNOTATOR, VALIDATOR, SCORER, BOOSTER, MERGER]
 
@@ -52,6 +53,26 @@ def test_no_text_of_the_data_can_close_its_block(beta_cells):
     assert prompt.count("<data ") == 2
     block = prompt.split('<data name="cluster">\n')[1].split("\n</data>")[0]
     assert json.loads(block)["tissue"] == nasty
+
+
+@pytest.mark.parametrize("role", [ANNOTATOR, VALIDATOR, SCORER, BOOSTER], ids=lambda role: role.name)
+def test_a_role_that_judges_a_cluster_does_not_see_what_the_user_calls_it(role, beta_cells):
+    nearest = (NearbyCluster(cluster="my alpha cells", similarity=0.9),)
+    evidence = beta_cells.model_copy(update={"cluster": "my beta cells", "nearest": nearest})
+    annotation = Annotation(general_celltype="B cell")
+    said = {
+        "annotation": annotation,
+        "check": check_annotation(annotation, evidence),
+        "candidates": (),
+        "verdicts": (),
+        "score": 50.0,
+        "contrast": (),
+    }
+    fields = {name: value for name, value in said.items() if name in role.request.model_fields}
+    prompt = role.render("user", role.request(evidence=evidence, **fields))
+    assert "my alpha" not in prompt
+    assert "my beta" not in prompt
+    assert '"nearest":[{"similarity":0.9}]' in prompt
 
 
 def test_a_prompt_shows_the_statistics_of_each_marker(beta_cells):

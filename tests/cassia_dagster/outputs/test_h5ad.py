@@ -123,3 +123,28 @@ def test_a_write_that_fails_leaves_the_old_file(
         write_h5ad(adata, path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_clusters_that_the_authors_gave_stay_in_their_column_and_ours_are_called_given(
+    adata: ad.AnnData, blood: ResolutionResult, blood_cells: pd.DataFrame
+) -> None:
+    adata.obs["mine"] = pd.Categorical(blood_cells["cluster"], categories=[*set(blood_cells["cluster"]), "unused"])
+    theirs = adata.obs["mine"].copy()
+    given = blood.model_copy(update={"resolution": "given", "column": "mine"})
+    obs = annotate(adata, [given], {"given": blood_cells["cluster"]}, None, primary="given").obs
+    pd.testing.assert_series_equal(obs["mine"], theirs)
+    assert {"CASSIA_annotation_given", "CASSIA_score_given", "CASSIA_annotation"} <= set(obs)
+    assert not [column for column in obs if column.startswith("leiden")]
+    assert obs.loc[obs["mine"] == "0", "CASSIA_annotation_given"].unique().tolist() == [
+        "CD8-positive, alpha-beta T cell"
+    ]
+
+
+def test_a_column_of_clusters_with_a_name_of_ours_is_kept_beside_it(
+    adata: ad.AnnData, blood: ResolutionResult, blood_cells: pd.DataFrame
+) -> None:
+    adata.uns["cassia"] = {}
+    adata.obs["CASSIA_annotation"] = blood_cells["cluster"]
+    given = blood.model_copy(update={"resolution": "given", "column": "CASSIA_annotation"})
+    obs = annotate(adata, [given], {"given": blood_cells["cluster"]}, None, primary="given").obs
+    assert obs["CASSIA_annotation_original"].tolist() == blood_cells["cluster"].tolist()

@@ -81,3 +81,26 @@ def test_cells_in_one_place_can_be_drawn(blood: ResolutionResult, blood_cells: p
 def test_coordinates_that_are_not_numbers_are_refused(blood: ResolutionResult, blood_cells: pd.DataFrame) -> None:
     with pytest.raises(InputError, match="not finite"):
         draw_maps(blood, blood_cells.assign(x=np.nan))
+
+
+def test_clusters_with_long_names_of_the_users_own_are_marked_by_letters(
+    blood: ResolutionResult, blood_cells: pd.DataFrame
+) -> None:
+    def renamed(cluster: str) -> str:
+        return "my CD8 cells" if cluster == "0" else cluster
+
+    rows = [
+        row.model_copy(
+            update={
+                part: getattr(row, part).model_copy(update={"cluster": renamed(row.cluster)})
+                for part in ("annotated", "scored", "boosted", "grouping")
+            }
+        )
+        for row in blood.clusters
+    ]
+    given = blood.model_copy(update={"clusters": tuple(rows)})
+    by_cluster, by_label = draw_maps(given, blood_cells.assign(cluster=blood_cells["cluster"].map(renamed)))
+    assert [key.text for key in by_cluster.keys] == ["a", "b", "c", "d", "e"]
+    assert [entry.key for entry in by_cluster.legend] == ["a", "b", "c", "d", "e"]
+    assert by_cluster.legend[0].name == "my CD8 cells: CD8-positive, alpha-beta T cell"
+    assert {entry.name: entry.key for entry in by_label.legend}["CD8-positive, alpha-beta T cell"] == "a"

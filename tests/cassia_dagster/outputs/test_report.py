@@ -14,7 +14,7 @@ from cassia_dagster.evaluation.agreement import compare_with_gold
 from cassia_dagster.outputs import report
 from cassia_dagster.outputs.report import render_report
 from cassia_dagster.outputs.result import ResolutionResult
-from cassia_dagster.records import Record
+from cassia_dagster.records import Record, TissueShare
 
 HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(2)">\'"&{{ 7 * 7 }}'
 
@@ -184,3 +184,38 @@ def test_the_report_of_fifty_thousand_cells_can_be_mailed(blood: ResolutionResul
     xy = rng.normal(size=(50_000, 2))
     cells = pd.DataFrame({"x": xy[:, 0], "y": xy[:, 1], "cluster": clusters, "gold": rng.permutation(clusters)})
     assert len(render_report(blood, cells, gold=cells[["gold"]]).encode()) < 1_500_000
+
+
+def test_the_report_says_by_which_column_clusters_were_given(
+    blood: ResolutionResult, blood_cells: pd.DataFrame
+) -> None:
+    leiden, given = blood, blood.model_copy(update={"resolution": "given", "column": "mine<b>"})
+    assert "Human blood, Leiden clusters at resolution 0.4" in "".join(Page(render_report(leiden, blood_cells)).text)
+    page = Page(render_report(given, blood_cells))
+    assert "Human blood, clusters given by mine<b>" in "".join(page.text)
+    assert "blood · cell types of clusters given by mine<b>" in "".join(page.text)
+
+
+def test_clusters_are_not_compared_with_labels_that_they_are(
+    blood: ResolutionResult, blood_cells: pd.DataFrame
+) -> None:
+    clusters = blood_cells["cluster"].tolist()
+    agreement = compare_with_gold({row.cluster: None for row in blood.clusters}, clusters, clusters, {})
+    other = "".join(Page(render_report(blood, blood_cells, None, {"mine": agreement})).text)
+    given = blood.model_copy(update={"resolution": "given", "column": "mine"})
+    own = "".join(Page(render_report(given, blood_cells, None, {"mine": agreement})).text)
+    assert "Adjusted Rand index" in other
+    assert "Adjusted Rand index" not in own
+    assert "The clusters are these labels themselves." in own
+
+
+def test_a_cluster_of_several_tissues_shows_them(blood: ResolutionResult, blood_cells: pd.DataFrame) -> None:
+    first = blood.clusters[0]
+    tissues = tuple(
+        TissueShare(tissue=name, n_cells=cells, share=share)
+        for name, cells, share in [("blood", 3, 0.75), ("gut", 1, 0.25)]
+    )
+    evidence = first.evidence.model_copy(update={"tissues": tissues})
+    row = first.model_copy(update={"annotated": first.annotated.model_copy(update={"evidence": evidence})})
+    mixed = blood.model_copy(update={"clusters": (row, *blood.clusters[1:])})
+    assert "from blood 75 %, gut 25 %" in "".join(Page(render_report(mixed, blood_cells)).text)

@@ -1,30 +1,11 @@
-"""Tests of cutting the graph into clusters, and of spelling resolutions."""
+"""Tests of cutting the graph into clusters."""
 
 from __future__ import annotations
 
 import anndata
 import pandas as pd
-import pytest
 
-from cassia_dagster.errors import ConfigurationError
-from cassia_dagster.singlecell.cluster import canonical_resolution, leiden
-
-
-@pytest.mark.parametrize(
-    ("said", "meant"),
-    [(1, "1.0"), ("1", "1.0"), ("0.40", "0.4"), (0.4, "0.4"), ("  .8 ", "0.8"), ("1e-1", "0.1"), (100, "100.0")],
-)
-def test_a_resolution_has_one_spelling(said: float | str, meant: str) -> None:
-    assert canonical_resolution(said) == meant
-    assert canonical_resolution(meant) == meant
-
-
-@pytest.mark.parametrize("said", ["fine", "", 0, -0.4, "nan", "inf", 100.1, None, [0.4]])
-def test_what_is_no_resolution_is_refused_by_name(said: float | str) -> None:
-    with pytest.raises(ConfigurationError) as refused:
-        canonical_resolution(said)
-    assert repr(said) in str(refused.value)
-    assert "common are 0.4 to 2.0" in str(refused.value)
+from cassia_dagster.singlecell.cluster import leiden
 
 
 def test_cluster_ids_are_strings_and_the_first_is_the_largest(islets: anndata.AnnData) -> None:

@@ -118,6 +118,26 @@ def test_a_single_cluster_has_no_look_alike(islets: anndata.AnnData, islets_mark
     assert (profile.n_cells, profile.share) == (1065, 1.0)
 
 
+def test_a_cluster_of_several_tissues_says_how_many_of_its_cells_are_from_each(
+    islets: anndata.AnnData, islets_labels: pd.Series, islets_markers: pd.DataFrame
+) -> None:
+    first = islets_labels.index[islets_labels == "0"]
+    tissue = pd.Series("pancreas", index=islets.obs_names)
+    tissue[first[: len(first) // 2]] = "duodenum"
+    tissue[first[0]] = "liver"
+    shuffled = tissue.sample(frac=1, random_state=0)
+    mixed, pure, *_ = gather_evidence(islets, islets_labels, islets_markers, species="human", tissue=shuffled)
+    assert (pure.tissue, [part.tissue for part in pure.tissues]) == ("pancreas", ["pancreas"])
+    assert [part.tissue for part in mixed.tissues] == ["pancreas", "duodenum", "liver"]
+    assert [part.n_cells for part in mixed.tissues] == [tissue[first].eq(part.tissue).sum() for part in mixed.tissues]
+    assert mixed.tissues[0].share == pytest.approx(0.5, abs=0.01)
+    assert mixed.tissue == "pancreas, duodenum"
+
+
+def test_one_tissue_for_all_cells_is_no_composition(profiles: dict[str, ClusterEvidence]) -> None:
+    assert {one.tissues for one in profiles.values()} == {()}
+
+
 def test_labels_in_another_order_are_matched_by_cell(
     profiles: dict[str, ClusterEvidence],
     islets: anndata.AnnData,

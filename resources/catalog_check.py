@@ -1,0 +1,80 @@
+"""Whether a file has what its entry in the catalog says of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cassia_dagster.errors import InputError
+from cassia_dagster.knowledge.markers import check_genes
+from cassia_dagster.singlecell.columns import cells_per_batch, given_clusters, tissue_of_cells
+from cassia_dagster.singlecell.frame import read_frame
+from cassia_dagster.singlecell.load import (
+    check_column,
+    check_names,
+    check_place,
+    check_shape,
+    load_counts,
+    name_by_symbols,
+)
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from resources.catalog import DatasetEntry
+
+
+def load_checked(entry: DatasetEntry) -> AnnData:
+    """Load the counts of a dataset, with every column that the catalog names.
+
+    Raises
+    ------
+    InputError
+        With the file, what is wrong with it or with the entry, and the way out.
+    """
+    adata = load_counts(entry.path, entry.counts, entry.gene_symbols)
+    check_genes(adata.var_names, entry.species)
+    check_columns(entry, adata)
+    return adata
+
+
+def check_columns(entry: DatasetEntry, adata: AnnData) -> None:
+    """Raise `InputError` unless ``obs`` has the columns that the entry names, and they can mean what it says."""
+    for column in entry.labels:
+        check_column(adata, column, entry.path)
+    for column in entry.clusters:
+        given_clusters(adata.obs, column, entry.path)
+    if entry.batch_key:
+        cells_per_batch(adata.obs, entry.batch_key, entry.path)
+    if entry.tissue_column:
+        tissue_of_cells(adata.obs, entry.tissue_column, entry.path)
+
+
+def check_frame(entry: DatasetEntry) -> None:
+    """Check all that can be told of a dataset without reading the values of a matrix.
+
+    Raises
+    ------
+    InputError
+        As `load_checked` does; what only the values betray is left to that.
+    """
+    frame = read_frame(entry.path)
+    check_columns(entry, frame.cells)
+    check_place(entry.counts, frame.places, entry.path)
+    tables = [] if entry.counts == "raw" else [frame.cells]
+    if frame.raw is not None and entry.counts in (None, "raw"):
+        tables.append(frame.raw)
+    troubles = []
+    for adata in tables:
+        try:
+            return _check_names_and_genes(entry, adata)
+        except InputError as error:  # where counts are looked for in several places, the next may do
+            troubles.append(error)
+    raise troubles[0]
+
+
+def _check_names_and_genes(entry: DatasetEntry, adata: AnnData) -> None:
+    check_shape(adata, entry.path)
+    if entry.gene_symbols is not None:
+        name_by_symbols(adata, entry.gene_symbols, entry.path)
+    check_names(adata, entry.path)
+    check_genes(adata.var_names, entry.species)

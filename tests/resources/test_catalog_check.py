@@ -1,0 +1,80 @@
+"""Tests of comparing a catalog entry with its file, before and after the values are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import anndata
+import numpy as np
+import pytest
+
+from cassia_dagster.errors import InputError
+from resources.catalog import DatasetEntry
+from resources.catalog_check import check_frame, load_checked
+
+
+@pytest.fixture(scope="module")
+def path(islets_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty cells, with columns that are fit for one thing and not for another."""
+    adata = anndata.read_h5ad(islets_path)[:60].copy()
+    adata.obs["organ"] = ["pancreas"] * 59 + [None]
+    adata.obs["barcode"] = adata.obs_names.to_numpy()
+    adata.obs["donor"] = np.tile(["d1", "d2"], 30)
+    adata.layers["umi"] = adata.X
+    path = tmp_path_factory.mktemp("check") / "cells.h5ad"
+    adata.write_h5ad(path)
+    return path
+
+
+def entry(path: Path, **said: Any) -> DatasetEntry:
+    return DatasetEntry.model_validate({"name": "islets", "path": path, "tissue": "pancreas"} | said)
+
+
+def test_what_is_right_passes_both_checks(path: Path) -> None:
+    right = entry(path, labels="cell_type", clusters=["donor", "cell_type"], batch_key="donor", counts="layers/umi")
+    check_frame(right)
+    assert load_checked(right).shape == (60, 14270)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"labels": "celltype"}, "no obs column 'celltype'; it has: cell_type, organ"),
+        ({"clusters": "celltype"}, "no obs column 'celltype'"),
+        ({"clusters": "barcode"}, "does not hold clusters"),
+        ({"clusters": "organ"}, "says nothing of 1 of 60 cells, so their cluster"),
+        ({"batch_key": "barcode"}, "does not hold batches"),
+        ({"tissue": None, "tissue_column": "organ"}, "so their tissue is not known"),
+        ({"tissue": None, "tissue_column": "barcode"}, "does not hold tissues"),
+        ({"counts": "layers/counts"}, "no matrix 'layers/counts' to take counts from; it has: X, layers/umi"),
+        ({"gene_symbols": "symbol"}, "no var column 'symbol'"),
+        ({"species": "mouse"}, "Are the cells of human?"),
+    ],
+)
+@pytest.mark.parametrize("check", [check_frame, load_checked])
+def test_what_is_wrong_is_told_by_both_checks(path: Path, check: Any, said: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError) as refused:
+        check(entry(path, **said))
+    assert str(path) in str(refused.value) or "species" in said
+    assert words in str(refused.value)
+
+
+def test_genes_are_looked_for_in_raw_too(path: Path, tmp_path: Path) -> None:
+    adata = anndata.read_h5ad(path)
+    adata.raw = adata.copy()
+    few = adata[:, :50].copy()
+    few.X = few.X * 0.5
+    few.write_h5ad(tmp_path / "cells.h5ad")
+    check_frame(entry(tmp_path / "cells.h5ad"))
+    check_frame(entry(tmp_path / "cells.h5ad", counts="raw"))
+    with pytest.raises(InputError, match="50 genes"):
+        check_frame(entry(tmp_path / "cells.h5ad", counts="X"))
+
+
+def test_ensembl_ids_are_told_as_such(path: Path, tmp_path: Path) -> None:
+    adata = anndata.read_h5ad(path)
+    adata.var_names = [f"ENSG{number:011d}" for number in range(adata.n_vars)]
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    with pytest.raises(InputError, match="names its genes by Ensembl ids"):
+        check_frame(entry(tmp_path / "cells.h5ad"))
