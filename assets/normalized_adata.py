@@ -8,8 +8,9 @@ from assets.partitions import BY_DATASET
 from assets.raw_adata import raw_adata
 from cassia_dagster.knowledge.markers import check_genes
 from cassia_dagster.singlecell.embed import embed
-from cassia_dagster.singlecell.load import check_column, load_counts
-from cassia_dagster.singlecell.normalize import normalize
+from cassia_dagster.singlecell.load import check_column, load_cells
+from cassia_dagster.singlecell.normalize import adopt, normalize
+from cassia_dagster.singlecell.values import KINDS
 from resources.catalog import CatalogResource
 from resources.versions import version_of_adata
 
@@ -38,7 +39,7 @@ class NormalizeConfig(dg.Config):
     deps=[raw_adata],
     group_name="cells",
     kinds={"scanpy", "h5ad"},
-    code_version="1",
+    code_version="2",
     io_manager_key="adata_storage",
     dagster_type=dg.Any,
 )
@@ -47,23 +48,22 @@ def normalized_adata(
 ) -> dg.MaterializeResult:
     """The cells of a dataset, normalised to equal depth, log-transformed, and joined to their neighbours.
 
-    All genes are kept, for markers are sought among all of them; the raw counts stay in the layer `counts`.
+    All genes are kept, for markers are sought among all of them; the raw counts stay in the layer `counts`. A file
+    without counts is taken as its authors normalised it, and the notes say so.
     Principal components of the scaled, highly variable genes span the space in which each cell finds its
     nearest neighbours. That graph is computed once and shared by all resolutions.
     """
     with fatal_errors():
         entry = catalog.entry(context.partition_key)
-        counts = load_counts(entry.path, entry.counts, entry.gene_symbols)
-        check_genes(counts.var_names, entry.species)
+        cells = load_cells(entry.path, entry.counts, entry.gene_symbols)
+        check_genes(cells.adata.var_names, entry.species)
         for column in entry.labels:
-            check_column(counts, column, entry.path)
-        adata = normalize(
-            counts,
-            target_sum=config.target_sum,
-            min_mean=config.min_mean,
-            max_mean=config.max_mean,
-            min_disp=config.min_disp,
-        )
+            check_column(cells.adata, column, entry.path)
+        parameters = config.model_dump(include={"target_sum", "min_mean", "max_mean", "min_disp"})
+        if cells.holds.kind == "counts":
+            adata = normalize(cells.adata, **parameters)
+        else:
+            adata = adopt(cells.adata, cells.holds, **parameters)
         embed(adata, n_neighbors=config.n_neighbors, n_pcs=config.n_pcs, seed=config.seed)
     return dg.MaterializeResult(
         value=adata,
@@ -72,7 +72,9 @@ def normalized_adata(
             "cells": adata.n_obs,
             "genes": adata.n_vars,
             "highly_variable_genes": int(adata.var["highly_variable"].sum()),
-            "median_counts": float(adata.obs["n_counts"].median()),
+            "input": f"{KINDS[cells.holds.kind]} of {cells.place} ({cells.holds.signs})",
+            "notes": dg.MetadataValue.json(list(cells.notes)),
+            **({"median_counts": float(adata.obs["n_counts"].median())} if "n_counts" in adata.obs else {}),
             "median_genes": float(adata.obs["n_genes"].median()),
             "median_pct_mito": float(adata.obs["pct_mito"].median()),
             "variance_in_components": float(adata.uns["pca"]["variance_ratio"].sum()),

@@ -125,8 +125,6 @@ def _read_10x_h5(path: Path) -> AnnData:
     if "feature_types" in adata.var:
         # Antibodies and guides are counted in the same matrix, and are no genes.
         adata = adata[:, (adata.var["feature_types"] == "Gene Expression").to_numpy()].copy()
-    # Different genes may share a symbol in every annotation of a genome; Cell Ranger keeps them apart by id alone.
-    adata.var_names_make_unique()
     return adata
 
 
@@ -206,7 +204,6 @@ def _read_mtx(path: Path) -> AnnData:
     if features.shape[1] > 2:
         # Antibodies and guides are counted in the same matrix, and are no genes.
         adata = adata[:, (features[2] == "Gene Expression").to_numpy()].copy()
-    adata.var_names_make_unique()
     return adata
 
 

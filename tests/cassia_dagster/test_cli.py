@@ -17,6 +17,7 @@ from pathlib import Path
 
 import anndata
 import dagster as dg
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -205,11 +206,11 @@ def prepare_cells():
 
 def test_an_error_within_dagster_is_as_plain(tmp_path, islets_path):
     adata = anndata.read_h5ad(islets_path)
-    adata.X = adata.X * 0.5
-    adata.write_h5ad(tmp_path / "halves.h5ad")
+    adata.X = adata.X.toarray() - np.float32(1)
+    adata.write_h5ad(tmp_path / "centred.h5ad")
     result = run(
         "run",
-        tmp_path / "halves.h5ad",
+        tmp_path / "centred.h5ad",
         "--tissue",
         "pancreas",
         "--species",
@@ -219,7 +220,7 @@ def test_an_error_within_dagster_is_as_plain(tmp_path, islets_path):
         home=tmp_path,
     )
     assert result.returncode == 1
-    assert "normalised" in result.stderr
+    assert "scaled or centred" in result.stderr
     assert "Traceback" not in result.stdout + result.stderr
 
 
