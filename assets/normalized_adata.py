@@ -11,7 +11,8 @@ from assets.partitions import BY_DATASET
 from assets.raw_adata import raw_adata
 from cassia_dagster.singlecell.columns import cells_per_batch
 from cassia_dagster.singlecell.embed import embed
-from cassia_dagster.singlecell.normalize import normalize
+from cassia_dagster.singlecell.normalize import adopt, normalize
+from cassia_dagster.singlecell.values import KINDS
 from resources.catalog import CatalogResource
 from resources.catalog_check import load_checked
 from resources.versions import version_of_adata
@@ -41,7 +42,7 @@ class NormalizeConfig(dg.Config):
     deps=[raw_adata],
     group_name="cells",
     kinds={"scanpy", "h5ad"},
-    code_version="1",
+    code_version="2",
     io_manager_key="adata_storage",
     dagster_type=dg.Any,
 )
@@ -50,21 +51,20 @@ def normalized_adata(
 ) -> dg.MaterializeResult:
     """The cells of a dataset, normalised to equal depth, log-transformed, and joined to their neighbours.
 
-    All genes are kept, for markers are sought among all of them; the raw counts stay in the layer `counts`.
+    All genes are kept, for markers are sought among all of them; the raw counts stay in the layer `counts`. A file
+    without counts is taken as its authors normalised it, and the notes say so.
     Principal components of the scaled, highly variable genes span the space in which each cell finds its
     nearest neighbours. That graph is computed once and shared by all resolutions.
     """
     with fatal_errors():
         entry = catalog.entry(context.partition_key)
-        counts = load_checked(entry)
-        batches = cells_per_batch(counts.obs, entry.batch_key, entry.path) if entry.batch_key else {}
-        adata = normalize(
-            counts,
-            target_sum=config.target_sum,
-            min_mean=config.min_mean,
-            max_mean=config.max_mean,
-            min_disp=config.min_disp,
-        )
+        cells = load_checked(entry)
+        batches = cells_per_batch(cells.adata.obs, entry.batch_key, entry.path) if entry.batch_key else {}
+        parameters = config.model_dump(include={"target_sum", "min_mean", "max_mean", "min_disp"})
+        if cells.holds.kind == "counts":
+            adata = normalize(cells.adata, **parameters)
+        else:
+            adata = adopt(cells.adata, cells.holds, **parameters)
         embed(adata, n_neighbors=config.n_neighbors, n_pcs=config.n_pcs, seed=config.seed)
     return dg.MaterializeResult(
         value=adata,
@@ -73,7 +73,9 @@ def normalized_adata(
             "cells": adata.n_obs,
             "genes": adata.n_vars,
             "highly_variable_genes": int(adata.var["highly_variable"].sum()),
-            "median_counts": float(adata.obs["n_counts"].median()),
+            "input": f"{KINDS[cells.holds.kind]} of {cells.place} ({cells.holds.signs})",
+            "notes": dg.MetadataValue.json(list(cells.notes)),
+            **({"median_counts": float(adata.obs["n_counts"].median())} if "n_counts" in adata.obs else {}),
             "median_genes": float(adata.obs["n_genes"].median()),
             "median_pct_mito": float(adata.obs["pct_mito"].median()),
             "variance_in_components": float(adata.uns["pca"]["variance_ratio"].sum()),

@@ -13,6 +13,7 @@ from cassia_dagster.llm.store import Store
 from cassia_dagster.outputs.maps import draw_maps, thumbnail
 from cassia_dagster.outputs.report import render_report
 from cassia_dagster.outputs.tables import write_tables
+from cassia_dagster.singlecell.load import INPUT
 from cassia_dagster.singlecell.resolutions import folder_of
 from resources.catalog import CatalogResource
 from resources.llm import EMBEDDED, ModelStore
@@ -57,8 +58,10 @@ def report(
         with model_store.session(context) as store:
             spent = _spent(store, f"{dataset}/{resolution}")
         labels = leiden_clusters.read().set_index("cell_id")["cluster"]
-        result = assemble(entry, resolution, labels, Tables(annotations, scores, boosted, merged), spent)
-        known = normalized_adata.read().obs[list(entry.labels)]
+        made = normalized_adata.read(f"uns/{INPUT}")
+        notes = tuple(str(made.uns[INPUT]["notes"]).splitlines())
+        result = assemble(entry, resolution, labels, Tables(annotations, scores, boosted, merged), spent, notes)
+        known = made.obs[list(entry.labels)]
         agreements = {column: compare(entry, result, labels, known[column]) for column in entry.labels}
         cells = umap.read().set_index("cell_id").join(labels)
         folder = entry.folder / folder_of(resolution)

@@ -56,7 +56,12 @@ class Spent:
 
 
 def assemble(
-    entry: DatasetEntry, resolution: str, labels: "pd.Series", tables: Tables, spent: Spent | None = None
+    entry: DatasetEntry,
+    resolution: str,
+    labels: "pd.Series",
+    tables: Tables,
+    spent: Spent | None = None,
+    notes: tuple[str, ...] = (),
 ) -> ResolutionResult:
     """Join the tables by cluster id.
 
@@ -105,6 +110,7 @@ def assemble(
             **{library: version(library) for library in LIBRARIES},
             **source_versions(),
         },
+        notes=notes,
         created=datetime.now(UTC).date().isoformat(),
         usd=spent.usd if spent else None,
         calls=spent.calls if spent else 0,

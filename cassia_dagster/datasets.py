@@ -30,15 +30,6 @@ NameArgument = Annotated[str, typer.Argument(help="Name of the dataset.")]
 
 ROLES = {"labels": "known cell types?", "clusters": "a clustering?", "batch": "a batch?", "tissue": "the tissue?"}
 
-KINDS = {
-    "counts": "raw counts",
-    "log": "logarithms of normalised counts",
-    "normalised": "normalised counts",
-    "scaled": "scaled or centred values",
-    "damaged": "damaged values",
-    "empty": "nothing",
-}
-
 app = typer.Typer(help="The datasets that the project knows.", no_args_is_help=True)
 
 
@@ -106,7 +97,7 @@ def check_datasets(
 def _check(entry: DatasetEntry) -> str:
     from resources.catalog_check import load_checked
 
-    adata = load_checked(entry)
+    adata = load_checked(entry).adata
     return f"{adata.n_obs:,} cells, {adata.n_vars:,} genes"
 
 
@@ -211,22 +202,25 @@ def inspect_file(
 
 
 def _sections(seen: Inspection) -> list[tuple[str, list[str]]]:
+    from cassia_dagster.singlecell.values import KINDS
     from cassia_dagster.terminal import plain
 
-    matrices = [f"{plain(one.place)}: {KINDS[one.kind]} ({one.signs})" for one in seen.matrices]
+    matrices = [f"{plain(one.place)}: {KINDS[one.holds.kind]} ({one.holds.signs})" for one in seen.matrices]
     genes = [f"{seen.gene_ids}, such as {plain(', '.join(seen.gene_examples))}"]
     if seen.gene_symbols:
         genes.append(f"symbols in the column {plain(seen.gene_symbols)} of var")
     known = ", ".join(f"{number:,} known symbols of {one}" for one, number in seen.known_genes.items())
     genes.append(f"species: {seen.species or 'not told'} ({known})")
     columns = [plain(_line(column)) for column in seen.columns]
-    return [
+    sections = [
         (f"{plain(str(seen.path))}: {seen.n_cells:,} cells × {seen.n_genes:,} genes", []),
         ("matrices", matrices or ["none"]),
         ("genes", genes),
         ("columns of obs", columns or ["none"]),
-        ("run", ["would refuse this file"] if seen.obstacle else _plan(seen)),
     ]
+    if seen.obstacle:
+        return [*sections, ("run", ["would refuse this file"])]
+    return [*sections, ("run", _plan(seen)), ("need", _need(seen)), ("command", [plain(seen.command)])]
 
 
 def _line(column: Column) -> str:
@@ -235,14 +229,40 @@ def _line(column: Column) -> str:
 
 
 def _plan(seen: Inspection) -> list[str]:
+    from cassia_dagster.singlecell.values import KINDS
     from cassia_dagster.terminal import plain
     from resources.catalog import DEFAULT_RESOLUTIONS
 
-    resolutions = ", ".join(DEFAULT_RESOLUTIONS)
+    taken = [f"would take the {KINDS[seen.taken.holds.kind]} of {plain(seen.taken.place)}"] if seen.taken else []
     lines = [
-        f"would take the counts from {plain(seen.counts or 'X')}",
-        f"would cluster the cells at the resolutions {resolutions}, and name every cluster",
+        *taken,
+        *(plain(note) for note in seen.notes),
+        f"would cluster the cells at the resolutions {', '.join(DEFAULT_RESOLUTIONS)}, and name every cluster",
     ]
     if batches := seen.having("batch"):
         lines.append(f"would not correct for batches ({plain(', '.join(batches))})")
-    return [*lines, plain(seen.command)]
+    return lines
+
+
+def _need(seen: Inspection) -> list[str]:
+    """Say what a run takes: memory, and questions to a model, of which there is a number for each cluster."""
+    from cassia_dagster.inspection import questions
+    from cassia_dagster.singlecell.memory import memory_of_machine
+    from cassia_dagster.terminal import plain
+
+    lines = []
+    if seen.memory is not None:
+        there = memory_of_machine()
+        scarce = ", more than there is: take fewer cells, or a larger machine" if seen.memory > there else ""
+        lines.append(f"memory: about {seen.memory / 1e9:.1f} GB of {there / 1e9:.0f} GB{scarce}")
+    least, most = questions(1)
+    lines.append(f"questions to a language model: {least} to {most} for each cluster, and one for each resolution")
+    for column in seen.columns:
+        if column.role in ("clusters", "labels"):
+            low, high = questions(column.n_values)
+            count = f"{column.n_values:,} clusters" if column.n_values > 1 else "cluster"
+            lines.append(f"with the {count} of {plain(column.name)} it would be {low + 1:,} to {high + 1:,} questions")
+    return [
+        *lines,
+        "with the embedded model, which is the default: no question leaves this machine, and nothing is paid",
+    ]

@@ -7,31 +7,27 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from cassia_dagster.agents.annotate import MAX_ROUNDS
 from cassia_dagster.errors import InputError
 from cassia_dagster.knowledge.markers import MIN_KNOWN_GENES, check_genes, known_genes
 from cassia_dagster.records import SPECIES, Record, Species
 from cassia_dagster.singlecell.formats import read
 from cassia_dagster.singlecell.load import (
     MAX_LABELS,
-    checked_counts,
+    checked_cells,
+    count_values,
     ensembl_ids,
-    find_counts,
-    matrix_at,
-    name_by_symbols,
     places,
     symbol_columns,
-    take_counts,
+    values_at,
 )
+from cassia_dagster.singlecell.memory import memory_needed
+from cassia_dagster.singlecell.values import Values
 
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
-    from scipy.sparse import csr_matrix
 
-MAX_LOGARITHM = 17.0
-"""No natural logarithm of a count that a sequencer can give is larger than this (2.4e7)."""
-
-type Kind = Literal["counts", "log", "normalised", "scaled", "damaged", "empty"]
 type Role = Literal["labels", "clusters", "batch", "tissue", ""]
 
 _ROLES: tuple[tuple[Role, re.Pattern[str]], ...] = (
@@ -48,9 +44,9 @@ class Matrix(Record):
     place: str
     """``X``, ``raw`` or ``layers/NAME``."""
     n_genes: int
-    kind: Kind
-    signs: str
-    """What it was told by."""
+    n_values: int
+    """Those that are not zero."""
+    holds: Values
 
 
 class Column(Record):
@@ -79,8 +75,17 @@ class Inspection(Record):
     known_genes: dict[Species, int]
     species: Species | None
     columns: tuple[Column, ...]
+    taken: Matrix | None
+    """The matrix that a run would begin with."""
+    notes: tuple[str, ...]
+    """What is not as expected, and what a run would do about it."""
     obstacle: str | None
     """Why a run would refuse the file; nothing if it would not."""
+
+    @property
+    def memory(self) -> int | None:
+        """The bytes that a run would take at its peak, roughly."""
+        return memory_needed(self.taken.n_values) if self.taken else None
 
     def having(self, role: Role) -> list[str]:
         """Name the columns of a role."""
@@ -111,77 +116,67 @@ def inspect(path: Path) -> Inspection:
     """
     adata = read(path)
     shape, columns = adata.shape, tuple(_column(adata.obs[name]) for name in adata.obs)
-    matrices = tuple(_matrix(matrix_at(adata, place), place) for place in places(adata))
-    obstacle = counts = None
-    try:
-        counts = find_counts(adata, path, _only_counts(matrices))
-        adata = take_counts(adata, path, counts)
-    except InputError as error:
-        obstacle = str(error)
+    matrices = tuple(_matrix(adata, place) for place in places(adata))
     examples, ensembl = tuple(map(str, adata.var_names[:3])), ensembl_ids(adata.var_names)
     named_by_ensembl = len(ensembl) > adata.n_vars / 2
     symbols = next(iter(symbol_columns(adata)), None) if named_by_ensembl else None
-    if symbols is not None:
-        name_by_symbols(adata, symbols, path)
+    place = obstacle = None
+    notes: tuple[str, ...] = ()
+    try:
+        cells = checked_cells(adata, path, _only_counts(matrices), symbols)
+        adata, place, notes = cells.adata, cells.place, cells.notes
+    except InputError as error:
+        obstacle = str(error)
     known = known_genes(adata.var_names)
     species = max(SPECIES, key=lambda one: known[one])
-    if obstacle is None:
-        obstacle = _obstacle(adata, path, species)
     told = known[species] >= MIN_KNOWN_GENES
+    if obstacle is None:
+        obstacle = _unknown_genes(adata, species)
+    taken = next((one for one in matrices if one.place == place), None)
     return Inspection(
         path=path,
         n_cells=shape[0],
         n_genes=shape[1],
         matrices=matrices,
-        counts=counts,
+        counts=taken.place if taken and taken.holds.kind == "counts" else None,
         gene_ids="Ensembl ids" if named_by_ensembl else "symbols" if told else "unknown",
         gene_examples=examples,
         gene_symbols=symbols,
         known_genes=known,
         species=species if told else None,
         columns=columns,
+        taken=taken,
+        notes=notes,
         obstacle=obstacle,
     )
 
 
+def questions(n_clusters: int) -> tuple[int, int]:
+    """Return how many questions to a model clusters take, at least and at most, when each is answered at once.
+
+    The annotator and the validator are asked up to `MAX_ROUNDS` times, the scorer once; where the score is low, the
+    booster once, and the scorer again if the label changed. (That the merger is asked once is not counted here.)
+    """
+    return n_clusters * 3, n_clusters * (2 * MAX_ROUNDS + 3)
+
+
 def _only_counts(matrices: tuple[Matrix, ...]) -> str | None:
     """Name the layer with counts, where a run would find none by itself."""
-    holding = [matrix.place for matrix in matrices if matrix.kind == "counts"]
+    holding = [matrix.place for matrix in matrices if matrix.holds.kind == "counts"]
     return holding[0] if holding and not {"X", "layers/counts", "raw"}.intersection(holding) else None
 
 
-def _obstacle(adata: AnnData, path: Path, species: Species) -> str | None:
+def _unknown_genes(adata: AnnData, species: Species) -> str | None:
     try:
-        checked_counts(adata, path, "X")
         check_genes(adata.var_names, species)
     except InputError as error:
         return str(error)
     return None
 
 
-def _matrix(matrix: csr_matrix, place: str) -> Matrix:
-    kind, signs = _kind(matrix)
-    return Matrix(place=place, n_genes=matrix.shape[1], kind=kind, signs=signs)
-
-
-def _kind(matrix: csr_matrix) -> tuple[Kind, str]:
-    """Tell what was done to the values of a matrix, and by what that is seen."""
-    import numpy as np
-
-    values = matrix.data
-    if not len(values):
-        return "empty", "nothing but zeros" if matrix.shape[0] and matrix.shape[1] else "no cells or no genes"
-    if not np.isfinite(values).all():
-        return "damaged", f"{np.count_nonzero(~np.isfinite(values)):,} values are NaN or infinite"
-    least, largest = float(values.min()), float(values.max())
-    if least < 0:
-        return "scaled", f"values from {least:.3g} to {largest:.3g}"
-    zeros = f"{1 - len(values) / np.prod(matrix.shape, dtype=float):.0%} zeros"
-    if (values == np.round(values)).all():
-        return "counts", f"whole numbers up to {largest:,.0f}, {zeros}"
-    if largest < MAX_LOGARITHM:
-        return "log", f"fractions up to {largest:.3g}, {zeros}"
-    return "normalised", f"fractions up to {largest:,.0f}, too large for logarithms, {zeros}"
+def _matrix(adata: AnnData, place: str) -> Matrix:
+    n_genes = int(adata.raw.n_vars if place == "raw" else adata.n_vars)
+    return Matrix(place=place, n_genes=n_genes, n_values=count_values(adata, place), holds=values_at(adata, place))
 
 
 def _column(values: pd.Series) -> Column:

@@ -83,7 +83,8 @@ class Marker(Record):
 class ClusterQuality(Record):
     """Medians over a cluster's cells that betray debris, dying cells and doublets."""
 
-    median_counts: float
+    median_counts: float | None
+    """``None`` where the file has normalised values only."""
     median_genes: float
     pct_mito: Percent
     pct_ribo: Percent

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SUMMARIES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "normalized_adata": lambda seen: (
         f"{seen['cells']:,} cells, {seen['genes']:,} genes, {seen['highly_variable_genes']:,} highly variable"
+        + "".join(f"; {note}" for note in seen["notes"])
     ),
     "umap": lambda _: "",
     "leiden_clusters": lambda seen: (

@@ -9,12 +9,13 @@ from cassia_dagster.knowledge.markers import check_genes
 from cassia_dagster.singlecell.columns import cells_per_batch, given_clusters, tissue_of_cells
 from cassia_dagster.singlecell.frame import read_frame
 from cassia_dagster.singlecell.load import (
+    Cells,
     check_column,
-    check_names,
     check_place,
     check_shape,
-    load_counts,
+    load_cells,
     name_by_symbols,
+    settle_names,
 )
 
 if TYPE_CHECKING:
@@ -23,18 +24,18 @@ if TYPE_CHECKING:
     from resources.catalog import DatasetEntry
 
 
-def load_checked(entry: DatasetEntry) -> AnnData:
-    """Load the counts of a dataset, with every column that the catalog names.
+def load_checked(entry: DatasetEntry) -> Cells:
+    """Load the cells of a dataset, with every column that the catalog names.
 
     Raises
     ------
     InputError
         With the file, what is wrong with it or with the entry, and the way out.
     """
-    adata = load_counts(entry.path, entry.counts, entry.gene_symbols)
-    check_genes(adata.var_names, entry.species)
-    check_columns(entry, adata)
-    return adata
+    cells = load_cells(entry.path, entry.counts, entry.gene_symbols)
+    check_genes(cells.adata.var_names, entry.species)
+    check_columns(entry, cells.adata)
+    return cells
 
 
 def check_columns(entry: DatasetEntry, adata: AnnData) -> None:
@@ -76,5 +77,5 @@ def _check_names_and_genes(entry: DatasetEntry, adata: AnnData) -> None:
     check_shape(adata, entry.path)
     if entry.gene_symbols is not None:
         name_by_symbols(adata, entry.gene_symbols, entry.path)
-    check_names(adata, entry.path)
+    settle_names(adata, entry.path)
     check_genes(adata.var_names, entry.species)

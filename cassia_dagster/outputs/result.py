@@ -27,6 +27,8 @@ class ResolutionResult(Record):
     """Role to ``provider/model``."""
     versions: dict[str, str]
     """Libraries, marker knowledge, ontology and so on, to their versions."""
+    notes: tuple[str, ...] = ()
+    """What is not as expected of the file, and what was done about it."""
     created: str
     """ISO date; shown in the report only, so that the tables of an unchanged result do not change."""
     usd: float | None = None

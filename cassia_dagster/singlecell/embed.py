@@ -41,6 +41,7 @@ def embed(adata: AnnData, *, n_neighbors: int = 10, n_pcs: int = 25, n_comps: in
     Highly variable genes are scaled to unit variance and clipped at 10 for the components only; the scaled
     matrix is not kept. One BLAS thread, because the number of threads changes the last bits of the result.
     """
+    import anndata
     import numpy as np
     import scanpy as sc
     from threadpoolctl import threadpool_limits
@@ -53,8 +54,7 @@ def embed(adata: AnnData, *, n_neighbors: int = 10, n_pcs: int = 25, n_comps: in
         )
     n_comps = min(n_comps, adata.n_obs - 1, n_variable - 1)
     with threadpool_limits(1):
-        variable = adata[:, adata.var["highly_variable"].to_numpy()].copy()
-        del variable.layers["counts"]
+        variable = anndata.AnnData(adata.X[:, adata.var["highly_variable"].to_numpy()])
         sc.pp.scale(variable, max_value=10)
         sc.tl.pca(variable, n_comps=n_comps, svd_solver="arpack", random_state=seed)
         sc.pp.neighbors(variable, n_neighbors=n_neighbors, n_pcs=min(n_pcs, n_comps), random_state=seed)

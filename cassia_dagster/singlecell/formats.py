@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cassia_dagster.errors import InputError
+from cassia_dagster.singlecell.guard import check_hdf5, check_sparse, check_within, check_zarr
+from cassia_dagster.singlecell.loom import read_loom
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,9 +26,9 @@ def read(path: Path) -> AnnData:
     Parameters
     ----------
     path
-        An ``.h5ad`` file, a 10x ``.h5`` file, a ``.zarr`` store, a table of counts (``.csv``, ``.tsv``, also
-        gzipped; a row for each cell, a column for each gene), or a folder with the matrix that 10x's Cell Ranger
-        and STARsolo write.
+        An ``.h5ad`` file, a 10x ``.h5`` file, a ``.loom`` file, a ``.zarr`` store, a table of counts (``.csv``,
+        ``.tsv``, also gzipped; a row for each cell, a column for each gene), or a folder with the matrix that 10x's
+        Cell Ranger and STARsolo write.
 
     Returns
     -------
@@ -38,16 +40,42 @@ def read(path: Path) -> AnnData:
         With the file, what is wrong with it, and the way out.
     """
     suffix = check_format(path)
+    before = _state(path)
     try:
-        return READERS[suffix](path)
+        adata = READERS[suffix](path)
+        check_sparse(adata, path)
     except InputError:
         raise
+    except MemoryError as error:
+        raise InputError(f"{path} does not fit into the memory. Take fewer cells, or a larger machine.") from error
     except Exception as error:  # each format's library raises many types for files that are not its own
+        _refuse_change(path, before)
         article = "an" if suffix.startswith(".h5") else "a"
         raise InputError(
             f"{path} cannot be read as {article} {suffix} {'folder' if path.is_dir() else 'file'} "
             f"({type(error).__name__}: {_first_line(error)}). Was the download complete?"
         ) from error
+    _refuse_change(path, before)
+    return adata
+
+
+def _state(path: Path) -> list[tuple[int, int, int] | None]:
+    """Return what changes when a file is written to or replaced."""
+    state: list[tuple[int, int, int] | None] = []
+    for part in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        try:
+            seen = part.stat()
+        except OSError:  # it is gone
+            state.append(None)
+        else:
+            state.append((seen.st_ino, seen.st_size, seen.st_mtime_ns))
+    return state
+
+
+def _refuse_change(path: Path, before: list[tuple[int, int, int] | None]) -> None:
+    """Raise if the file is no longer what it was: of half the old and half the new nothing can be said."""
+    if _state(path) != before:
+        raise InputError(f"{path} changed while it was read. Wait until nothing writes to it, and try again.")
 
 
 def check_format(path: Path) -> str:
@@ -58,18 +86,29 @@ def check_format(path: Path) -> str:
     if suffix not in READERS or path.is_dir() != (suffix in _FOLDERS):
         kind = "is a folder, which" if path.is_dir() else "cannot be read: it"
         raise InputError(f"{path} {kind} is not an .h5ad file, nor {_OTHERS}. Convert it to one of these.")
+    if not (path.is_dir() or path.is_file()):
+        raise InputError(f"{path} is a pipe or a device, not a file. Write its content to a file, and give that.")
     return suffix
 
 
 def _read_h5ad(path: Path) -> AnnData:
     import anndata
+    import h5py
 
+    check_hdf5(path)
+    with h5py.File(path, "r") as file:
+        if not {"obs", "var"} <= set(file):
+            raise InputError(
+                f"{path} is an HDF5 file, but no AnnData: it has {', '.join(list(file)[:10]) or 'nothing'}, and not "
+                "obs and var. Give the file that AnnData.write_h5ad made."
+            )
     return anndata.read_h5ad(path)
 
 
 def _read_zarr(path: Path) -> AnnData:
     import anndata
 
+    check_zarr(path)
     return anndata.read_zarr(path)
 
 
@@ -77,20 +116,21 @@ def _read_10x_h5(path: Path) -> AnnData:
     import h5py
     import scanpy as sc
 
+    check_hdf5(path)
     with h5py.File(path) as file:
         if "matrix" not in file and "X" in file:
             raise InputError(f"{path} is an AnnData file with the name of a 10x file. Rename it to {path.stem}.h5ad.")
-    adata = sc.read_10x_h5(path)
-    # Different genes may share a symbol in every annotation of a genome; Cell Ranger keeps them apart by id alone.
-    adata.var_names_make_unique()
+    adata = sc.read_10x_h5(path, gex_only=False)
+    check_sparse(adata, path)
+    if "feature_types" in adata.var:
+        # Antibodies and guides are counted in the same matrix, and are no genes.
+        adata = adata[:, (adata.var["feature_types"] == "Gene Expression").to_numpy()].copy()
     return adata
 
 
 def _read_loom(path: Path) -> AnnData:
-    raise InputError(
-        f"{path} is a .loom file, which cannot be read here. Convert it where loompy is installed: "
-        "anndata.io.read_loom(FILE).write_h5ad('cells.h5ad'), and give the .h5ad file."
-    )
+    check_hdf5(path)
+    return read_loom(path)
 
 
 def _read_table(path: Path) -> AnnData:
@@ -164,7 +204,6 @@ def _read_mtx(path: Path) -> AnnData:
     if features.shape[1] > 2:
         # Antibodies and guides are counted in the same matrix, and are no genes.
         adata = adata[:, (features[2] == "Gene Expression").to_numpy()].copy()
-    adata.var_names_make_unique()
     return adata
 
 
@@ -173,6 +212,7 @@ def _part(folder: Path, *names: str) -> Path:
     for name in names:
         for candidate in (folder / f"{name}.gz", folder / name):
             if candidate.is_file():
+                check_within(candidate, folder)
                 return candidate
     held = sorted(path.name for path in folder.iterdir())
     raise InputError(
@@ -218,4 +258,4 @@ READERS: dict[str, Callable[[Path], AnnData]] = {
 """Suffix to reader; a folder without a suffix from here is taken for a 10x matrix."""
 
 _FOLDERS = (".zarr", MTX)
-_OTHERS = "a 10x .h5, .zarr, .csv or .tsv (also .gz) file or a folder with a 10x matrix.mtx"
+_OTHERS = "a 10x .h5, .loom, .zarr, .csv or .tsv (also .gz) file or a folder with a 10x matrix.mtx"

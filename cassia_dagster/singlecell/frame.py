@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cassia_dagster.errors import InputError
 from cassia_dagster.singlecell.formats import check_format, read
+from cassia_dagster.singlecell.guard import check_hdf5, check_zarr
 from cassia_dagster.singlecell.load import places
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ class Frame:
     raw: AnnData | None
     """The same with the genes of ``raw``."""
     places: tuple[str, ...]
-    """The matrices that there are, as `load_counts` takes them."""
+    """The matrices that there are, as `load_cells` takes them."""
 
 
 def read_frame(path: Path) -> Frame:
@@ -43,12 +45,16 @@ def read_frame(path: Path) -> Frame:
     suffix = check_format(path)
     try:
         if suffix == ".h5ad":
+            check_hdf5(path)
             with h5py.File(path, "r") as file:
                 return _frame_of(file)
         if suffix == ".zarr":
             import zarr
 
+            check_zarr(path)
             return _frame_of(zarr.open_group(path, mode="r"))
+    except InputError:
+        raise
     except Exception:  # noqa: BLE001, S110 - the reader of whole files knows older layouts too, or says what is wrong
         pass
     adata = read(path)

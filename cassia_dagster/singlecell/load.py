@@ -1,15 +1,17 @@
-"""Reads a user's count matrix and refuses, in plain words, what cannot be analysed."""
+"""Finds in a user's file the matrix that an analysis begins with, and refuses in plain words what cannot be used."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cassia_dagster.errors import InputError
 from cassia_dagster.singlecell.columns import column_of
 from cassia_dagster.singlecell.formats import read
+from cassia_dagster.singlecell.values import KINDS, USUAL_TOTAL, Values, tell_values
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -20,6 +22,12 @@ MIN_CELLS = 20
 
 MIN_GENES = 200
 """Fewer genes than this cannot tell cell types apart."""
+
+NUMBERS = "iuf"
+"""Kinds of NumPy types that can hold counts: whole numbers and floats, not complex ones, truth values or text."""
+
+INPUT = "cassia_input"
+"""Key of ``uns`` under which it is kept what a file held."""
 
 MAX_LABELS = 200
 """More different values than this are measurements or ids, not cell types."""
@@ -42,41 +50,81 @@ def size(path: Path) -> int:
     return sum(part.stat().st_size for part in files if part.is_file())
 
 
-def load_counts(path: Path, counts: str | None = None, symbols: str | None = None) -> AnnData:
-    """Read raw counts from a file of any format that `formats.read` knows.
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """The cells of a file, with the matrix that an analysis begins with."""
+
+    adata: AnnData
+    """``X`` is that matrix, float32 CSR; ``uns["cassia_input"]`` says what it is, for whoever opens the results."""
+    place: str
+    """Where it was: ``X``, ``raw`` or ``layers/NAME``."""
+    holds: Values
+    notes: tuple[str, ...]
+    """What is not as expected, and what was done about it; empty for raw counts under unique names."""
+
+
+def load_cells(path: Path, place: str | None = None, symbols: str | None = None) -> Cells:
+    """Read the cells of a file of any format that `formats.read` knows: raw counts, or else normalised values.
 
     Parameters
     ----------
     path
         The file or folder.
-    counts
-        Where the counts are: ``"X"``, ``"raw"`` or ``"layers/NAME"``. If not given, the first of ``X``,
-        ``layers["counts"]`` and ``raw`` that holds whole numbers.
+    place
+        The matrix to take: ``"X"``, ``"raw"`` or ``"layers/NAME"``. If not given, the first of ``X``,
+        ``layers["counts"]`` and ``raw`` that holds counts; where none does, the one with the most genes that holds
+        normalised values or their logarithms.
     symbols
         The column of ``var`` with the gene symbols; if not given, they are the ``var_names``.
 
     Returns
     -------
-    AnnData, shape (n_cells, n_genes)
-        ``X`` is a float32 CSR matrix of counts. Cell and gene names are strings and unique; all-zero
-        cells and genes are kept.
+    Cells
+        Cell and gene names are strings and unique; all-zero cells and genes are kept.
 
     Raises
     ------
     InputError
         With the file, what is wrong with it, and the way out.
     """
-    return checked_counts(read(path), path, counts, symbols)
+    return checked_cells(read(path), path, place, symbols)
 
 
-def checked_counts(adata: AnnData, path: Path, counts: str | None = None, symbols: str | None = None) -> AnnData:
-    """Do with data that was read from a path what `load_counts` does."""
-    adata = take_counts(adata, path, find_counts(adata, path, counts))
+def load_counts(path: Path, counts: str | None = None, symbols: str | None = None) -> AnnData:
+    """Read raw counts as `load_cells` does, and refuse everything else."""
+    adata = read(path)
+    return checked_cells(adata, path, find_counts(adata, path, counts), symbols).adata
+
+
+def checked_cells(adata: AnnData, path: Path, place: str | None = None, symbols: str | None = None) -> Cells:
+    """Do with data that was read from a path what `load_cells` does."""
+    place, values = find_matrix(adata, path, place)
+    adata = take_matrix(adata, path, place)
     check_shape(adata, path)
     if symbols is not None:
         name_by_symbols(adata, symbols, path)
-    check_names(adata, path)
-    return adata
+    notes = (*_note_values(place, values), *settle_names(adata, path))
+    adata.uns[INPUT] = {"matrix": place, "values": KINDS[values.kind], "notes": "\n".join(notes)}
+    return Cells(adata, place, values, notes)
+
+
+def find_matrix(adata: AnnData, path: Path, place: str | None = None) -> tuple[str, Values]:
+    """Return where the matrix is that an analysis begins with, and what it holds, or raise `InputError`."""
+    try:
+        found = find_counts(adata, path, place)
+    except InputError:
+        held = {one: values_at(adata, one) for one in places(adata) if place in (None, one)}
+        kinds = {one: values.kind for one, values in held.items()}
+        usable = [one for one, kind in kinds.items() if kind in ("log", "normalised")]
+        # Where a layer has counts that nobody pointed at, the user has to say whether they are meant.
+        if not usable or "counts" in kinds.values():
+            raise
+        found = max(usable, key=lambda one: (_n_genes(adata, one), one in ("X", "raw")))
+    return found, values_at(adata, found)
+
+
+def _n_genes(adata: AnnData, place: str) -> int:
+    return int(adata.raw.n_vars if place == "raw" else adata.n_vars)
 
 
 def find_counts(adata: AnnData, path: Path, counts: str | None = None) -> str:
@@ -85,14 +133,17 @@ def find_counts(adata: AnnData, path: Path, counts: str | None = None) -> str:
     check_place(counts, there, path)
     looked = []
     for place in (counts,) if counts else ("X", "layers/counts", "raw"):
-        trouble = trouble_of(matrix_at(adata, place)) if place in there else "is not there"
-        if trouble is None:
+        if place not in there:
+            looked.append(f"{place} is not there")
+        elif (held := values_at(adata, place)).kind == "counts":
             return place
-        looked.append(f"{place} {trouble}")
+        else:
+            looked.append(f"{place} holds {KINDS[held.kind]} ({held.signs})")
     others = ", ".join(place for place in there if place not in ("X", "layers/counts", "raw", counts))
     raise InputError(
-        f"{path} has no raw counts where they were looked for: {'; '.join(looked)}. Store the raw counts in X, or say "
-        f"where they are: X, raw or layers/NAME{f' (there is also {others})' if others else ''}."
+        f"{path} has no raw counts where they were looked for: {'; '.join(looked)}. Store the raw counts in X "
+        "(normalised values will do, scaled ones will not), or say where they are: X, raw or layers/NAME"
+        f"{f' (there is also {others})' if others else ''}."
     )
 
 
@@ -106,41 +157,50 @@ def check_place(counts: str | None, there: Sequence[str], path: Path) -> None:
 
 
 def places(adata: AnnData) -> list[str]:
-    """Name the matrices that a file has, as `load_counts` takes them."""
+    """Name the matrices that a file has, as `load_cells` takes them."""
     layers = [f"layers/{name}" for name in adata.layers if name is not None]
     return [*(["X"] if adata.X is not None else []), *layers, *(["raw"] if adata.raw is not None else [])]
 
 
-def matrix_at(adata: AnnData, place: str) -> csr_matrix:
-    """Return one of the `places` as a float32 CSR matrix without stored zeros."""
+def count_values(adata: AnnData, place: str) -> int:
+    """Count the values of one of the `places` that are not zero."""
     import numpy as np
     from scipy import sparse
 
-    slots = {"X": lambda: adata.X, "raw": lambda: adata.raw.X}
-    held = slots[place]() if place in slots else adata.layers[place.removeprefix("layers/")]
-    matrix = sparse.csr_matrix(held if sparse.issparse(held) else np.asarray(held), dtype=np.float32, copy=True)
+    held = _held(adata, place)
+    return int(np.count_nonzero(held.data if sparse.issparse(held) else held))
+
+
+def values_at(adata: AnnData, place: str) -> Values:
+    """Tell what one of the `places` holds."""
+    held = _held(adata, place)
+    if held.dtype.kind not in NUMBERS:
+        return Values(kind="damaged", signs=f"values of the type {held.dtype}")
+    return tell_values(matrix_at(adata, place))
+
+
+def matrix_at(adata: AnnData, place: str) -> csr_matrix:
+    """Return one of the `places` as a float32 CSR matrix without stored zeros or repeated entries."""
+    import numpy as np
+    from scipy import sparse
+
+    matrix = sparse.csr_matrix(_held(adata, place), dtype=np.float32, copy=True)
+    matrix.sum_duplicates()
     # What counts cells with a gene counts entries, so a zero that is stored would pass for expression.
     matrix.eliminate_zeros()
     return matrix
 
 
-def trouble_of(matrix: csr_matrix) -> str | None:
-    """Say why a matrix does not hold raw counts; nothing if it does."""
+def _held(adata: AnnData, place: str) -> Any:
     import numpy as np
+    from scipy import sparse
 
-    if 0 in matrix.shape:
-        return f"has {matrix.shape[0]} cells and {matrix.shape[1]} genes"
-    values = matrix.data
-    if not np.isfinite(values).all():
-        return "holds NaN or infinite values"
-    if (values < 0).any():
-        return "holds negative values, so it was scaled or centred"
-    if (fractions := values != np.round(values)).any():
-        return f"holds fractions (such as {values[fractions][0]:.3g}), so it was normalised"
-    return None if len(values) else "holds nothing but zeros"
+    slots = {"X": lambda: adata.X, "raw": lambda: adata.raw.X}
+    held = slots[place]() if place in slots else adata.layers[place.removeprefix("layers/")]
+    return held if sparse.issparse(held) else np.asarray(held)
 
 
-def take_counts(adata: AnnData, path: Path, place: str) -> AnnData:
+def take_matrix(adata: AnnData, path: Path, place: str) -> AnnData:
     """Return the data with the matrix of a place as ``X``, and no second copy of it."""
     matrix = matrix_at(adata, place)
     if place == "raw":
@@ -163,8 +223,6 @@ def name_by_symbols(adata: AnnData, symbols: str, path: Path) -> None:
     column = adata.var[symbols].astype(object)
     given = column.notna() & (column.astype(str).str.strip() != "")
     adata.var_names = pd.Index(column.where(given, adata.var_names.to_series()).astype(str).to_list())
-    # Different genes may share a symbol in every annotation of a genome.
-    adata.var_names_make_unique()
 
 
 def ensembl_ids(names: Iterable[object]) -> list[str]:
@@ -200,15 +258,58 @@ def check_shape(adata: AnnData, path: Path) -> None:
             raise InputError(f"{path} has {number} {name}; at least {least} are needed to find clusters.")
 
 
-def check_names(adata: AnnData, path: Path) -> None:
-    """Raise `InputError` if names of cells or genes come twice, or genes go by Ensembl ids."""
+def _note_values(place: str, values: Values) -> list[str]:
+    """Say what a matrix without counts holds, and what is made of it."""
+    if values.kind == "counts":
+        return []
+    total = f"sum to {values.total:,.0f} in every cell" if values.total else "have other totals in every cell"
+    if values.kind == "log":
+        done = "They are not normalised again"
+        converted = values.base != "e" or (values.total and round(values.total) != USUAL_TOTAL)
+        done += (
+            f", only brought to natural logarithms of {USUAL_TOTAL:,.0f} a cell." if converted and values.total else "."
+        )
+        what = f"logarithms (base {values.base}) of values that {total}"
+    else:
+        what, done = (
+            f"values that {total}",
+            f"They are brought to {USUAL_TOTAL:,.0f} a cell, and their logarithms taken.",
+        )
+    return [f"{place} holds no counts but {what}. {done} How many molecules a cell had is not known from them."]
+
+
+def settle_names(adata: AnnData, path: Path) -> list[str]:
+    """Refuse names that say nothing, tell genes of one name apart, and say so."""
     for axis, index in (("gene", adata.var_names), ("cell", adata.obs_names)):
-        doubled = index[index.duplicated()]
-        if len(doubled):
+        nameless = index.isna() | (index.astype(str).str.strip() == "")
+        if nameless.any():
+            slot = "var_names" if axis == "gene" else "obs_names"
             raise InputError(
-                f"{path} has {len(doubled)} {axis} names twice (the first is {str(doubled[0])!r}). "
-                f"Make them unique, for example with adata.{'var' if axis == 'gene' else 'obs'}_names_make_unique()."
+                f"{path} has {nameless.sum():,} {axis}s without a name (the first is number {nameless.argmax() + 1}). "
+                f"Give each one in {slot}, or leave them out."
             )
+    _check_cell_names(adata, path)
+    _check_symbols(adata, path)
+    doubled = adata.var_names[adata.var_names.duplicated()]
+    if not len(doubled):
+        return []
+    # Different genes may share a symbol in every annotation of a genome.
+    adata.var_names_make_unique()
+    again = next(name for name in adata.var_names if name.startswith(f"{doubled[0]}-"))
+    return [f"{len(doubled):,} gene names come again (the first is {doubled[0]}); they got a number, as in {again}."]
+
+
+def _check_cell_names(adata: AnnData, path: Path) -> None:
+    doubled = adata.obs_names[adata.obs_names.duplicated()]
+    if len(doubled):
+        # Told apart by us, they could no longer be found in the file that they came from.
+        raise InputError(
+            f"{path} has {len(doubled):,} cell names twice (the first is {str(doubled[0])!r}). "
+            "Make them unique, for example with adata.obs_names_make_unique()."
+        )
+
+
+def _check_symbols(adata: AnnData, path: Path) -> None:
     ensembl = ensembl_ids(adata.var_names)
     if len(ensembl) > adata.n_vars / 2:
         columns = symbol_columns(adata)

@@ -91,10 +91,12 @@ def _provenance(cluster: str, labels: pd.Series, tissue: str | pd.Series) -> dic
 
 
 def _quality(obs: pd.DataFrame, labels: pd.Series) -> dict[str, ClusterQuality]:
-    medians = obs[["n_counts", "n_genes", "pct_mito", "pct_ribo"]].groupby(labels.to_numpy()).median()
+    # Where there never were counts, nobody knows how many a cell had.
+    measured = obs.reindex(columns=["n_counts", "n_genes", "pct_mito", "pct_ribo"])
+    medians = measured.groupby(labels.to_numpy()).median()
     return {
         str(row.Index): ClusterQuality(
-            median_counts=rounded(row.n_counts),
+            median_counts=rounded(row.n_counts) if "n_counts" in obs else None,
             median_genes=rounded(row.n_genes),
             pct_mito=rounded(row.pct_mito),
             pct_ribo=rounded(row.pct_ribo),

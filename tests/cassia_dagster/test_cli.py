@@ -17,6 +17,7 @@ from pathlib import Path
 
 import anndata
 import dagster as dg
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -188,12 +189,12 @@ def prepare_cells():
 
 def test_an_error_within_dagster_is_as_plain_and_who_says_the_name_replaces_its_entry(tmp_path, islets_path):
     adata = anndata.read_h5ad(islets_path)
-    adata.X = adata.X * 0.5
-    adata.write_h5ad(tmp_path / "halves.h5ad")
+    adata.X = adata.X.toarray() - np.float32(1)
+    adata.write_h5ad(tmp_path / "centred.h5ad")
     Catalog().with_entry(DatasetEntry(name="mine", path=islets_path, tissue="gut")).write(tmp_path / "datasets.yaml")
     result = run(
         "run",
-        tmp_path / "halves.h5ad",
+        tmp_path / "centred.h5ad",
         "--name",
         "mine",
         "--tissue",
@@ -205,9 +206,9 @@ def test_an_error_within_dagster_is_as_plain_and_who_says_the_name_replaces_its_
         home=tmp_path,
     )
     assert result.returncode == 1
-    assert "normalised" in result.stderr
+    assert "scaled or centred" in result.stderr
     assert "Traceback" not in result.stdout + result.stderr
-    assert Catalog.read(tmp_path / "datasets.yaml").entry("mine").path == tmp_path / "halves.h5ad"
+    assert Catalog.read(tmp_path / "datasets.yaml").entry("mine").path == tmp_path / "centred.h5ad"
 
 
 def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path, islets_path):

@@ -256,4 +256,4 @@ def test_inspecting_a_file_that_run_would_refuse_shows_it_all_the_same_and_fails
     assert "[bold]x [31m: 1 value ([red]y)" in result.stdout
     assert "would refuse this file" in result.stdout
     assert isinstance(result.exception, InputError)
-    assert "negative values" in str(result.exception)
+    assert "scaled or centred" in str(result.exception)

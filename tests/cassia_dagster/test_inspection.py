@@ -13,7 +13,7 @@ import pytest
 from scipy import sparse
 
 from cassia_dagster.errors import InputError
-from cassia_dagster.inspection import Inspection, inspect
+from cassia_dagster.inspection import Inspection, inspect, questions
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def seen(adata: anndata.AnnData, folder: Path) -> Inspection:
 def test_the_islets_are_human_counts_with_labels(islets_path: Path) -> None:
     found = inspect(islets_path)
     assert (found.n_cells, found.n_genes) == (1065, 14270)
-    assert [(one.place, one.kind) for one in found.matrices] == [("X", "counts")]
+    assert [(one.place, one.holds.kind) for one in found.matrices] == [("X", "counts")]
     assert found.counts == "X"
     assert (found.gene_ids, found.species) == ("symbols", "human")
     assert found.having("labels") == ["cell_type"]
@@ -53,9 +53,10 @@ def test_what_a_matrix_holds_is_told_by_its_values(
     changed = cells.copy()
     changed.X = np.asarray(change(cells.X.toarray()), dtype=np.float32)
     found = seen(changed, tmp_path)
-    assert found.matrices[0].kind == kind
-    assert sign in found.matrices[0].signs
-    assert (found.obstacle is None) == (kind == "counts")
+    assert found.matrices[0].holds.kind == kind
+    assert sign in found.matrices[0].holds.signs
+    assert (found.obstacle is None) == (kind in ("counts", "log", "normalised"))
+    assert bool(found.notes) == (kind in ("log", "normalised"))
 
 
 def test_counts_in_a_layer_of_any_name_are_found_and_named_in_the_command(
@@ -131,6 +132,17 @@ def test_columns_are_told_by_name_and_values(cells: anndata.AnnData, tmp_path: P
     assert (columns["Broad_cell_type"].n_values, columns["Broad_cell_type"].examples) == (2, ("a", "b"))
     assert columns["donor_id"].examples == ("d1", "d2")
     assert columns["n_counts"].examples == ("1,000 to 1,059",)
+
+
+def test_it_takes_more_memory_for_more_values(cells: anndata.AnnData, tmp_path: Path) -> None:
+    found = seen(cells, tmp_path)
+    assert found.memory == 1_000_000_000 + 24 * np.count_nonzero(cells.X.toarray())
+
+
+def test_the_least_and_the_most_questions_are_those_of_the_roles() -> None:
+    # One question each to annotator, validator and scorer; or three rounds of two, scorer, booster, scorer.
+    assert questions(1) == (3, 9)
+    assert questions(20) == (60, 180)
 
 
 def test_the_command_survives_a_shell(cells: anndata.AnnData, tmp_path: Path) -> None:

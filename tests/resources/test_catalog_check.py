@@ -34,7 +34,7 @@ def entry(path: Path, **said: Any) -> DatasetEntry:
 def test_what_is_right_passes_both_checks(path: Path) -> None:
     right = entry(path, labels="cell_type", clusters=["donor", "cell_type"], batch_key="donor", counts="layers/umi")
     check_frame(right)
-    assert load_checked(right).shape == (60, 14270)
+    assert load_checked(right).adata.shape == (60, 14270)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from scipy import io, sparse
 
 from cassia_dagster.errors import InputError
+from cassia_dagster.singlecell import formats
 from cassia_dagster.singlecell.formats import read
 
 MATRIX = np.random.default_rng(0).poisson(0.5, size=(30, 250))
@@ -39,7 +41,7 @@ def mtx(folder: Path, names: tuple[str, str, str], genes: list[str] = GENES, kin
     return folder
 
 
-def tenx_h5(path: Path, genes: list[str] = GENES) -> Path:
+def tenx_h5(path: Path, genes: list[str] = GENES, kinds: list[str] | None = None) -> Path:
     by_cell = sparse.csr_matrix(MATRIX)
     with h5py.File(path, "w") as file:
         group = file.create_group("matrix")
@@ -50,7 +52,7 @@ def tenx_h5(path: Path, genes: list[str] = GENES) -> Path:
         features = group.create_group("features")
         for name, values in (("id", IDS), ("name", genes)):
             features[name] = np.array(values, dtype="S")
-        features["feature_type"] = np.array(["Gene Expression"] * 250, dtype="S")
+        features["feature_type"] = np.array(kinds or ["Gene Expression"] * 250, dtype="S")
         features["genome"] = np.array(["GRCh38"] * 250, dtype="S")
     return path
 
@@ -62,6 +64,13 @@ def zarr(path: Path) -> Path:
 
 def h5ad(path: Path) -> Path:
     anndata.AnnData(table().astype(np.float32)).write_h5ad(path)
+    return path
+
+
+def loom(path: Path) -> Path:
+    with h5py.File(path, "w") as file:
+        file["matrix"] = MATRIX.T
+        file["row_attrs/Gene"], file["col_attrs/CellID"] = GENES, CELLS
     return path
 
 
@@ -79,6 +88,7 @@ OLD_NAMES = ("matrix.mtx", "genes.tsv", "barcodes.tsv")
     [
         ("cells.h5ad", h5ad),
         ("cells.h5", tenx_h5),
+        ("cells.loom", loom),
         ("cells.zarr", zarr),
         ("cells.csv", csv),
         ("cells.tsv", csv),
@@ -119,12 +129,12 @@ def test_a_file_with_the_name_of_a_folder_is_refused(tmp_path: Path) -> None:
     assert "cannot be read" in refusal(tmp_path / "cells.zarr")
 
 
-def test_loom_is_refused_with_how_to_convert_it(tmp_path: Path) -> None:
-    (tmp_path / "cells.loom").write_bytes(b"")
-    assert "write_h5ad" in refusal(tmp_path / "cells.loom")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "cells.h5ad")
+    assert "is a pipe or a device" in refusal(tmp_path / "cells.h5ad")
 
 
-@pytest.mark.parametrize("name", ["cells.h5", "cells.h5ad", "cells.csv", "cells.csv.gz", "cells.tsv"])
+@pytest.mark.parametrize("name", ["cells.h5", "cells.loom", "cells.h5ad", "cells.csv", "cells.csv.gz", "cells.tsv"])
 @pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n\x00\x00"])
 def test_a_file_that_broke_off_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
@@ -141,17 +151,59 @@ def test_an_anndata_file_that_is_named_h5_is_told_from_one_of_10x(tmp_path: Path
     assert "Rename it to cells.h5ad" in refusal(tmp_path / "cells.h5")
 
 
+@pytest.mark.filterwarnings("ignore:.*names are not unique")
 @pytest.mark.parametrize("write", [lambda path, genes: mtx(path, NEW_NAMES, genes), tenx_h5])
-def test_genes_of_10x_that_share_a_symbol_are_kept_apart(tmp_path: Path, write: Any) -> None:
+def test_genes_of_10x_that_share_a_symbol_keep_their_ids(tmp_path: Path, write: Any) -> None:
     path = tmp_path / ("cells.h5" if write is tenx_h5 else "cells")
     adata = read(write(path, ["TBCE", "TBCE", *GENES[2:]]))
-    assert adata.var_names[:2].to_list() == ["TBCE", "TBCE-1"]
+    assert adata.var_names[:2].to_list() == ["TBCE", "TBCE"]
     assert adata.var["gene_ids"].to_list() == IDS
 
 
-def test_antibodies_in_a_10x_matrix_are_no_genes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("write", [lambda path, kinds: mtx(path, NEW_NAMES, kinds=kinds), tenx_h5])
+def test_antibodies_in_a_10x_matrix_are_no_genes(tmp_path: Path, write: Any) -> None:
     kinds = ["Gene Expression"] * 248 + ["Antibody Capture"] * 2
-    assert read(mtx(tmp_path / "cells", NEW_NAMES, kinds=kinds)).var_names.to_list() == GENES[:248]
+    path = tmp_path / ("cells.h5" if write is tenx_h5 else "cells")
+    assert read(write(path, kinds=kinds)).var_names.to_list() == GENES[:248]
+
+
+def test_a_10x_file_whose_indices_are_damaged_is_refused(tmp_path: Path) -> None:
+    kinds = ["Gene Expression"] * 248 + ["Antibody Capture"] * 2
+    path = tenx_h5(tmp_path / "cells.h5", kinds=kinds)
+    with h5py.File(path, "a") as file:
+        file["matrix/indices"][5] = 10**6
+    assert "damaged" in refusal(path)
+
+
+def test_a_link_out_of_a_10x_folder_is_refused(tmp_path: Path) -> None:
+    folder = mtx(tmp_path / "cells", OLD_NAMES)
+    (folder / "genes.tsv").rename(tmp_path / "elsewhere.tsv")
+    (folder / "genes.tsv").symlink_to(tmp_path / "elsewhere.tsv")
+    assert f"is a link to {tmp_path / 'elsewhere.tsv'}, outside" in refusal(folder)
+
+
+@pytest.mark.parametrize("change", ["shrinks", "is replaced"])
+def test_a_file_that_changes_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    path, other = h5ad(tmp_path / "cells.h5ad"), h5ad(tmp_path / "other.h5ad")
+
+    def read_and_change(path: Path) -> anndata.AnnData:
+        adata = anndata.read_h5ad(path)
+        if change == "shrinks":
+            os.truncate(path, 5000)
+        else:
+            other.replace(path)
+        return adata
+
+    monkeypatch.setitem(formats.READERS, ".h5ad", read_and_change)
+    assert "changed while it was read. Wait until nothing writes to it" in refusal(path)
+
+
+def test_another_hdf5_file_is_told_from_an_anndata_file(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "cells.h5ad", "w") as file:
+        file["data"] = [1]
+    assert "no AnnData: it has data" in refusal(tmp_path / "cells.h5ad")
 
 
 @pytest.mark.parametrize("missing", OLD_NAMES)

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import anndata
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
 
 from cassia_dagster.errors import InputError
-from cassia_dagster.singlecell.load import MIN_CELLS, MIN_GENES, check_column, fingerprint, load_counts
+from cassia_dagster.singlecell.load import MIN_CELLS, MIN_GENES, check_column, fingerprint, load_cells, load_counts
 
 N_CELLS, N_GENES = 30, 250
 
@@ -117,13 +118,63 @@ def test_too_little_data_is_refused_with_how_much_is_needed(tmp_path: Path, shap
 
 
 @pytest.mark.filterwarnings("ignore:.*names are not unique")
-@pytest.mark.parametrize(("axis", "way_out"), [("genes", "var_names_make_unique"), ("cells", "obs_names_make_unique")])
-def test_a_name_that_comes_twice_is_refused_with_how_to_mend_it(tmp_path: Path, axis: str, way_out: str) -> None:
-    names = [f"NAME{number}" for number in range(N_GENES if axis == "genes" else N_CELLS)]
+def test_a_cell_name_that_comes_twice_is_refused_with_how_to_mend_it(tmp_path: Path) -> None:
+    names = [f"NAME{number}" for number in range(N_CELLS)]
     names[9] = names[4]
-    reason = refusal(stored(tmp_path / "cells.h5ad", counts(), **{axis: names}))
+    reason = refusal(stored(tmp_path / "cells.h5ad", counts(), cells=names))
     assert "'NAME4'" in reason
-    assert f"adata.{way_out}()" in reason
+    assert "adata.obs_names_make_unique()" in reason
+
+
+@pytest.mark.filterwarnings("ignore:.*names are not unique")
+def test_genes_of_one_name_are_told_apart_and_that_is_said(tmp_path: Path) -> None:
+    names = [f"NAME{number}" for number in range(N_GENES)]
+    names[9] = names[11] = names[4]
+    cells = load_cells(stored(tmp_path / "cells.h5ad", counts(), genes=names))
+    assert cells.adata.var_names[[4, 9, 11]].to_list() == ["NAME4", "NAME4-1", "NAME4-2"]
+    assert cells.notes == ("2 gene names come again (the first is NAME4); they got a number, as in NAME4-1.",)
+    assert cells.adata.uns["cassia_input"] == {"matrix": "X", "values": "raw counts", "notes": cells.notes[0]}
+
+
+@pytest.mark.parametrize("axis", ["genes", "cells"])
+def test_a_name_that_is_none_is_refused_with_its_place(tmp_path: Path, axis: str) -> None:
+    names: list[Any] = [f"NAME{number}" for number in range(N_GENES if axis == "genes" else N_CELLS)]
+    names[4] = " "
+    reason = refusal(stored(tmp_path / "cells.h5ad", counts(), **{axis: names}))
+    assert f"1 {axis} without a name (the first is number 5)" in reason
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda x: x.astype(np.complex64), "type complex64"),
+        (lambda x: x > 0, "type bool"),
+        (lambda x: x.astype("S4"), "type |S4"),
+        (lambda x: x.astype(np.uint64) + 2**63, "more than a cell can have"),
+        (lambda x: x.astype(np.int64) + 2**24, "up to 1.68e+07, more than a cell can have"),
+    ],
+)
+def test_values_of_another_type_or_beyond_all_counts_are_refused(tmp_path: Path, change: Any, words: str) -> None:
+    path = stored(tmp_path / "cells.h5ad", counts())
+    with h5py.File(path, "a") as file:
+        about = dict(file["X"].attrs)
+        del file["X"]
+        file["X"] = change(counts())
+        file["X"].attrs.update(about)
+    reason = refusal(path)
+    assert words in reason
+    with pytest.raises(InputError, match="no raw counts"):
+        load_cells(path)
+
+
+def test_entries_that_come_twice_in_a_sparse_matrix_are_one(tmp_path: Path) -> None:
+    twice = sparse.csr_matrix(counts())
+    twice = sparse.csr_matrix(
+        (np.repeat(twice.data, 2), np.repeat(twice.indices, 2), twice.indptr * 2), shape=twice.shape
+    )
+    adata = load_counts(stored(tmp_path / "cells.h5ad", twice))
+    assert adata.X.nnz == np.count_nonzero(counts())
+    np.testing.assert_array_equal(adata.X.toarray(), counts() * 2)
 
 
 @pytest.mark.parametrize("prefix", ["ENSG", "ENSMUSG"])
@@ -144,8 +195,8 @@ def test_a_few_ensembl_ids_among_symbols_are_accepted(tmp_path: Path) -> None:
     [
         (np.nan, "NaN or infinite"),
         (np.inf, "NaN or infinite"),
-        (-1.0, "negative values, so it was scaled"),
-        (0.25, "fractions (such as 0.25), so it was normalised"),
+        (-1.0, "scaled or centred values (values from -1 to"),
+        (0.25, "normalised counts (fractions up to"),
     ],
 )
 @pytest.mark.parametrize("stored_as", [np.asarray, sparse.csr_matrix])
@@ -200,14 +251,14 @@ def test_x_goes_before_a_layer_unless_the_layer_is_named(tmp_path: Path) -> None
 
 def test_without_counts_it_is_said_where_they_were_looked_for(tmp_path: Path) -> None:
     reason = refusal(kept(tmp_path / "cells.h5ad", counts() - 1, layer=np.log1p(counts())))
-    assert "X holds negative values" in reason
-    assert "layers/counts holds fractions (such as 0.693)" in reason
+    assert "X holds scaled or centred values" in reason
+    assert "layers/counts holds logarithms of normalised counts (fractions up to" in reason
     assert "raw is not there" in reason
 
 
 def test_a_place_that_is_named_is_the_only_one_looked_at(tmp_path: Path) -> None:
     path = kept(tmp_path / "cells.h5ad", np.log1p(counts()), layer=counts())
-    assert "X holds fractions" in refusal(path, "X")
+    assert "X holds logarithms" in refusal(path, "X")
 
 
 @pytest.mark.parametrize("place", ["raw", "layers/umi", "layers/None", "x"])
@@ -215,6 +266,42 @@ def test_a_place_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path
     reason = refusal(kept(tmp_path / "cells.h5ad", counts(), layer=counts()), place)
     assert repr(place) in reason
     assert "it has: X, layers/counts." in reason
+
+
+def test_logarithms_are_taken_where_there_are_no_counts_and_that_is_said(tmp_path: Path) -> None:
+    cells = load_cells(kept(tmp_path / "cells.h5ad", np.log1p(counts() * 0.7)))
+    assert (cells.place, cells.holds.kind) == ("X", "log")
+    (note,) = cells.notes
+    assert note.startswith("X holds no counts but logarithms (base e) of values that have other totals in every cell.")
+    assert "not normalised again" in note
+    assert cells.adata.uns["cassia_input"]["notes"] == note
+
+
+def test_counts_go_before_logarithms(tmp_path: Path) -> None:
+    cells = load_cells(kept(tmp_path / "cells.h5ad", np.log1p(counts()), layer=counts()))
+    assert (cells.place, cells.holds.kind, cells.notes) == ("layers/counts", "counts", ())
+
+
+def test_a_place_that_is_named_is_taken_also_if_it_holds_logarithms(tmp_path: Path) -> None:
+    assert load_cells(kept(tmp_path / "cells.h5ad", np.log1p(counts()), layer=counts()), "X").holds.kind == "log"
+
+
+def test_of_a_scaled_file_the_logarithms_in_raw_are_taken(tmp_path: Path) -> None:
+    cells = load_cells(kept(tmp_path / "cells.h5ad", counts()[:, :50] - 1, raw=np.log1p(counts())))
+    assert (cells.place, cells.adata.n_vars) == ("raw", N_GENES)
+
+
+def test_counts_in_a_layer_that_nobody_named_are_not_passed_over(tmp_path: Path) -> None:
+    adata = anndata.read_h5ad(kept(tmp_path / "cells.h5ad", np.log1p(counts())))
+    adata.layers["umi"] = counts()
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    with pytest.raises(InputError, match="there is also layers/umi"):
+        load_cells(tmp_path / "cells.h5ad")
+
+
+def test_a_scaled_file_is_refused_with_what_would_do(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"X holds scaled .* \(normalised values will do, scaled ones will not\)"):
+        load_cells(kept(tmp_path / "cells.h5ad", counts() - 1))
 
 
 def test_symbols_of_a_column_name_the_genes_and_one_without_keeps_its_name(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import anndata
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 from scipy import sparse
 
 from cassia_dagster.singlecell.load import load_counts
-from cassia_dagster.singlecell.normalize import normalize
+from cassia_dagster.singlecell.normalize import adopt, normalize
+from cassia_dagster.singlecell.values import tell_values
 
 
 def cells_of(matrix: np.ndarray, genes: list[str]) -> anndata.AnnData:
@@ -72,3 +74,42 @@ def test_the_genes_that_part_cell_types_are_among_the_variable_ones(islets: annd
     assert 300 < variable.sum() < islets.n_vars / 2
     assert variable[["PLVAP", "KRT19", "GHRL", "CPA1"]].all()
     assert not variable["ACTB"]
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        pytest.param(lambda x: np.log1p(x * 1e4), id="as others do it"),
+        pytest.param(lambda x: np.log1p(x * 1e6), id="of another total"),
+        pytest.param(lambda x: np.log2(x * 1e4 + 1), id="to another base"),
+        pytest.param(lambda x: x * 1e6, id="without logarithm"),
+    ],
+)
+def test_what_others_normalised_comes_out_as_if_it_had_been_counts(islets_path: Path, made: Any) -> None:
+    counts = load_counts(islets_path)[:100].copy()
+    dense = counts.X.toarray().astype(np.float64)
+    theirs = counts.copy()
+    theirs.X = sparse.csr_matrix(made(dense / dense.sum(axis=1, keepdims=True)), dtype=np.float32)
+    before = theirs.X.copy()
+    ours, adopted = normalize(counts), adopt(theirs, tell_values(theirs.X))
+    np.testing.assert_allclose(adopted.X.toarray(), ours.X.toarray(), rtol=1e-4, atol=1e-5)
+    assert (adopted.var["highly_variable"] == ours.var["highly_variable"]).mean() > 0.999
+    columns = ["n_genes", "pct_mito", "pct_ribo"]
+    np.testing.assert_allclose(adopted.obs[columns], ours.obs[columns], rtol=1e-3)
+    assert "n_counts" not in adopted.obs
+    assert "counts" not in adopted.layers
+    assert (before != theirs.X).nnz == 0
+
+
+def test_logarithms_whose_totals_are_not_known_stay_as_they_are(constructed: anndata.AnnData) -> None:
+    theirs = constructed.copy()
+    theirs.X = sparse.csr_matrix(np.log1p(constructed.X.toarray() * 0.7), dtype=np.float32)
+    adopted = adopt(theirs, tell_values(theirs.X))
+    np.testing.assert_allclose(adopted.X.toarray(), theirs.X.toarray(), rtol=1e-5)
+
+
+def test_totals_that_the_authors_left_are_the_counts_of_a_cell(constructed: anndata.AnnData) -> None:
+    theirs = constructed.copy()
+    theirs.X = sparse.csr_matrix(np.log1p(constructed.X.toarray() * 0.7), dtype=np.float32)
+    theirs.obs["nCount_RNA"] = np.arange(theirs.n_obs)
+    assert adopt(theirs, tell_values(theirs.X)).obs["n_counts"].tolist() == list(range(theirs.n_obs))
