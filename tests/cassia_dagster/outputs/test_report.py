@@ -55,7 +55,7 @@ def poisoned[R: Record](record: R, keep: frozenset[str]) -> R:
 
 
 def test_markup_in_any_text_from_data_or_models_is_inert(blood: ResolutionResult, blood_cells: pd.DataFrame) -> None:
-    codes = frozenset({"species", "status", "outcome", "findings", "unresolved"})
+    codes = frozenset({"species", "status", "outcome", "findings", "unresolved", "strategy", "expression"})
     hostile = poisoned(blood, keep=codes)
     cells = blood_cells.assign(cluster=blood_cells["cluster"] + HOSTILE, gold=HOSTILE)
     clean = Page(render_report(blood, blood_cells))
