@@ -7,6 +7,7 @@ knowledge ends: what the markers do not support, it leaves unresolved.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any
 
 from pydantic import BaseModel
@@ -192,12 +193,17 @@ def _untested(request: BoostRequest) -> tuple[Hypothesis, ...]:
 
 
 def _hypotheses(evidence: ClusterEvidence, *terms: str | None) -> tuple[Hypothesis, ...]:
-    """Set the terms, and the candidates that the markers speak for next, against each other: three in all."""
-    candidates = (one.cl_id for one in shortlist(evidence, n_markers=N_MARKERS_BOOST))
-    chosen = tuple(dict.fromkeys(term for term in (*terms, *candidates) if term))[:N_HYPOTHESES]
-    genes = {term: deciding_genes(evidence.species, term, _without(chosen, term)) for term in chosen}
+    """Set the first of the terms against the others, and against the candidates that the markers speak for next."""
+    candidates = (one.cl_id for one in shortlist(evidence, limit=10, n_markers=N_MARKERS_BOOST))
+    first, *others = dict.fromkeys(term for term in (*terms, *candidates) if term) or ("",)
+    # Some terms are one type under two names: no gene tells them apart.
+    told_apart = {term: deciding_genes(evidence.species, term, (first,)) for term in others}
+    rivals = dict(islice(((term, genes) for term, genes in told_apart.items() if genes), N_HYPOTHESES - 1))
+    if not rivals:
+        return ()
+    genes = {first: deciding_genes(evidence.species, first, tuple(rivals)), **rivals}
     ontology = load_ontology()
-    return tuple(Hypothesis(celltype=ontology.label(term), genes=genes[term]) for term in chosen if genes[term])
+    return tuple(Hypothesis(celltype=ontology.label(term), genes=own) for term, own in genes.items() if own)
 
 
 def _readings(request: BoostRequest) -> tuple[Proposal, ...]:
@@ -218,7 +224,8 @@ def _conclude(request: BoostRequest) -> Conclusion:
     present = request.check.cl_id if request.check else None
     decision = f"The surer reading of the markers is {best.label or 'no type'}"
     if best.cl_id and best.cl_id != present:
-        rivals = _without(tuple(term for name in tested if (term := load_ontology().resolve(name))), best.cl_id)
+        terms = tuple(term for name in tested if (term := load_ontology().resolve(name)) and term != best.cl_id)
+        rivals = (present,) if present else terms
         borne_out = leaning(request.evidence.species, lookups, best.cl_id, rivals)
         decision += f"; the genes that tell it from its rivals lean to it by {borne_out:+.2f}"
         if borne_out <= 0 and request.annotation is not None:
@@ -228,10 +235,6 @@ def _conclude(request: BoostRequest) -> Conclusion:
         explanation=f"Tested: {'; '.join(tested) or 'nothing'}. {decision}.",
         additional_answer=NO_OPINION if request.additional_task else "",
     )
-
-
-def _without(terms: tuple[str, ...], term: str) -> tuple[str, ...]:
-    return tuple(other for other in terms if other != term)
 
 
 def _annotation(evidence: ClusterEvidence, proposal: Proposal) -> Annotation:
