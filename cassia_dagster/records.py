@@ -422,3 +422,8 @@ class ClusterResult(Record):
     def evidence(self) -> ClusterEvidence:
         """What the data says of the cluster."""
         return self.annotated.evidence
+
+    @property
+    def history(self) -> tuple[Exchange, ...]:
+        """All that was asked about the cluster, and replied, in order."""
+        return (*self.annotated.history, *self.scored.history, *self.boosted.history)
