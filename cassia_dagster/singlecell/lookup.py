@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -61,9 +62,11 @@ class _Cells:
 class ExpressionSums:
     """Sums of expression over the cells of each cluster; get them from `sum_expression`."""
 
-    _genes: dict[str, int]
-    """Column of each gene, by its name, and by its name in lower case where only one gene has that."""
     _names: tuple[str, ...]
+    _columns: dict[str, int]
+    """Column of each gene by its name."""
+    _any_case: dict[str, int]
+    """Column of each gene by its name in lower case, where only one gene has that."""
     _clusters: dict[str, _Cells]
     _all: _Cells
 
@@ -105,7 +108,7 @@ class ExpressionSums:
         markers = {marker.gene for marker in evidence.markers}
         found: dict[str, GeneLookup] = {}
         for asked in genes:
-            column = self._genes.get(asked, self._genes.get(asked.casefold()))
+            column = self._columns.get(asked, self._any_case.get(asked.casefold()))
             one = self._one(column, cluster, compared, markers) if column is not None else _not_measured(asked)
             found.setdefault(one.gene, one)
         return tuple(found.values())
@@ -145,10 +148,11 @@ def sum_expression(adata: AnnData, labels: pd.Series) -> ExpressionSums:
         # Cluster by cluster, so that no more than its cells are copied.
         cells = csr_matrix(adata.X[np.flatnonzero(of_cells == cluster)])
         values = cells.data.astype(np.float64)
-        columns = (np.bincount(cells.indices, part, minlength=n_genes) for part in (values, values**2, values > 0))
-        clusters[str(cluster)] = _Cells(cells.shape[0], *columns)
+        sums = (np.bincount(cells.indices, part, minlength=n_genes) for part in (values, values**2, values > 0))
+        clusters[str(cluster)] = _Cells(cells.shape[0], *sums)
     names = tuple(map(str, adata.var_names))
-    return ExpressionSums(_by_name(names), names, clusters, _together(clusters.values(), n_genes))
+    columns = {name: column for column, name in enumerate(names)}
+    return ExpressionSums(names, columns, _any_case(names), clusters, _together(clusters.values(), n_genes))
 
 
 def look_up_markers(evidence: ClusterEvidence, genes: Sequence[str]) -> tuple[GeneLookup, ...]:
@@ -169,13 +173,10 @@ def look_up_markers(evidence: ClusterEvidence, genes: Sequence[str]) -> tuple[Ge
     return tuple(found.values())
 
 
-def _by_name(names: tuple[str, ...]) -> dict[str, int]:
+def _any_case(names: tuple[str, ...]) -> dict[str, int]:
     lower = [name.casefold() for name in names]
-    once = {name: column for column, name in enumerate(lower)}
-    doubled = {name for column, name in enumerate(lower) if once[name] != column}
-    return {name: column for name, column in once.items() if name not in doubled} | {
-        name: column for column, name in enumerate(names)
-    }
+    counts = Counter(lower)
+    return {name: column for column, name in enumerate(lower) if counts[name] == 1}
 
 
 def _together(clusters: Any, n_genes: int) -> _Cells:
