@@ -1,6 +1,10 @@
 """Asset `annotations`: what each cluster is said to be, by the annotator and the validator."""
 
+from functools import partial
+from typing import Literal
+
 import dagster as dg
+from pydantic import Field
 
 from assets.failures import fatal_errors
 from assets.model_calls import code_version, describe_calls
@@ -9,9 +13,10 @@ from assets.raw_adata import raw_adata
 from cassia_dagster.agents.annotate import ANNOTATOR, annotate_cluster
 from cassia_dagster.agents.crew import for_each
 from cassia_dagster.agents.validate import VALIDATOR
-from cassia_dagster.records import AnnotatedCluster, ClusterEvidence, Status
+from cassia_dagster.records import AnnotatedCluster, ClusterEvidence, Status, Strategy
 from cassia_dagster.singlecell.cluster import digest_cells
 from cassia_dagster.singlecell.columns import tissue_of_cells
+from cassia_dagster.singlecell.lookup import sum_expression
 from cassia_dagster.singlecell.profile import gather_evidence
 from resources.catalog import CatalogResource
 from resources.llm import ModelResource, ModelStore
@@ -21,12 +26,22 @@ from resources.versions import version_of_records
 MAX_WORKERS = 6
 
 
+class AnnotateConfig(dg.Config):
+    """How labels are arrived at."""
+
+    strategy: Literal["one_shot", "validated", "fused"] = Field(
+        default="validated",
+        description="One question a cluster (one_shot), an answer that the validator may send back (validated), or an "
+        "annotator that may ask for genes of the cluster before it answers (fused).",
+    )
+
+
 @dg.asset(
     partitions_def=BY_DATASET_AND_RESOLUTION,
     deps=[raw_adata],
     group_name="annotation",
     kinds={"llm", "parquet"},
-    code_version=code_version("1", ANNOTATOR, VALIDATOR),
+    code_version=code_version("2", ANNOTATOR, VALIDATOR),
     io_manager_key="table_storage",
     dagster_type=dg.Any,
     pool="llm",
@@ -41,6 +56,7 @@ MAX_WORKERS = 6
 )
 def annotations(
     context: dg.AssetExecutionContext,
+    config: AnnotateConfig,
     catalog: CatalogResource,
     model_store: ModelStore,
     annotation_llm: ModelResource,
@@ -54,7 +70,8 @@ def annotations(
     The annotator sees the ranked markers with their statistics and what marker knowledge proposes. Code then
     checks each answer against the data: cited genes must be markers, the label must be a Cell Ontology term,
     and the markers must not speak for another lineage. The validator sees these findings and may send the
-    answer back. A cluster that cannot be named keeps its row, with the reason.
+    answer back; other strategies ask once, or let the annotator look genes up before it answers. A cluster that
+    cannot be named keeps its row, with the reason.
     """
     dataset, resolution = dataset_and_resolution(context)
     with fatal_errors(), model_store.session(context) as store:
@@ -71,9 +88,14 @@ def annotations(
         )
         digests = digest_cells(labels)
         annotator, validator = annotation_llm.door(store), validation_llm.door(store)
+        strategy = Strategy(config.strategy)
+        # Only the fused annotator asks for genes, and only for it the matrix is read.
+        sums = sum_expression(normalized_adata.expression(), labels) if strategy is Strategy.FUSED else None
 
         def annotate(one: ClusterEvidence) -> AnnotatedCluster:
-            row = annotate_cluster(one, annotator, validator, f"{dataset}/{resolution}/{one.cluster}")
+            subject = f"{dataset}/{resolution}/{one.cluster}"
+            look_up = partial(sums.look_up, one) if sums else None
+            row = annotate_cluster(one, annotator, validator, subject, strategy, look_up)
             return row.model_copy(update={"cells": digests[one.cluster]})
 
         rows = for_each(evidence, annotate, MAX_WORKERS)
@@ -83,6 +105,7 @@ def annotations(
         data_version=version_of_records(rows),
         metadata={
             "clusters": len(rows),
+            "strategy": strategy.value,
             "named": sum(row.status is Status.OK for row in rows),
             "labels": dg.MetadataValue.table([_shown(row) for row in rows]),
             **calls,
@@ -98,6 +121,7 @@ def _shown(row: AnnotatedCluster) -> dg.TableRecord:
             "cluster": row.cluster,
             "cells": row.evidence.n_cells or 0,
             "label": label or "unresolved",
+            "state": (row.annotation.cell_state if row.annotation else None) or "",
             "ontology term": (row.check.cl_id if row.check else None) or "",
             "findings": ", ".join(row.check.findings) if row.check else "",
             "status": row.status.value,

@@ -1,6 +1,9 @@
 """Asset `boosted`: a second look at the labels that scored low."""
 
 from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
 
 import dagster as dg
 from pydantic import Field
@@ -10,13 +13,18 @@ from assets.model_calls import code_version, describe_calls
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from cassia_dagster.agents.boost import (
     BOOSTER,
+    MAX_ROUNDS,
     SCORE_THRESHOLD,
+    USUAL_ROUNDS,
+    BoostPlan,
+    BoostStrategy,
     boost_cluster,
     keep_as_is,
     needs_boost,
 )
 from cassia_dagster.agents.crew import for_each
 from cassia_dagster.agents.score import SCORER
+from cassia_dagster.errors import InputError
 from cassia_dagster.records import (
     AnnotatedCluster,
     BoostedCluster,
@@ -25,6 +33,7 @@ from cassia_dagster.records import (
     Marker,
     ScoredCluster,
 )
+from cassia_dagster.singlecell.lookup import LookUp, sum_expression
 from cassia_dagster.singlecell.markers import contrast
 from resources.llm import ModelResource, ModelStore
 from resources.storage import AdataFile, TableFile
@@ -34,7 +43,7 @@ MAX_WORKERS = 6
 
 
 class BoostConfig(dg.Config):
-    """When to look again."""
+    """When to look again, and how."""
 
     score_threshold: float = Field(
         default=SCORE_THRESHOLD,
@@ -42,13 +51,31 @@ class BoostConfig(dg.Config):
         le=100,
         description="Labels that score less get a second look.",
     )
+    clusters: list[str] = Field(default=[], description="Ids of clusters to look at again whatever their score.")
+    strategy: Literal["breadth", "depth"] = Field(
+        default="breadth",
+        description="Test all hypotheses in each round (breadth), or the strongest one first, then the next (depth).",
+    )
+    max_rounds: int = Field(
+        default=USUAL_ROUNDS, ge=1, le=MAX_ROUNDS, description="Most rounds of hypotheses a cluster."
+    )
+    additional_task: str = Field(
+        default="",
+        max_length=1000,
+        description="An extra question about every cluster that gets a second look, such as 'Is this malignant?'.",
+    )
+
+    @property
+    def plan(self) -> BoostPlan:
+        """What the booster is told."""
+        return BoostPlan(BoostStrategy(self.strategy), self.max_rounds, self.additional_task)
 
 
 @dg.asset(
     partitions_def=BY_DATASET_AND_RESOLUTION,
     group_name="annotation",
     kinds={"llm", "parquet"},
-    code_version=code_version("1", BOOSTER, SCORER),
+    code_version=code_version("2", BOOSTER, SCORER),
     io_manager_key="table_storage",
     dagster_type=dg.Any,
     pool="llm",
@@ -73,31 +100,33 @@ def boosted(
 ) -> dg.MaterializeResult:
     """The final word on every cluster, after a second look at those that scored low or failed a check.
 
-    The booster sees more markers than the annotator did, and the genes that set the cluster apart from the one
-    most like it. Its answer is checked and scored like the first; a change is accepted only if neither the
-    score nor the evidence falls. What follows (groups, report, tables, annotated file) shows this result.
+    The booster states what else the cluster could be, at least one rival of the label, and which genes would tell;
+    they are looked up in this cluster's own data, against all other cells and the clusters most like it, round by
+    round until it concludes. Its answer is checked and scored like the first; a change is accepted only if neither
+    the score nor the evidence falls. What follows (groups, report, tables, annotated file) shows this result.
     """
     dataset, resolution = dataset_and_resolution(context)
     scored = {row.cluster: row for row in scores.records(ScoredCluster)}
     pairs = [(row, scored[row.cluster]) for row in annotations.records(AnnotatedCluster)]
-    low = [row for row, score in pairs if needs_boost(row, score, config.score_threshold)]
-    contrasts = _contrasts(low, normalized_adata, leiden_clusters)
     with fatal_errors(), model_store.session(context) as store:
+        doubtful = _doubtful(pairs, config)
+        data = _data_of(doubtful, normalized_adata, leiden_clusters)
         booster, scorer = boost_llm.door(store), score_llm.door(store)
 
         def look_again(pair: tuple[AnnotatedCluster, ScoredCluster]) -> BoostedCluster:
             row, score = pair
-            if row.cluster not in contrasts:
+            if row.cluster not in data:
                 return keep_as_is(row, score)
-            subject = f"{dataset}/{resolution}/{row.cluster}"
+            known, subject = data[row.cluster], f"{dataset}/{resolution}/{row.cluster}"
             return boost_cluster(
-                row.evidence,
                 row,
                 score,
-                contrasts[row.cluster],
                 booster,
                 scorer,
                 subject,
+                look_up=known.look_up,
+                contrast=known.contrast,
+                plan=config.plan,
             )
 
         rows = for_each(pairs, look_again, MAX_WORKERS)
@@ -109,6 +138,7 @@ def boosted(
         metadata={
             "clusters": len(rows),
             **{str(outcome): outcomes[outcome] for outcome in BoostOutcome},
+            "genes_looked_up": sum(len(each.lookups) for row in rows for each in row.rounds),
             "outcomes": dg.MetadataValue.table([_shown(row) for row in rows]),
             **calls,
         },
@@ -116,20 +146,37 @@ def boosted(
     )
 
 
-def _contrasts(
-    rows: list[AnnotatedCluster],
-    normalized_adata: AdataFile,
-    leiden_clusters: TableFile,
-) -> dict[str, tuple[Marker, ...]]:
-    """Contrast each cluster with the one most like it; the matrix is read only if there is a cluster to look at."""
+def _doubtful(pairs: list[tuple[AnnotatedCluster, ScoredCluster]], config: BoostConfig) -> list[AnnotatedCluster]:
+    known = [row.cluster for row, _ in pairs]
+    if strangers := sorted(set(config.clusters) - set(known)):
+        raise InputError(f"There is no cluster {strangers[0]!r} to look at again; the clusters are {', '.join(known)}.")
+    return [
+        row for row, score in pairs if row.cluster in config.clusters or needs_boost(row, score, config.score_threshold)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _ClusterData:
+    contrast: tuple[Marker, ...]
+    look_up: LookUp
+
+
+def _data_of(
+    rows: list[AnnotatedCluster], normalized_adata: AdataFile, leiden_clusters: TableFile
+) -> dict[str, _ClusterData]:
+    """Prepare what is asked of each cluster; the matrix is read only if there is a cluster to look at."""
     if not rows:
         return {}
-    adata = normalized_adata.open()
+    adata = normalized_adata.expression()
     labels = leiden_clusters.read().set_index("cell_id")["cluster"]
+    sums = sum_expression(adata, labels)
     return {
-        row.cluster: contrast(adata, labels, row.cluster, row.evidence.nearest[0].cluster)
-        if row.evidence.nearest
-        else ()
+        row.cluster: _ClusterData(
+            contrast=contrast(adata, labels, row.cluster, row.evidence.nearest[0].cluster)
+            if row.evidence.nearest
+            else (),
+            look_up=partial(sums.look_up, row.evidence),
+        )
         for row in rows
     }
 
@@ -151,6 +198,7 @@ def _shown(row: BoostedCluster) -> dg.TableRecord:
             "label": (row.annotation.label if row.annotation else None) or "unresolved",
             "score": "" if row.score is None else f"{row.score:g}",
             "outcome": row.outcome.value,
+            "rounds": len(row.rounds),
             "status": row.status.value,
         }
     )

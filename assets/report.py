@@ -13,6 +13,7 @@ from cassia_dagster.llm.store import Store
 from cassia_dagster.outputs.maps import draw_maps, thumbnail
 from cassia_dagster.outputs.report import render_report
 from cassia_dagster.outputs.tables import write_tables
+from cassia_dagster.outputs.transcripts import write_transcripts
 from cassia_dagster.singlecell.load import INPUT
 from cassia_dagster.singlecell.resolutions import folder_of
 from resources.catalog import CatalogResource
@@ -26,7 +27,7 @@ from resources.versions import version_of_files
     deps=[raw_adata],
     group_name="results",
     kinds={"html", "csv"},
-    code_version="1",
+    code_version="2",
     check_specs=[
         dg.AssetCheckSpec(
             "agrees_with_known_labels",
@@ -50,7 +51,8 @@ def report(
     """The report and the tables: one HTML file to read and to send, and CSV files in CASSIA's columns.
 
     The report shows the cells on a map, every cluster with its label, score and status, and for each the
-    markers, the evidence for and against, and the argument between the roles.
+    markers, the evidence for and against, and the argument between the roles. Beside them, `transcripts/` holds
+    every question and reply as text, one file a cluster.
     """
     dataset, resolution = dataset_and_resolution(context)
     with fatal_errors():
@@ -66,6 +68,7 @@ def report(
         cells = umap.read().set_index("cell_id").join(labels)
         folder = entry.folder / folder_of(resolution)
         paths = write_tables(result, folder, dataset)
+        transcripts = write_transcripts(result, folder)
         page = render_report(result, cells, known, agreements)
         picture = thumbnail(draw_maps(result, cells)[1])
         path = folder / f"{dataset}_report.html"
@@ -77,6 +80,7 @@ def report(
             "report": dg.MetadataValue.path(str(path.absolute())),
             **{name: dg.MetadataValue.path(str(file.absolute())) for name, file in paths.items()},
             "clusters": len(result.clusters),
+            "transcripts": len(transcripts),
             "map": dg.MetadataValue.md(f"![cells by label]({picture})"),
             **{
                 f"{column}: {name}": value

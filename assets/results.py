@@ -88,15 +88,7 @@ def assemble(
         )
         for row in annotations
     )
-    exchanges = [
-        exchange
-        for cluster in clusters
-        for exchange in (
-            *cluster.annotated.history,
-            *cluster.scored.history,
-            *cluster.boosted.history,
-        )
-    ]
+    exchanges = [exchange for cluster in clusters for exchange in cluster.history]
     return ResolutionResult(
         dataset=entry.name,
         resolution=resolution,

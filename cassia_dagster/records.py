@@ -30,6 +30,14 @@ Name = Annotated[
 ]
 """What something is called: never empty, one line, and safe to print."""
 
+Prose = Annotated[str, StringConstraints(max_length=4000)]
+"""What a model may say in its own words; longer is no answer but a runaway."""
+
+MOST_GENES = 40
+"""Genes that a reply may list in one place."""
+
+Genes = Annotated[tuple[Name, ...], Field(max_length=MOST_GENES)]
+
 
 def rounded(value: Any) -> float:
     """Keep three significant digits: more differ between machines, and a prompt that differs is paid twice.
@@ -126,6 +134,53 @@ class ClusterEvidence(Record):
     context: str = ""
 
 
+class Expression(StrEnum):
+    """How a gene stands in a cluster."""
+
+    UP = "up"
+    DOWN = "down"
+    NOT_DIFFERENT = "not_different"
+    """Detected, and neither higher nor lower than elsewhere."""
+    NOT_DETECTED = "not_detected"
+    """Measured, but found in hardly any cell of the cluster."""
+    NOT_MEASURED = "not_measured"
+    """The data has no such gene; its absence says nothing."""
+    NOT_LISTED = "not_listed"
+    """Not among the markers, and there is no matrix to look it up in."""
+
+
+class Comparison(Record):
+    """A gene in one cluster against other cells."""
+
+    against: str
+    """Id of the other cluster, or ``""`` for all other cells."""
+    expression: Expression
+    log2FC: float | None
+    mean: float | None
+    """Mean log-normalised expression in the other cells; never of fewer than two."""
+    pct: Fraction | None
+    """Fraction of the other cells in which the gene is detected."""
+
+
+class GeneLookup(Record):
+    """What the data says of one gene in one cluster: summaries of many cells, never the value of one."""
+
+    gene: str
+    """As the matrix spells it, or as it was asked for where the matrix has none."""
+    mean: float | None = None
+    """Mean log-normalised expression in the cluster."""
+    pct: Fraction | None = None
+    """Fraction of the cluster's cells in which the gene is detected."""
+    rest: Comparison
+    nearest: tuple[Comparison, ...] = ()
+    """Against the clusters most like it, the most similar first."""
+
+    @property
+    def expression(self) -> Expression:
+        """How the gene stands in the cluster, against all other cells."""
+        return self.rest.expression
+
+
 # --- what a model says ----------------------------------------------------------------------------
 
 
@@ -145,11 +200,13 @@ class Annotation(Record):
     """The broad type, or ``None`` where the cluster is unresolved."""
     subtypes: Annotated[tuple[Name, ...], Field(max_length=3)] = ()
     """Detailed types, the likeliest first."""
-    mixed_celltypes: tuple[Name, ...] = ()
+    mixed_celltypes: Annotated[tuple[Name, ...], Field(max_length=10)] = ()
     """Types that the cluster seems to mix; empty for a pure one."""
-    supporting_genes: tuple[Name, ...] = ()
-    contradicting_genes: tuple[Name, ...] = ()
-    rationale: str = ""
+    cell_state: Name | None = None
+    """What the cells are doing, apart from what they are: cycling, stressed, interferon response."""
+    supporting_genes: Genes = ()
+    contradicting_genes: Genes = ()
+    rationale: Prose = ""
     unresolved: Unresolved | None = None
 
     @property
@@ -213,9 +270,17 @@ class Verdict(Record):
     """The validator's word on an annotation."""
 
     accepted: bool
-    reasons: str
+    reasons: Prose
     mixed: bool = False
     """Whether the cluster looks like a mixture of types."""
+
+
+class Hypothesis(Record):
+    """A type that a cluster may be, and the genes that would tell."""
+
+    celltype: Name
+    genes: Annotated[tuple[Name, ...], Field(min_length=1, max_length=10)]
+    """Genes to look up: those that the type must show, and those that it must not."""
 
 
 class Rubric(Record):
@@ -266,6 +331,17 @@ class Exchange(Record):
     reply: str
 
 
+class Strategy(StrEnum):
+    """How a label is arrived at."""
+
+    ONE_SHOT = "one_shot"
+    """One question, and its answer stands."""
+    VALIDATED = "validated"
+    """The validator may send the answer back."""
+    FUSED = "fused"
+    """The annotator may ask for genes of the cluster before it answers."""
+
+
 class AnnotatedCluster(Record):
     """A row of ``annotations``; the evidence travels with it, so that every later role sees the same."""
 
@@ -279,6 +355,9 @@ class AnnotatedCluster(Record):
     check: EvidenceCheck | None
     rounds: tuple[Verdict, ...] = ()
     """The validator's word on each attempt, in order."""
+    strategy: Strategy = Strategy.VALIDATED
+    lookups: tuple[GeneLookup, ...] = ()
+    """Genes that the annotator asked for."""
     history: tuple[Exchange, ...] = ()
 
 
@@ -304,6 +383,13 @@ class BoostOutcome(StrEnum):
     FAILED = "failed"
 
 
+class BoostRound(Record):
+    """Hypotheses of the second look, and what the data says of the genes that were to decide."""
+
+    hypotheses: tuple[Hypothesis, ...]
+    lookups: tuple[GeneLookup, ...]
+
+
 class BoostedCluster(Record):
     """A row of ``boosted``: the final word on a cluster."""
 
@@ -312,6 +398,15 @@ class BoostedCluster(Record):
     status_reason: str = ""
     outcome: BoostOutcome
     explanation: str = ""
+    rounds: tuple[BoostRound, ...] = ()
+    """What was tested, in order."""
+    supporting_genes: Genes = ()
+    """What the second look found for the label that it concluded with, accepted or not."""
+    refuting_genes: Genes = ()
+    """What it found against it."""
+    additional_task: str = ""
+    """The user's extra question, where it was asked."""
+    additional_answer: str = ""
     annotation: Annotation | None
     check: EvidenceCheck | None
     score: Percent | None
@@ -340,3 +435,8 @@ class ClusterResult(Record):
     def evidence(self) -> ClusterEvidence:
         """What the data says of the cluster."""
         return self.annotated.evidence
+
+    @property
+    def history(self) -> tuple[Exchange, ...]:
+        """All that was asked about the cluster, and replied, in order."""
+        return (*self.annotated.history, *self.scored.history, *self.boosted.history)

@@ -30,6 +30,15 @@ class AdataFile:
 
         return anndata.read_h5ad(self.path)
 
+    def expression(self) -> "AnnData":
+        """Read the normalised values with the names of cells and genes, and leave all else on disk."""
+        import anndata
+        import h5py
+
+        with h5py.File(self.path, "r") as file:
+            obs, var, values = (anndata.io.read_elem(file[part]) for part in ("obs", "var", "X"))
+        return anndata.AnnData(X=values, obs=obs[[]], var=var[[]])
+
     def read(self, *parts: str) -> "AnnData":
         """Read the cells' table and the named parts, such as ``"obsm/X_pca"``, and leave the matrices on disk."""
         import anndata

@@ -1,8 +1,11 @@
-"""The annotator names a cluster; the validator may send it back, with reasons, a bounded number of times."""
+"""The annotator names a cluster: at once, with a validator who may send it back, or after asking for genes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Self
+
+from pydantic import Field, model_validator
 
 from cassia_dagster.agents.role import Role
 from cassia_dagster.agents.validate import VALIDATOR, ValidateRequest
@@ -16,14 +19,21 @@ from cassia_dagster.records import (
     ClusterEvidence,
     EvidenceCheck,
     Exchange,
+    Expression,
+    GeneLookup,
+    Name,
+    Prose,
     Record,
     Status,
+    Strategy,
     Unresolved,
     Verdict,
 )
+from cassia_dagster.singlecell.lookup import look_up_markers
 
 if TYPE_CHECKING:
     from cassia_dagster.llm.door import Door
+    from cassia_dagster.singlecell.lookup import LookUp
 
 N_MARKERS = 50
 """Markers that a model is shown; more cost tokens and add nothing."""
@@ -32,14 +42,17 @@ FEW_CELLS = 10
 """Clusters smaller than this often have no significant marker, whatever they are."""
 
 MAX_ROUNDS = 3
-"""Attempts at a label, the first included."""
+"""Attempts at a validated label, the first included."""
+
+MAX_LOOKUPS = 5
+"""Times that the fused annotator may ask for genes before it answers."""
 
 
 class Attempt(Record):
     """An earlier answer that was sent back."""
 
     annotation: Annotation
-    reasons: str
+    reasons: Prose
 
 
 class AnnotateRequest(Record):
@@ -49,22 +62,62 @@ class AnnotateRequest(Record):
     candidates: tuple[Candidate, ...]
     """What marker knowledge proposes: a hint, not an answer."""
     earlier: tuple[Attempt, ...] = ()
+    lookups: tuple[GeneLookup, ...] = ()
+    """What was found of the genes that it asked for."""
+    rounds_left: int = 0
+    """Times that it may still ask for genes."""
 
 
-ANNOTATOR = Role("annotate", version=1, request=AnnotateRequest, reply=Annotation)
+class AnnotateStep(Record):
+    """What an annotator answers who may still ask for genes: genes to look up, or its annotation."""
+
+    genes: Annotated[tuple[Name, ...], Field(max_length=10)] = ()
+    annotation: Annotation | None = None
+
+    @model_validator(mode="after")
+    def _one_of_the_two(self) -> Self:
+        if bool(self.genes) == (self.annotation is not None):
+            raise ValueError("give either genes to look up or an annotation")
+        return self
 
 
-def annotate_cluster(evidence: ClusterEvidence, annotator: Door, validator: Door, subject: str) -> AnnotatedCluster:
-    """Name one cluster: annotate, check by code, validate, and revise if the validator asks for it.
+ANNOTATOR = Role("annotate", version=2, request=AnnotateRequest, reply=Annotation)
+ASKING_ANNOTATOR = Role("annotate", version=2, request=AnnotateRequest, reply=AnnotateStep)
+
+
+@dataclass(slots=True)
+class _Work:
+    """What was reached so far, so that it is kept also when a later question fails."""
+
+    annotation: Annotation | None = None
+    check: EvidenceCheck | None = None
+    verdicts: list[Verdict] = field(default_factory=list)
+    lookups: list[GeneLookup] = field(default_factory=list)
+    history: list[Exchange] = field(default_factory=list)
+
+
+def annotate_cluster(
+    evidence: ClusterEvidence,
+    annotator: Door,
+    validator: Door,
+    subject: str,
+    strategy: Strategy = Strategy.VALIDATED,
+    look_up: LookUp | None = None,
+) -> AnnotatedCluster:
+    """Name one cluster, and check the name by code.
 
     Parameters
     ----------
     evidence
         What the data says of the cluster.
     annotator, validator
-        The doors to the models of the two roles.
+        The doors to the models of the two roles; only the validated strategy asks the second.
     subject
         What the ledger calls the cluster, such as ``"islets/0.4/3"``.
+    strategy
+        How the label is arrived at.
+    look_up
+        Answers for genes of this cluster, which only the fused strategy asks for; by default its markers do.
 
     Returns
     -------
@@ -73,42 +126,85 @@ def annotate_cluster(evidence: ClusterEvidence, annotator: Door, validator: Door
         or not; the validator's words are kept with it.
     """
     if not evidence.markers:
-        annotation = Annotation(
-            general_celltype=None,
-            unresolved=Unresolved.NO_MARKERS,
-            rationale=_why_no_markers(evidence),
+        nothing = Annotation(
+            general_celltype=None, unresolved=Unresolved.NO_MARKERS, rationale=_why_no_markers(evidence)
         )
-        return AnnotatedCluster(
-            cluster=evidence.cluster,
-            evidence=evidence,
-            status=Status.UNRESOLVED,
-            annotation=annotation,
-            check=None,
-        )
+        return _row(evidence, _Work(annotation=nothing), strategy, None)
+    work, candidates = _Work(), shortlist(evidence)
     shown = evidence.model_copy(update={"markers": evidence.markers[:N_MARKERS]})
-    candidates = shortlist(evidence)
-    attempts: list[tuple[Annotation, EvidenceCheck]] = []
-    verdicts: list[Verdict] = []
-    history: list[Exchange] = []
+    request = AnnotateRequest(evidence=shown, candidates=candidates)
     try:
-        while len(attempts) < MAX_ROUNDS and not (verdicts and verdicts[-1].accepted):
-            earlier = tuple(
-                Attempt(annotation=annotation, reasons=verdict.reasons)
-                for (annotation, _), verdict in zip(attempts, verdicts, strict=True)
-            )
-            request = AnnotateRequest(evidence=shown, candidates=candidates, earlier=earlier)
-            annotation, exchange = ANNOTATOR.ask(annotator, request, subject)
-            history.append(exchange)
-            check = check_annotation(annotation, evidence)
-            attempts.append((annotation, check))
-            verdict, exchange = VALIDATOR.ask(
-                validator, ValidateRequest(evidence=shown, annotation=annotation, check=check), subject
-            )
-            history.append(exchange)
-            verdicts.append(verdict)
+        match strategy:
+            case Strategy.ONE_SHOT:
+                _attempt(request, evidence, annotator, subject, work)
+            case Strategy.VALIDATED:
+                _validated(request, evidence, annotator, validator, subject, work)
+            case Strategy.FUSED:
+                _fused(request, evidence, annotator, subject, work, look_up)
     except UnusableReply as error:
-        return _row(evidence, attempts, verdicts, history, error)
-    return _row(evidence, attempts, verdicts, history, None)
+        return _row(evidence, work, strategy, error)
+    return _row(evidence, work, strategy, None)
+
+
+def _attempt(
+    request: AnnotateRequest, evidence: ClusterEvidence, annotator: Door, subject: str, work: _Work
+) -> tuple[Annotation, EvidenceCheck]:
+    annotation, exchange = ANNOTATOR.ask(annotator, request, subject)
+    work.history.append(exchange)
+    return _keep(annotation, evidence, work)
+
+
+def _keep(annotation: Annotation, evidence: ClusterEvidence, work: _Work) -> tuple[Annotation, EvidenceCheck]:
+    check = check_annotation(annotation, evidence, also_up=genes_up(work.lookups))
+    work.annotation, work.check = annotation, check
+    return annotation, check
+
+
+def _validated(
+    request: AnnotateRequest,
+    evidence: ClusterEvidence,
+    annotator: Door,
+    validator: Door,
+    subject: str,
+    work: _Work,
+) -> None:
+    for _ in range(MAX_ROUNDS):
+        annotation, check = _attempt(request, evidence, annotator, subject, work)
+        review = ValidateRequest(evidence=request.evidence, annotation=annotation, check=check)
+        verdict, exchange = VALIDATOR.ask(validator, review, subject)
+        work.history.append(exchange)
+        work.verdicts.append(verdict)
+        if verdict.accepted:
+            return
+        attempt = Attempt(annotation=annotation, reasons=verdict.reasons)
+        request = request.model_copy(update={"earlier": (*request.earlier, attempt)})
+
+
+def _fused(
+    request: AnnotateRequest,
+    evidence: ClusterEvidence,
+    annotator: Door,
+    subject: str,
+    work: _Work,
+    look_up: LookUp | None,
+) -> None:
+    for left in range(MAX_LOOKUPS, 0, -1):
+        request = request.model_copy(update={"lookups": tuple(work.lookups), "rounds_left": left})
+        step, exchange = ASKING_ANNOTATOR.ask(annotator, request, subject)
+        work.history.append(exchange)
+        if step.annotation is not None:
+            _keep(step.annotation, evidence, work)
+            return
+        found = look_up(step.genes) if look_up else look_up_markers(evidence, step.genes)
+        known = {one.gene for one in work.lookups}
+        work.lookups += [one for one in found if one.gene not in known]
+    request = request.model_copy(update={"lookups": tuple(work.lookups), "rounds_left": 0})
+    _attempt(request, evidence, annotator, subject, work)
+
+
+def genes_up(lookups: list[GeneLookup] | tuple[GeneLookup, ...]) -> frozenset[str]:
+    """Return the genes that were found up: those that an answer may cite beside the markers it was shown."""
+    return frozenset(one.gene for one in lookups if one.expression is Expression.UP)
 
 
 def _why_no_markers(evidence: ClusterEvidence) -> str:
@@ -119,15 +215,8 @@ def _why_no_markers(evidence: ClusterEvidence) -> str:
     return "No gene is significantly higher in this cluster than in the rest."
 
 
-def _row(
-    evidence: ClusterEvidence,
-    attempts: list[tuple[Annotation, EvidenceCheck]],
-    verdicts: list[Verdict],
-    history: list[Exchange],
-    error: UnusableReply | None,
-) -> AnnotatedCluster:
-    """Keep what was reached, also when a later question failed."""
-    annotation, check = attempts[-1] if attempts else (None, None)
+def _row(evidence: ClusterEvidence, work: _Work, strategy: Strategy, error: UnusableReply | None) -> AnnotatedCluster:
+    annotation = work.annotation
     if error is not None:
         status = error.status
     elif annotation is None or annotation.unresolved or annotation.label is None:
@@ -140,7 +229,9 @@ def _row(
         status=status,
         status_reason=str(error or ""),
         annotation=annotation,
-        check=check,
-        rounds=tuple(verdicts),
-        history=tuple(history),
+        check=work.check,
+        rounds=tuple(work.verdicts),
+        strategy=strategy,
+        lookups=tuple(work.lookups),
+        history=tuple(work.history),
     )

@@ -7,17 +7,20 @@ knowledge ends: what the markers do not support, it leaves unresolved.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any
 
 from pydantic import BaseModel
 
-from cassia_dagster.agents.annotate import AnnotateRequest
-from cassia_dagster.agents.boost import BoostReply, BoostRequest
+from cassia_dagster.agents.annotate import AnnotateRequest, AnnotateStep
+from cassia_dagster.agents.boost import BoostRequest, BoostStep, BoostStrategy, Conclusion
 from cassia_dagster.agents.merge import MergeReply, MergeRequest, NamedCluster
 from cassia_dagster.agents.score import ScoreReply, ScoreRequest
 from cassia_dagster.agents.validate import ValidateRequest
-from cassia_dagster.knowledge.candidates import Proposal, propose
+from cassia_dagster.knowledge.candidates import Proposal, propose, shortlist
+from cassia_dagster.knowledge.deciding import deciding_genes, leaning
 from cassia_dagster.knowledge.ontology import Ontology, load_ontology
+from cassia_dagster.knowledge.states import cell_state
 from cassia_dagster.knowledge.versions import knowledge_version
 from cassia_dagster.llm.backend import JSON, RawReply
 from cassia_dagster.llm.question import Question
@@ -26,14 +29,14 @@ from cassia_dagster.records import (
     ClusterEvidence,
     Finding,
     Grouping,
-    Marker,
+    Hypothesis,
     Record,
     Rubric,
     Unresolved,
     Verdict,
 )
 
-RULES_VERSION = "2"
+RULES_VERSION = "3"
 """Raised when a rule in this file changes, so that no answer of the old rules comes from the cache."""
 
 N_MARKERS = 20
@@ -43,6 +46,14 @@ N_MARKERS_BOOST = 50
 """Markers that the second look weighs."""
 
 N_GENES_CITED = 8
+
+N_HYPOTHESES = 3
+"""What the second look tests: the present label, and its rivals."""
+
+N_GENES_ASKED = 10
+
+NO_OPINION = "The embedded model knows marker genes and nothing else; ask a language model."
+"""Its answer to every extra question."""
 
 SURE = 0.75
 """Confidence from which on a wrong lineage is nearly excluded (see `cassia_dagster.knowledge.candidates`)."""
@@ -98,10 +109,19 @@ class EmbeddedBackend:
         return RawReply(text=reply.model_dump_json(), finish_reason="stop", model=self.model, usd=0.0)
 
 
-def annotate(request: AnnotateRequest) -> Annotation:
-    """Name the type that the best markers speak for; after an objection, weigh more of them."""
+def annotate(request: AnnotateRequest) -> Annotation | AnnotateStep:
+    """Name the type that the best markers speak for; after an objection, weigh more of them.
+
+    Where it may ask, it has the deciding genes of the two best candidates looked up before it answers.
+    """
     n_markers = N_MARKERS_BOOST if request.earlier else N_MARKERS
-    return _annotation(propose(request.evidence, n_markers))
+    proposal = propose(request.evidence, n_markers)
+    if request.rounds_left and not request.lookups and proposal.confidence < SURE:
+        genes = tuple(gene for one in _hypotheses(request.evidence, None, proposal.cl_id) for gene in one.genes)
+        if genes:
+            return AnnotateStep(genes=genes[:N_GENES_ASKED])
+    annotation = _annotation(request.evidence, proposal)
+    return AnnotateStep(annotation=annotation) if request.rounds_left else annotation
 
 
 def validate(request: ValidateRequest) -> Verdict:
@@ -137,24 +157,12 @@ def score(request: ScoreRequest) -> ScoreReply:
     )
 
 
-def boost(request: BoostRequest) -> BoostReply:
-    """Weigh more markers, then the genes that set the cluster apart from its look-alike; keep what both support."""
-    wider = propose(request.evidence, N_MARKERS_BOOST)
-    readings = [wider]
-    if request.contrast:
-        readings.append(propose(_with_markers(request.evidence, request.contrast), N_MARKERS))
-    best = max(readings, key=lambda proposal: proposal.confidence)
-    return BoostReply(
-        annotation=_annotation(best),
-        explanation=(
-            f"The best {N_MARKERS_BOOST} markers speak for {wider.label or 'no type'}"
-            + (
-                f"; against the most similar cluster, the markers speak for {readings[1].label or 'no type'}."
-                if request.contrast
-                else "; there is no similar cluster to compare with."
-            )
-        ),
-    )
+def boost(request: BoostRequest) -> BoostStep | Conclusion:
+    """Test the present label and its best rivals by the genes that tell them apart, then decide."""
+    if request.rounds_left and (hypotheses := _untested(request)):
+        return BoostStep(hypotheses=hypotheses)
+    conclusion = _conclude(request)
+    return BoostStep(conclusion=conclusion) if request.rounds_left else conclusion
 
 
 def merge(request: MergeRequest) -> MergeReply:
@@ -173,10 +181,68 @@ RULES: dict[type[BaseModel], Callable[[Any], Record]] = {
 }
 
 
-def _annotation(proposal: Proposal) -> Annotation:
+def _untested(request: BoostRequest) -> tuple[Hypothesis, ...]:
+    """Give what this round is to test: in depth, the best rival that was not tested; in breadth, all at once."""
+    tested = {one.celltype for each in request.rounds for one in each.hypotheses}
+    present = request.check.cl_id if request.check else None
+    hypotheses = _hypotheses(request.evidence, present, *(one.cl_id for one in _readings(request)))
+    if request.strategy is BoostStrategy.BREADTH:
+        return () if tested else hypotheses
+    label = load_ontology().label(present) if present else None
+    return tuple(one for one in hypotheses if one.celltype not in {*tested, label})[:1]
+
+
+def _hypotheses(evidence: ClusterEvidence, *terms: str | None) -> tuple[Hypothesis, ...]:
+    """Set the first of the terms against the others, and against the candidates that the markers speak for next."""
+    candidates = (one.cl_id for one in shortlist(evidence, limit=10, n_markers=N_MARKERS_BOOST))
+    first, *others = dict.fromkeys(term for term in (*terms, *candidates) if term) or ("",)
+    # Some terms are one type under two names: no gene tells them apart.
+    told_apart = {term: deciding_genes(evidence.species, term, (first,)) for term in others}
+    rivals = dict(islice(((term, genes) for term, genes in told_apart.items() if genes), N_HYPOTHESES - 1))
+    if not rivals:
+        return ()
+    genes = {first: deciding_genes(evidence.species, first, tuple(rivals)), **rivals}
+    ontology = load_ontology()
+    return tuple(Hypothesis(celltype=ontology.label(term), genes=own) for term, own in genes.items() if own)
+
+
+def _readings(request: BoostRequest) -> tuple[Proposal, ...]:
+    """Read more markers than the first look, and the genes that set the cluster apart from its look-alike."""
+    wider = propose(request.evidence, N_MARKERS_BOOST)
+    if not request.contrast:
+        return (wider,)
+    return (wider, propose(request.evidence.model_copy(update={"markers": request.contrast}), N_MARKERS))
+
+
+def _conclude(request: BoostRequest) -> Conclusion:
+    """Take the surer reading, if the genes that were looked up do not speak against it."""
+    readings = _readings(request)
+    best = max(readings, key=lambda proposal: proposal.confidence)
+    lookups = tuple(one for each in request.rounds for one in each.lookups)
+    tested = tuple(dict.fromkeys(one.celltype for each in request.rounds for one in each.hypotheses))
+    annotation = _annotation(request.evidence, best)
+    present = request.check.cl_id if request.check else None
+    decision = f"The surer reading of the markers is {best.label or 'no type'}"
+    if best.cl_id and best.cl_id != present:
+        terms = tuple(term for name in tested if (term := load_ontology().resolve(name)) and term != best.cl_id)
+        rivals = (present,) if present else terms
+        borne_out = leaning(request.evidence.species, lookups, best.cl_id, rivals)
+        decision += f"; the genes that tell it from its rivals lean to it by {borne_out:+.2f}"
+        if borne_out <= 0 and request.annotation is not None:
+            annotation, decision = request.annotation, f"{decision}, which is no reason to change"
+    return Conclusion(
+        annotation=annotation,
+        explanation=f"Tested: {'; '.join(tested) or 'nothing'}. {decision}.",
+        additional_answer=NO_OPINION if request.additional_task else "",
+    )
+
+
+def _annotation(evidence: ClusterEvidence, proposal: Proposal) -> Annotation:
+    state = cell_state(evidence.markers)
     if proposal.unresolved or proposal.label is None:
         return Annotation(
             general_celltype=None,
+            cell_state=state,
             unresolved=proposal.unresolved or Unresolved.WEAK_SUPPORT,
             supporting_genes=proposal.supporting_genes[:N_GENES_CITED],
             rationale=_rationale(proposal),
@@ -190,6 +256,7 @@ def _annotation(proposal: Proposal) -> Annotation:
     return Annotation(
         general_celltype=proposal.general_label or proposal.label,
         subtypes=(proposal.label, *kin[:2]),
+        cell_state=state,
         supporting_genes=proposal.supporting_genes[:N_GENES_CITED],
         contradicting_genes=proposal.contradicting_genes[:N_GENES_CITED],
         rationale=_rationale(proposal),
@@ -213,10 +280,6 @@ def _share_of_agreement(cl_id: str | None, proposal: Proposal) -> float:
     if cl_id in ontology.ancestors(proposal.cl_id) or proposal.cl_id in ontology.ancestors(cl_id):
         return 0.0 if ontology.is_root_level(cl_id) else 1.0
     return 0.5 * ontology.hierarchical_score(cl_id, proposal.cl_id).f1
-
-
-def _with_markers(evidence: ClusterEvidence, markers: tuple[Marker, ...]) -> ClusterEvidence:
-    return evidence.model_copy(update={"markers": markers})
 
 
 def _grouping(ontology: Ontology, one: NamedCluster, terms: set[str]) -> Grouping:

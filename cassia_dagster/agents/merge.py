@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
 
 from cassia_dagster.agents.role import Role
 from cassia_dagster.llm.errors import UnusableReply
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
     from cassia_dagster.llm.door import Door
 
 UNRESOLVED = "unresolved"
+
+MAX_ATTEMPTS = 2
+"""Answers that are asked for until one fits the clusters."""
 
 
 class NamedCluster(Record):
@@ -30,15 +35,17 @@ class MergeRequest(Record):
     species: Species
     tissue: str
     clusters: tuple[NamedCluster, ...]
+    objection: str = ""
+    """What was wrong with the last answer."""
 
 
 class MergeReply(Record):
     """What the merger answers: a row for every cluster it was given, and no other."""
 
-    groupings: tuple[Grouping, ...]
+    groupings: Annotated[tuple[Grouping, ...], Field(max_length=1000)]
 
 
-MERGER = Role("merge", version=1, request=MergeRequest, reply=MergeReply)
+MERGER = Role("merge", version=2, request=MergeRequest, reply=MergeReply)
 
 
 def merge_clusters(
@@ -68,11 +75,17 @@ def merge_clusters(
     groupings = {row.cluster: _unresolved(row.cluster) for row in rows}
     if not named:
         return list(groupings.values()), ""
+    chosen: tuple[Grouping, ...] = ()
+    trouble = ""
     try:
-        reply, _ = MERGER.ask(merger, MergeRequest(species=species, tissue=tissue, clusters=named), subject)
-        chosen, trouble = reply.groupings, find_trouble(reply.groupings, [one.cluster for one in named])
+        for _ in range(MAX_ATTEMPTS):
+            request = MergeRequest(species=species, tissue=tissue, clusters=named, objection=trouble)
+            reply, _exchange = MERGER.ask(merger, request, subject)
+            chosen, trouble = reply.groupings, find_trouble(reply.groupings, [one.cluster for one in named])
+            if not trouble:
+                break
     except UnusableReply as error:
-        chosen, trouble = (), str(error)
+        trouble = str(error)
     groupings |= {grouping.cluster: grouping for grouping in (_as_labelled(named) if trouble else chosen)}
     return list(groupings.values()), trouble
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import os
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template, Undefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from cassia_dagster.agents.inert import FILTERS
 from cassia_dagster.llm.door import Answer, Door, Question
-from cassia_dagster.records import ClusterEvidence, Exchange, Record
+from cassia_dagster.llm.provider_errors import redact
+from cassia_dagster.records import Exchange, Record
+
+_SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD)$", re.IGNORECASE)
+_SHORTEST_SECRET = 12  # so that no word of a prompt is one
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +67,8 @@ class Role[Q: Record, R: Record]:
             provider=answer.provider,
             model=answer.model,
             template=self.template,
-            question=question.user,
-            reply=answer.text,
+            question=_without_secrets(question.user),
+            reply=_without_secrets(answer.text),
         )
         return answer.reply, exchange
 
@@ -78,23 +83,12 @@ class Role[Q: Record, R: Record]:
         return f"{self.name}.v{self.version}.j2"
 
 
-def _inert(value: Any) -> str:
-    """Encode data for a prompt, so that no text in it can close the block that it stands in."""
-    if isinstance(value, Undefined):
-        str(value)  # raises, and names what the template asked for
-    if isinstance(value, Record):
-        value = _shown(value)
-    elif isinstance(value, list | tuple):
-        value = [_shown(item) if isinstance(item, Record) else item for item in value]
-    encoded = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return encoded.replace("<", "\\u003c").replace(">", "\\u003e")
-
-
-def _shown(record: Record) -> dict[str, Any]:
-    """Return what a model sees of a record: of a cluster all but its id, which may be the user's own name for it."""
-    ids: Any = {"cluster": True, "nearest": {"__all__": {"cluster"}}}
-    hidden = ids if isinstance(record, ClusterEvidence) else None
-    return record.model_dump(mode="json", exclude_defaults=True, exclude=hidden)
+def _without_secrets(text: str) -> str:
+    """Remove the keys that the environment holds, and all that looks like one, from what is kept for reading."""
+    for name, value in os.environ.items():
+        if _SECRET_NAME.search(name) and len(value) >= _SHORTEST_SECRET:
+            text = text.replace(value, "[key]")
+    return redact(text, None)
 
 
 @cache
@@ -107,7 +101,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["inert"] = _inert
+    environment.filters |= FILTERS
     return environment
 
 

@@ -11,6 +11,8 @@ from cassia_dagster.records import (
     Annotation,
     ClusterEvidence,
     EvidenceCheck,
+    GeneLookup,
+    Prose,
     Record,
     Rubric,
     ScoredCluster,
@@ -33,16 +35,18 @@ class ScoreRequest(Record):
     annotation: Annotation
     check: EvidenceCheck
     verdicts: tuple[Verdict, ...]
+    lookups: tuple[GeneLookup, ...] = ()
+    """Genes that were looked up before the label was given."""
 
 
 class ScoreReply(Record):
     """What the scorer answers."""
 
     rubric: Rubric
-    reasoning: str
+    reasoning: Prose
 
 
-SCORER = Role("score", version=1, request=ScoreRequest, reply=ScoreReply)
+SCORER = Role("score", version=2, request=ScoreRequest, reply=ScoreReply)
 
 
 def total(rubric: Rubric) -> float:
@@ -73,6 +77,7 @@ def score_cluster(evidence: ClusterEvidence, annotated: AnnotatedCluster, scorer
         annotation=annotation,
         check=check,
         verdicts=annotated.rounds,
+        lookups=annotated.lookups,
     )
     try:
         reply, exchange = SCORER.ask(scorer, request, subject)

@@ -14,4 +14,4 @@ class ValidateRequest(Record):
     check: EvidenceCheck
 
 
-VALIDATOR = Role("validate", version=1, request=ValidateRequest, reply=Verdict)
+VALIDATOR = Role("validate", version=2, request=ValidateRequest, reply=Verdict)

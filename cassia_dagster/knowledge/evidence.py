@@ -17,7 +17,9 @@ _BORNE_OUT = 0.5
 _MUCH_WEAKER = 0.6
 
 
-def check_annotation(annotation: Annotation, evidence: ClusterEvidence) -> EvidenceCheck:
+def check_annotation(
+    annotation: Annotation, evidence: ClusterEvidence, also_up: frozenset[str] = frozenset()
+) -> EvidenceCheck:
     """Hold an annotation against the cluster's markers.
 
     Parameters
@@ -26,6 +28,8 @@ def check_annotation(annotation: Annotation, evidence: ClusterEvidence) -> Evide
         What a model said. Its label is read as a Cell Ontology term; where that fails, its general cell type.
     evidence
         The cluster that it is about.
+    also_up
+        Genes that were looked up in the matrix and found up, though they are not among the markers that are kept.
 
     Returns
     -------
@@ -35,7 +39,7 @@ def check_annotation(annotation: Annotation, evidence: ClusterEvidence) -> Evide
     """
     ontology, model = load_ontology(), load_model(evidence.species)
     cl_id = _resolve(ontology, annotation)
-    up, absent = _cited_genes(model, annotation, evidence)
+    up, absent = _cited_genes(model, annotation, evidence, also_up)
     belief = believe(evidence)
     findings = [Finding.GENE_ABSENT] if absent else []
     support = 0.0
@@ -61,10 +65,10 @@ def _resolve(ontology: Ontology, annotation: Annotation) -> str | None:
 
 
 def _cited_genes(
-    model: TypeModel, annotation: Annotation, evidence: ClusterEvidence
+    model: TypeModel, annotation: Annotation, evidence: ClusterEvidence, also_up: frozenset[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The cited genes that are up in the cluster, and the others; case and former symbols do not matter."""
-    up = [marker.gene for marker in evidence.markers if marker.avg_log2FC > 0]
+    up = [*(marker.gene for marker in evidence.markers if marker.avg_log2FC > 0), *also_up]
     names = {gene.casefold() for gene in up}
     rows = {row for gene in up if (row := model.knowledge.row(gene)) is not None}
     cited = tuple(dict.fromkeys(annotation.supporting_genes))

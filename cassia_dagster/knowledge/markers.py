@@ -37,6 +37,8 @@ class MarkerKnowledge:
     """Genes by types, none below 0."""
     against: Mapping[str, frozenset[str]]
     """CL id → genes (symbols of the species) that the type does not express; only for common types."""
+    symbols: tuple[str, ...]
+    """Of each row of ``weights``, as the species spells it; the human symbol where the mouse has no such gene."""
     _rows: Mapping[str, int]
 
     @property
@@ -133,6 +135,7 @@ def load_markers(species: Species) -> MarkerKnowledge:
         types=types,
         weights=weights,
         against=_in_species(against, species),
+        symbols=_symbols(rows, species),
         _rows={name: rows[symbol] for name, symbol in names.items() if symbol in rows},
     )
 
@@ -162,6 +165,11 @@ def _mouse_names() -> dict[str, str]:
 
 def _pairs(name: str) -> list[tuple[str, str]]:
     return [(row[0], row[1]) for row in read_rows(name)]
+
+
+def _symbols(genes: Iterable[str], species: Species) -> tuple[str, ...]:
+    mice = {human: mouse for mouse, human in reversed(_pairs("orthologs.tsv.gz"))} if species == "mouse" else {}
+    return tuple(mice.get(gene, gene) for gene in genes)
 
 
 def _in_species(genes_of: Mapping[str, set[str]], species: Species) -> dict[str, frozenset[str]]:

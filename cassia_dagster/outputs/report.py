@@ -17,6 +17,7 @@ from cassia_dagster.errors import InputError
 from cassia_dagster.outputs import palette, words
 from cassia_dagster.outputs.maps import CellMap, draw_maps
 from cassia_dagster.outputs.result import ResolutionResult, final_label
+from cassia_dagster.outputs.transcripts import transcript_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,6 +75,7 @@ def render_report(
             n_cells=_count_cells(result, cells),
             models=_models(result),
             anchors={row.cluster: f"cluster-{position}" for position, row in enumerate(result.clusters)},
+            transcripts=transcript_names(result),
             colours=palette.assign(row.cluster for row in result.clusters),
             threshold=SCORE_THRESHOLD,
             shown=MARKERS_SHOWN,
@@ -97,6 +99,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "by_cluster": lambda agreement: {row.cluster: row for row in agreement.clusters},
         "cost_of": words.cost_of,
+        "expression_words": words.EXPRESSIONS.__getitem__,
         "final_label": final_label,
         "finding_words": words.FINDING_TEXTS.__getitem__,
         "listing": words.listing,

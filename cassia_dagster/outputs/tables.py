@@ -134,12 +134,12 @@ def _argument(result: ClusterResult) -> Row:
     final = result.boosted
     annotation, check, rubric = final.annotation, final.check, final.rubric
     ratings = rubric.model_dump() if rubric else {}
-    history = (*result.annotated.history, *result.scored.history, *final.history)
     return {
         "status_reason": final.status_reason,
         "unresolved_reason": annotation.unresolved.value if annotation and annotation.unresolved else None,
         "cl_id": check.cl_id if check else None,
         "cl_label": check.cl_label if check else None,
+        "cell_state": _state(result),
         "rationale": annotation.rationale if annotation else "",
         "supporting_genes": ", ".join(annotation.supporting_genes) if annotation else "",
         "contradicting_genes": ", ".join(annotation.contradicting_genes) if annotation else "",
@@ -149,13 +149,20 @@ def _argument(result: ClusterResult) -> Row:
         "cited_genes_absent": ", ".join(check.cited_genes_absent) if check else "",
         "candidates": _json(check.candidates if check else ()),
         "iterations": len(result.annotated.rounds),
+        "strategy": result.annotated.strategy.value,
         "validator_rounds": _json(result.annotated.rounds),
+        "genes_looked_up": _json(result.annotated.lookups),
         "score_before_boost": result.scored.score,
         **{f"score_{part}": ratings.get(part) for part in Rubric.model_fields},
         "scoring_reasoning": final.reasoning,
         "boost_outcome": final.outcome.value,
         "boost_explanation": final.explanation,
-        "conversation_history": _json(history),
+        "boost_rounds": _json(final.rounds),
+        "boost_supporting_genes": ", ".join(final.supporting_genes),
+        "boost_refuting_genes": ", ".join(final.refuting_genes),
+        "additional_task": final.additional_task,
+        "additional_answer": final.additional_answer,
+        "conversation_history": _json(result.history),
     }
 
 
@@ -164,6 +171,7 @@ def _scored(result: ClusterResult) -> Row:
     provider, model = model_of_label(result)
     names = ("celltype_1", "celltype_2", "celltype_3", "general_celltype", "mixed_celltypes", "score")
     return {name: summary[name] for name in ("cluster", *names)} | {
+        "cell_state": _state(result),
         "scoring_reasoning": result.boosted.reasoning,
         "CASSIA_merged_grouping_1": result.grouping.broad,
         "CASSIA_merged_grouping_2": result.grouping.intermediate,
@@ -179,6 +187,11 @@ def _scored(result: ClusterResult) -> Row:
         "cl_id": result.boosted.check.cl_id if result.boosted.check else None,
         "evidence_findings": ", ".join(result.boosted.check.findings) if result.boosted.check else None,
     }
+
+
+def _state(result: ClusterResult) -> str | None:
+    annotation = result.boosted.annotation
+    return annotation.cell_state if annotation else None
 
 
 def _frame(rows: Iterable[Row]) -> pd.DataFrame:

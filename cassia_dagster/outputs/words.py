@@ -10,7 +10,7 @@ from cassia_dagster.agents.merge import UNRESOLVED
 from cassia_dagster.evaluation.agreement import Agreement
 from cassia_dagster.knowledge.ontology import Relation
 from cassia_dagster.outputs.result import ResolutionResult, final_label
-from cassia_dagster.records import BoostOutcome, Finding, Status, Unresolved
+from cassia_dagster.records import BoostOutcome, Expression, Finding, Status, Unresolved
 
 FINDING_TEXTS = {
     Finding.GENE_ABSENT: "cites genes that are not among the markers",
@@ -42,6 +42,15 @@ OUTCOMES = {
     BoostOutcome.CONFIRMED: "label confirmed",
     BoostOutcome.CHANGED: "label changed",
     BoostOutcome.FAILED: "failed",
+}
+
+EXPRESSIONS = {
+    Expression.UP: "up",
+    Expression.DOWN: "down",
+    Expression.NOT_DIFFERENT: "not different",
+    Expression.NOT_DETECTED: "not detected",
+    Expression.NOT_MEASURED: "not measured",
+    Expression.NOT_LISTED: "not among the markers",
 }
 
 RELATIONS = {

@@ -1,9 +1,10 @@
 import pytest
+from pydantic import ValidationError
 
-from cassia_dagster.agents.annotate import MAX_ROUNDS, N_MARKERS, annotate_cluster
+from cassia_dagster.agents.annotate import MAX_LOOKUPS, MAX_ROUNDS, N_MARKERS, AnnotateStep, annotate_cluster
 from cassia_dagster.errors import ModelError
 from cassia_dagster.llm.errors import Refused
-from cassia_dagster.records import Annotation, Finding, Status, Unresolved, Verdict
+from cassia_dagster.records import Annotation, Expression, Finding, Status, Strategy, Unresolved, Verdict
 
 YES = Verdict(accepted=True, reasons="fine")
 NO = Verdict(accepted=False, reasons="INS is unexplained")
@@ -91,3 +92,41 @@ def test_a_model_sees_the_best_markers_only(scripted, evidence_of, named):
     row = annotate_cluster(many, door, door, "islets/0.4/0")
     assert len(backend.asked[0].evidence.markers) == N_MARKERS
     assert len(row.evidence.markers) == 120
+
+
+def test_one_shot_asks_no_validator(scripted, beta_cells, named):
+    door, backend = scripted(annotate=[named("T cell", "lymphocyte")])
+    row = annotate_cluster(beta_cells, door, door, "islets/0.4/0", Strategy.ONE_SHOT)
+    assert (row.annotation.label, row.rounds, row.strategy) == ("T cell", (), Strategy.ONE_SHOT)
+    assert Finding.LINEAGE_CONTRADICTION in row.check.findings
+    assert len(backend.asked) == 1
+
+
+def test_the_fused_annotator_has_genes_looked_up_before_it_answers(scripted, beta_cells, named):
+    answer = named("type B pancreatic cell", "epithelial cell", "INS")
+    steps = [AnnotateStep(genes=("INS", "GCG")), AnnotateStep(genes=("SST", "INS")), AnnotateStep(annotation=answer)]
+    door, backend = scripted(annotate=steps)
+    row = annotate_cluster(beta_cells, door, door, "islets/0.4/0", Strategy.FUSED)
+    assert (row.annotation, row.status) == (answer, Status.OK)
+    assert [(one.gene, one.expression) for one in row.lookups] == [
+        ("INS", Expression.UP),
+        ("GCG", Expression.NOT_LISTED),
+        ("SST", Expression.NOT_LISTED),
+    ]
+    assert [len(request.lookups) for request in backend.asked] == [0, 2, 3]
+    assert len(row.history) == 3
+
+
+def test_the_fused_annotator_asks_a_bounded_number_of_times(scripted, beta_cells, named):
+    answer = named("type B pancreatic cell", "epithelial cell", "INS")
+    door, backend = scripted(annotate=[AnnotateStep(genes=("INS",))] * MAX_LOOKUPS + [answer])
+    row = annotate_cluster(beta_cells, door, door, "islets/0.4/0", Strategy.FUSED)
+    assert row.annotation == answer
+    assert [request.rounds_left for request in backend.asked] == [5, 4, 3, 2, 1, 0]
+
+
+def test_a_step_is_either_genes_or_an_annotation(named):
+    with pytest.raises(ValidationError, match="either"):
+        AnnotateStep()
+    with pytest.raises(ValidationError, match="either"):
+        AnnotateStep(genes=("INS",), annotation=named("T cell", "lymphocyte"))

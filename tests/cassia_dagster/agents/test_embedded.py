@@ -3,15 +3,33 @@
 import pytest
 
 from cassia_dagster.agents.annotate import AnnotateRequest, annotate_cluster
-from cassia_dagster.agents.boost import boost_cluster, needs_boost
-from cassia_dagster.agents.embedded import SURE, EmbeddedBackend, annotate, merge, score, validate
+from cassia_dagster.agents.boost import BoostPlan, BoostRequest, BoostStrategy, boost_cluster, needs_boost
+from cassia_dagster.agents.embedded import (
+    NO_OPINION,
+    SURE,
+    EmbeddedBackend,
+    annotate,
+    boost,
+    merge,
+    score,
+    validate,
+)
 from cassia_dagster.agents.merge import MergeRequest, NamedCluster, find_trouble
 from cassia_dagster.agents.score import ScoreRequest, score_cluster, total
 from cassia_dagster.agents.validate import ValidateRequest
 from cassia_dagster.knowledge.evidence import check_annotation
 from cassia_dagster.llm.backend import Backend
 from cassia_dagster.llm.door import Door
-from cassia_dagster.records import Status, Unresolved
+from cassia_dagster.records import (
+    BoostOutcome,
+    BoostRound,
+    Comparison,
+    Expression,
+    GeneLookup,
+    Status,
+    Strategy,
+    Unresolved,
+)
 
 BETA = "INS IAPP HADH ADCYAP1 NPTX2 PCSK1 DLK1 MAFA SIX3 PFKFB2 G6PC2 ERO1B"
 T_CELL = "CD3D CD3E CD2 TRAC IL32 CD7 LTB IL7R CD3G LCK CD5 BCL11B"
@@ -105,9 +123,82 @@ def test_a_second_look_ends_with_a_row(door, evidence_of):
     annotated = annotate_cluster(evidence, door, door, "islets/0.4/5")
     scored = score_cluster(evidence, annotated, door, "islets/0.4/5")
     assert needs_boost(annotated, scored)
-    row = boost_cluster(evidence, annotated, scored, evidence.markers[:3], door, door, "islets/0.4/5")
+    row = boost_cluster(annotated, scored, door, door, "islets/0.4/5", contrast=evidence.markers[:3])
     assert row.cluster == "5"
     assert row.explanation
+    assert row.rounds
+
+
+def in_doubt(door, evidence):
+    """Annotate and score a cluster, and doubt its label whatever it scored."""
+    annotated = annotate_cluster(evidence, door, door, "islets/0.4/3")
+    return annotated, score_cluster(evidence, annotated, door, "islets/0.4/3")
+
+
+def test_the_second_look_tests_rivals_by_genes_that_tell_them_apart(door, evidence_of):
+    row = boost_cluster(*in_doubt(door, evidence_of("3", BETA)), door, door, "islets/0.4/3")
+    (tested,) = row.rounds
+    first, *rivals = tested.hypotheses
+    assert first.celltype == "type B pancreatic cell"
+    assert rivals
+    assert "INS" in first.genes
+    assert not set(first.genes) & {gene for rival in rivals for gene in rival.genes}
+    assert row.outcome is BoostOutcome.CONFIRMED
+
+
+def test_in_depth_it_tests_one_rival_after_the_other(door, evidence_of):
+    plan = BoostPlan(strategy=BoostStrategy.DEPTH)
+    row = boost_cluster(*in_doubt(door, evidence_of("3", BETA)), door, door, "islets/0.4/3", plan=plan)
+    tested = [one.celltype for each in row.rounds for one in each.hypotheses]
+    assert len(tested) == len(set(tested)) == len(row.rounds) == 2
+    assert "type B pancreatic cell" not in tested
+
+
+def test_genes_that_were_looked_up_keep_it_from_a_change_that_they_speak_against(evidence_of, named):
+    evidence, present = evidence_of("3", BETA), named("pancreatic A cell", "epithelial cell", "PCSK1")
+    request = BoostRequest(
+        evidence=evidence,
+        annotation=present,
+        check=check_annotation(present, evidence),
+        score=40.0,
+        contrast=(),
+        rounds_left=3,
+    )
+    hypotheses = boost(request).hypotheses
+    assert [one.celltype for one in hypotheses][:2] == ["pancreatic A cell", "type B pancreatic cell"]
+
+    def concluded(how):
+        lookups = tuple(found(gene, how) for gene in hypotheses[1].genes)
+        tested = BoostRound(hypotheses=hypotheses, lookups=lookups)
+        return boost(request.model_copy(update={"rounds": (tested,)})).conclusion.annotation
+
+    assert concluded(Expression.UP).label == "type B pancreatic cell"
+    assert concluded(Expression.NOT_DETECTED) == present
+
+
+def found(gene, how):
+    return GeneLookup(gene=gene, rest=Comparison(against="", expression=how, log2FC=None, mean=None, pct=None))
+
+
+def test_it_has_no_opinion_on_an_extra_question_and_says_so(door, evidence_of):
+    plan = BoostPlan(additional_task="Is this malignant?")
+    row = boost_cluster(*in_doubt(door, evidence_of("3", BETA)), door, door, "islets/0.4/3", plan=plan)
+    assert (row.additional_task, row.additional_answer) == ("Is this malignant?", NO_OPINION)
+
+
+def test_a_fused_look_asks_for_genes_where_the_markers_leave_it_unsure(door, evidence_of):
+    unsure = annotate_cluster(evidence_of("3", "CD3D TTR KRT19"), door, door, "islets/0.4/3", Strategy.FUSED)
+    assert unsure.lookups
+    sure = annotate_cluster(evidence_of("3", BETA), door, door, "islets/0.4/3", Strategy.FUSED)
+    assert (sure.lookups, len(sure.history)) == ((), 1)
+    assert sure.annotation.label == "type B pancreatic cell"
+
+
+def test_what_cells_are_doing_is_told_apart_from_what_they_are(door, evidence_of):
+    evidence = evidence_of("3", f"{T_CELL} MKI67 TOP2A UBE2C CDK1 BIRC5", tissue="blood")
+    row = annotate_cluster(evidence, door, door, "blood/0.4/3")
+    assert row.annotation.cell_state == "cycling"
+    assert "T cell" in row.annotation.label
 
 
 def clusters(*terms):

@@ -1,6 +1,6 @@
 import pytest
 
-from cassia_dagster.agents.merge import UNRESOLVED, MergeReply, find_trouble, merge_clusters
+from cassia_dagster.agents.merge import MAX_ATTEMPTS, UNRESOLVED, MergeReply, find_trouble, merge_clusters
 from cassia_dagster.llm.errors import Refused
 from cassia_dagster.records import BoostedCluster, BoostOutcome, Grouping, Status
 
@@ -53,7 +53,7 @@ def test_groups_are_keyed_by_id_not_by_position(scripted, rows):
     ],
 )
 def test_an_answer_that_does_not_fit_is_replaced_by_the_labels(scripted, rows, answer, said):
-    door, _ = scripted(merge=[MergeReply(groupings=answer)])
+    door, backend = scripted(merge=[MergeReply(groupings=answer)] * MAX_ATTEMPTS)
     groupings, trouble = merge_clusters(rows, "human", "pancreas", door, "islets/0.4")
     assert said in trouble
     assert [(one.broad, one.detailed) for one in groupings[:2]] == [
@@ -61,6 +61,16 @@ def test_an_answer_that_does_not_fit_is_replaced_by_the_labels(scripted, rows, a
         ("endocrine cell", "beta cell"),
     ]
     assert find_trouble(groupings, ["0", "1", "10"]) == ""
+    assert said in backend.asked[-1].objection
+
+
+def test_an_answer_for_another_clusters_id_is_refused_and_asked_for_once_more(scripted, rows):
+    foreign = (NESTED[0], group("01", "epithelial cell", "endocrine cell", "alpha cell"))
+    door, backend = scripted(merge=[MergeReply(groupings=foreign), MergeReply(groupings=NESTED)])
+    groupings, trouble = merge_clusters(rows, "human", "pancreas", door, "islets/0.4")
+    assert trouble == ""
+    assert [one.cluster for one in groupings] == ["0", "1", "10"]
+    assert "'01'" in backend.asked[1].objection
 
 
 def test_a_failed_merge_loses_no_cluster(scripted, rows):

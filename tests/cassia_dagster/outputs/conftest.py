@@ -12,13 +12,18 @@ from cassia_dagster.records import (
     Annotation,
     BoostedCluster,
     BoostOutcome,
+    BoostRound,
     Candidate,
     ClusterEvidence,
     ClusterResult,
+    Comparison,
     EvidenceCheck,
     Exchange,
+    Expression,
     Finding,
+    GeneLookup,
     Grouping,
+    Hypothesis,
     Marker,
     Rubric,
     ScoredCluster,
@@ -36,6 +41,20 @@ MARKERS = {
     "T?": (),
 }
 CD8 = "CD8-positive, alpha-beta T cell"
+
+
+PLASMA = Hypothesis(celltype="plasma cell", genes=("JCHAIN", "MZB1"))
+NO_JCHAIN = GeneLookup(
+    gene="JCHAIN",
+    mean=0.001,
+    pct=0.002,
+    rest=Comparison(against="", expression=Expression.NOT_DETECTED, log2FC=-3.0, mean=0.5, pct=0.2),
+    nearest=(Comparison(against="0", expression=Expression.NOT_DIFFERENT, log2FC=0.1, mean=0.0, pct=0.0),),
+)
+NO_SUCH_GENE = GeneLookup(
+    gene="MZB1",
+    rest=Comparison(against="", expression=Expression.NOT_MEASURED, log2FC=None, mean=None, pct=None),
+)
 
 
 def evidence(cluster: str) -> ClusterEvidence:
@@ -72,6 +91,7 @@ def named(cluster: str, label: str, cl_id: str | None, general: str, score: floa
     annotation = Annotation(
         general_celltype=general,
         subtypes=(label, f"memory {general}"),
+        cell_state="cycling",
         supporting_genes=genes,
         contradicting_genes=("HBB",),
         rationale=f"{genes[0]} is found in this cell type only.",
@@ -125,6 +145,11 @@ def changed(before: ClusterResult, label_before: str, score_before: float) -> Cl
     update = {
         "outcome": BoostOutcome.CHANGED,
         "explanation": "CD79A decides.",
+        "rounds": (BoostRound(hypotheses=(PLASMA,), lookups=(NO_JCHAIN, NO_SUCH_GENE)),),
+        "supporting_genes": ("CD79B",),
+        "refuting_genes": ("JCHAIN",),
+        "additional_task": "Is this malignant?",
+        "additional_answer": "No sign of it.",
         "history": (said("boost", "o3"),),
     }
     return before.model_copy(

@@ -14,6 +14,7 @@ from cassia_dagster.evaluation.agreement import compare_with_gold
 from cassia_dagster.outputs import report
 from cassia_dagster.outputs.report import render_report
 from cassia_dagster.outputs.result import ResolutionResult
+from cassia_dagster.outputs.transcripts import transcript_names
 from cassia_dagster.records import Record, TissueShare
 
 HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(2)">\'"&{{ 7 * 7 }}'
@@ -55,7 +56,7 @@ def poisoned[R: Record](record: R, keep: frozenset[str]) -> R:
 
 
 def test_markup_in_any_text_from_data_or_models_is_inert(blood: ResolutionResult, blood_cells: pd.DataFrame) -> None:
-    codes = frozenset({"species", "status", "outcome", "findings", "unresolved"})
+    codes = frozenset({"species", "status", "outcome", "findings", "unresolved", "strategy", "expression"})
     hostile = poisoned(blood, keep=codes)
     cells = blood_cells.assign(cluster=blood_cells["cluster"] + HOSTILE, gold=HOSTILE)
     clean = Page(render_report(blood, blood_cells))
@@ -66,8 +67,29 @@ def test_markup_in_any_text_from_data_or_models_is_inert(blood: ResolutionResult
     # The text is not lost either: it stands there as text, and no template was evaluated in it.
     text = "".join(dirty.text)
     label = "CD8-positive, alpha-beta T cell"
-    for field in ("CD8A", label, "Fits now.", "Specific.", "CD79A decides.", "What is it?", "blood"):
+    for field in (
+        "CD8A",
+        label,
+        "Fits now.",
+        "Specific.",
+        "CD79A decides.",
+        "What is it?",
+        "blood",
+        "cycling",
+        "JCHAIN",
+        "No sign of it.",
+    ):
         assert field + HOSTILE in text
+
+
+def test_a_second_look_shows_what_was_tested_and_found(blood: ResolutionResult, blood_cells: pd.DataFrame) -> None:
+    text = " ".join(" ".join(Page(render_report(blood, blood_cells)).text).split())
+    assert "Round 1: plasma cell" in text
+    assert "JCHAIN not detected -3.0 0 % 20 % 0: not different" in text
+    assert "MZB1 not measured" in text
+    assert "Found against it JCHAIN" in text
+    assert "Is this malignant? No sign of it." in text
+    assert "state: cycling" in text
 
 
 def test_the_table_has_a_row_and_the_page_a_section_for_every_cluster(
@@ -91,7 +113,13 @@ def test_every_link_within_the_page_leads_somewhere(blood: ResolutionResult, blo
     assert len(ids) == len(set(ids))
     links = [str(attributes["href"]) for attributes in page.attributes("a")]
     assert {link[1:] for link in links if link.startswith("#")} <= set(ids)
-    outside = [attributes for attributes in page.attributes("a") if not str(attributes["href"]).startswith("#")]
+    beside = {link for link in links if link.startswith("transcripts/")}
+    assert beside == set(transcript_names(blood).values())
+    outside = [
+        attributes
+        for attributes in page.attributes("a")
+        if not str(attributes["href"]).startswith("#") and attributes["href"] not in beside
+    ]
     assert outside
     for link in outside:
         assert re.fullmatch(r"https://purl\.obolibrary\.org/obo/CL_\d{7}", str(link["href"]))

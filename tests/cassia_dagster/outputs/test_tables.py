@@ -90,6 +90,19 @@ def test_a_second_look_that_changed_a_label_is_in_the_tables(blood: ResolutionRe
         "changed",
     ]
     assert scored_table(blood).set_index("cluster").loc["2", "model"] == "o3"
+    (tested,) = json.loads(row["boost_rounds"])
+    assert [one["gene"] for one in tested["lookups"]] == ["JCHAIN", "MZB1"]
+    assert list(row[["boost_refuting_genes", "additional_task", "additional_answer"]]) == [
+        "JCHAIN",
+        "Is this malignant?",
+        "No sign of it.",
+    ]
+
+
+def test_the_state_of_cells_stands_apart_from_their_type(blood: ResolutionResult) -> None:
+    for table in (full_table(blood), scored_table(blood)):
+        states = table.set_index("cluster")["cell_state"]
+        assert (states["2"], states["3"]) == ("cycling", None)
 
 
 def test_the_conversation_can_be_read_back_from_the_file(blood: ResolutionResult, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 from cassia_dagster.knowledge.ontology import Relation
 from cassia_dagster.outputs import words
 from cassia_dagster.outputs.result import ResolutionResult
-from cassia_dagster.records import BoostOutcome, Finding, Status, Unresolved
+from cassia_dagster.records import BoostOutcome, Expression, Finding, Status, Unresolved
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,7 @@ from cassia_dagster.records import BoostOutcome, Finding, Status, Unresolved
         (Status, words.STATUSES),
         (Unresolved, words.UNRESOLVED_REASONS),
         (BoostOutcome, words.OUTCOMES),
+        (Expression, words.EXPRESSIONS),
         (Relation, words.RELATIONS),
     ],
 )

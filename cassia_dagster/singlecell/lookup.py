@@ -1,0 +1,224 @@
+"""Answers what the data says of a gene in a cluster: from sums over many cells, never by the value of one."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cassia_dagster.records import ClusterEvidence, Comparison, Expression, GeneLookup, rounded
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from anndata import AnnData
+
+    type Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+type LookUp = Callable[[Sequence[str]], tuple[GeneLookup, ...]]
+"""Says of each gene how it stands in one cluster; a gene that is named twice is answered once."""
+
+FEWEST_CELLS = 2
+"""Cells that a mean must be of: the mean of one cell is its value."""
+
+NEAREST_COMPARED = 2
+
+_DETECTED = 0.01  # fraction of the cells
+_LEAST_LOG2FC = 0.25  # as for a marker
+# Genes are asked for by name, to decide a question: there is no genome to correct for.
+_LARGEST_P = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """What is known of a group of cells: how many, and for each gene three sums."""
+
+    n: int
+    total: Floats
+    squares: Floats
+    detected: Floats
+
+    def without(self, others: _Cells) -> _Cells:
+        return _Cells(
+            self.n - others.n,
+            self.total - others.total,
+            self.squares - others.squares,
+            self.detected - others.detected,
+        )
+
+    def moments(self, gene: int) -> tuple[float, float]:
+        """Mean, and standard deviation with one degree of freedom less."""
+        mean = float(self.total[gene]) / self.n
+        variance = (float(self.squares[gene]) - self.n * mean * mean) / (self.n - 1)
+        return mean, math.sqrt(max(variance, 0.0))
+
+    def pct(self, gene: int) -> float:
+        return float(self.detected[gene]) / self.n
+
+
+@dataclass(frozen=True, slots=True)
+class ExpressionSums:
+    """Sums of expression over the cells of each cluster; get them from `sum_expression`."""
+
+    _names: tuple[str, ...]
+    _columns: dict[str, int]
+    """Column of each gene by its name."""
+    _any_case: dict[str, int]
+    """Column of each gene by its name in lower case, where only one gene has that."""
+    _clusters: dict[str, _Cells]
+    _all: _Cells
+
+    def look_up(self, evidence: ClusterEvidence, genes: Sequence[str]) -> tuple[GeneLookup, ...]:
+        r"""Look genes up in one cluster.
+
+        A gene is *not detected* if fewer than 1 % of the cluster's cells have it; *up* or *down* if it is a marker,
+        or if Welch's t-test of the log-normalised values says so (:math:`p \le 0.01`) and the fold change is at least
+        :math:`2^{0.25}`; and *not different* else.
+
+        Parameters
+        ----------
+        evidence
+            The cluster, with its markers and the clusters most like it.
+        genes
+            Symbols; upper and lower case matter only where two genes differ in nothing else.
+
+        Returns
+        -------
+        tuple of GeneLookup
+            In the order of ``genes``. A cluster that is compared with fewer than two cells, or has fewer itself,
+            is answered for by its markers alone.
+
+        Raises
+        ------
+        KeyError
+            If the cluster is none of those that were summed.
+        """
+        cluster = self._clusters[evidence.cluster]
+        rest = self._all.without(cluster)
+        if min(cluster.n, rest.n) < FEWEST_CELLS:
+            return look_up_markers(evidence, genes)
+        nearest = {
+            near.cluster: self._clusters[near.cluster]
+            for near in evidence.nearest
+            if self._clusters[near.cluster].n >= FEWEST_CELLS
+        }
+        compared = {"": rest, **dict(list(nearest.items())[:NEAREST_COMPARED])}
+        markers = {marker.gene for marker in evidence.markers}
+        found: dict[str, GeneLookup] = {}
+        for asked in genes:
+            column = self._columns.get(asked, self._any_case.get(asked.casefold()))
+            one = self._one(column, cluster, compared, markers) if column is not None else _not_measured(asked)
+            found.setdefault(one.gene, one)
+        return tuple(found.values())
+
+    def _one(self, gene: int, cluster: _Cells, compared: dict[str, _Cells], markers: set[str]) -> GeneLookup:
+        rest, *nearest = (_compare(gene, cluster, cells, against) for against, cells in compared.items())
+        name = self._names[gene]
+        if name in markers:
+            # The rank test that chose the markers is the better one; the two must not contradict each other.
+            rest = rest.model_copy(update={"expression": Expression.UP})
+        return GeneLookup(
+            gene=name,
+            mean=rounded(cluster.moments(gene)[0]),
+            pct=rounded(cluster.pct(gene)),
+            rest=rest,
+            nearest=tuple(nearest),
+        )
+
+
+def sum_expression(adata: AnnData, labels: pd.Series) -> ExpressionSums:
+    """Sum the expression of every gene over the cells of every cluster.
+
+    Parameters
+    ----------
+    adata
+        Log-normalised values of all genes in ``X``, cells × genes. Not changed.
+    labels
+        Cell id → cluster id (strings).
+    """
+    import numpy as np
+    from scipy.sparse import csr_matrix
+
+    n_genes = adata.n_vars
+    of_cells = labels.reindex(adata.obs_names).to_numpy()
+    clusters = {}
+    for cluster in sorted(set(of_cells)):
+        # Cluster by cluster, so that no more than its cells are copied.
+        cells = csr_matrix(adata.X[np.flatnonzero(of_cells == cluster)])
+        values = cells.data.astype(np.float64)
+        sums = (np.bincount(cells.indices, part, minlength=n_genes) for part in (values, values**2, values > 0))
+        clusters[str(cluster)] = _Cells(cells.shape[0], *sums)
+    names = tuple(map(str, adata.var_names))
+    columns = {name: column for column, name in enumerate(names)}
+    return ExpressionSums(names, columns, _any_case(names), clusters, _together(clusters.values(), n_genes))
+
+
+def look_up_markers(evidence: ClusterEvidence, genes: Sequence[str]) -> tuple[GeneLookup, ...]:
+    """Look genes up where there is no matrix: markers are up, and of all others nothing is known."""
+    markers = {marker.gene.casefold(): marker for marker in evidence.markers}
+    found: dict[str, GeneLookup] = {}
+    for asked in genes:
+        marker = markers.get(asked.casefold())
+        rest = Comparison(
+            against="",
+            expression=Expression.UP if marker else Expression.NOT_LISTED,
+            log2FC=marker.avg_log2FC if marker else None,
+            mean=None,
+            pct=marker.pct_2 if marker else None,
+        )
+        gene = marker.gene if marker else asked
+        found.setdefault(gene, GeneLookup(gene=gene, pct=marker.pct_1 if marker else None, rest=rest))
+    return tuple(found.values())
+
+
+def _any_case(names: tuple[str, ...]) -> dict[str, int]:
+    lower = [name.casefold() for name in names]
+    counts = Counter(lower)
+    return {name: column for column, name in enumerate(lower) if counts[name] == 1}
+
+
+def _together(clusters: Any, n_genes: int) -> _Cells:
+    import numpy as np
+
+    everything = _Cells(0, np.zeros(n_genes), np.zeros(n_genes), np.zeros(n_genes))
+    for one in clusters:
+        everything = _Cells(
+            everything.n + one.n,
+            everything.total + one.total,
+            everything.squares + one.squares,
+            everything.detected + one.detected,
+        )
+    return everything
+
+
+def _not_measured(gene: str) -> GeneLookup:
+    unknown = Comparison(against="", expression=Expression.NOT_MEASURED, log2FC=None, mean=None, pct=None)
+    return GeneLookup(gene=gene, rest=unknown)
+
+
+def _compare(gene: int, cluster: _Cells, others: _Cells, against: str) -> Comparison:
+    from scipy.stats import ttest_ind_from_stats
+
+    (mean, deviation), (other_mean, other_deviation) = cluster.moments(gene), others.moments(gene)
+    # Scanpy's fold change, as in the marker table.
+    log2fc = math.log2((math.expm1(mean) + 1e-9) / (math.expm1(max(other_mean, 0.0)) + 1e-9))
+    if deviation == other_deviation == 0:
+        p_value = 1.0 if mean == other_mean else 0.0
+    else:
+        test = ttest_ind_from_stats(mean, deviation, cluster.n, other_mean, other_deviation, others.n, equal_var=False)
+        p_value = float(test.pvalue)
+    if cluster.pct(gene) < _DETECTED:
+        expression = Expression.NOT_DETECTED
+    elif p_value > _LARGEST_P or abs(log2fc) < _LEAST_LOG2FC:
+        expression = Expression.NOT_DIFFERENT
+    else:
+        expression = Expression.UP if log2fc > 0 else Expression.DOWN
+    return Comparison(
+        against=against,
+        expression=expression,
+        log2FC=rounded(log2fc),
+        mean=rounded(max(other_mean, 0.0)),
+        pct=rounded(others.pct(gene)),
+    )
