@@ -107,11 +107,13 @@ def test_inspecting_shows_what_is_there_and_the_command_to_run(tmp_path: Path, i
 
 
 def test_inspecting_says_what_a_run_would_need(tmp_path: Path, islets_path: Path) -> None:
-    shown = run("inspect", islets_path, home=tmp_path).stdout
-    n_values = anndata.read_h5ad(islets_path).X.nnz
-    assert f"memory: about {1 + 24e-9 * n_values:.1f} GB of " in shown
+    adata = anndata.read_h5ad(islets_path)[:60].copy()
+    adata.obs["leiden"] = [str(number % 14) for number in range(60)]
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    shown = run("inspect", tmp_path / "cells.h5ad", home=tmp_path).stdout
+    assert f"memory: about {1 + 24e-9 * np.count_nonzero(adata.X.toarray()):.1f} GB of " in shown
     assert "3 to 9 for each cluster, and one for each resolution" in shown
-    assert "with the 14 clusters of cell_type it would be 43 to 127 questions" in shown
+    assert "of the 14 clusters of leiden it would be asked 43 to 127" in shown
     assert "nothing is paid" in shown
 
 
