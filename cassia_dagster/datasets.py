@@ -257,11 +257,9 @@ def _need(seen: Inspection) -> list[str]:
         lines.append(f"memory: about {seen.memory / 1e9:.1f} GB of {there / 1e9:.0f} GB{scarce}")
     least, most = questions(1)
     lines.append(f"questions to a language model: {least} to {most} for each cluster, and one for each resolution")
-    for column in seen.columns:
-        if column.role in ("clusters", "labels"):
-            low, high = questions(column.n_values)
-            count = f"{column.n_values:,} clusters" if column.n_values > 1 else "cluster"
-            lines.append(f"with the {count} of {plain(column.name)} it would be {low + 1:,} to {high + 1:,} questions")
+    for name, n_clusters in ((column.name, column.n_values) for column in seen.columns if column.role == "clusters"):
+        low, high = questions(n_clusters)
+        lines.append(f"of the {n_clusters:,} clusters of {plain(name)} it would be asked {low + 1:,} to {high + 1:,}")
     return [
         *lines,
         "with the embedded model, which is the default: no question leaves this machine, and nothing is paid",

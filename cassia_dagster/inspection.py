@@ -152,10 +152,11 @@ def inspect(path: Path) -> Inspection:
 
 
 def questions(n_clusters: int) -> tuple[int, int]:
-    """Return how many questions to a model clusters take, at least and at most, when each is answered at once.
+    """Return how many questions to a model clusters with markers take, at least and at most.
 
     The annotator and the validator are asked up to `MAX_ROUNDS` times, the scorer once; where the score is low, the
-    booster once, and the scorer again if the label changed. (That the merger is asked once is not counted here.)
+    booster once, and the scorer again if the label changed. Not counted are the merger, who is asked once for all
+    clusters, and what is asked again because a reply was no valid one.
     """
     return n_clusters * 3, n_clusters * (2 * MAX_ROUNDS + 3)
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 SUMMARIES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "normalized_adata": lambda seen: (
         f"{seen['cells']:,} cells, {seen['genes']:,} genes, {seen['highly_variable_genes']:,} highly variable"
-        + "".join(f"; {note}" for note in seen["notes"])
     ),
     "umap": lambda _: "",
     "leiden_clusters": lambda seen: (
@@ -101,6 +100,8 @@ class Progress:
         mark = "[green]✓[/]" if step.state == "done" else "[red]✗[/]"
         summary = SUMMARIES[step.asset](step.metadata) if step.state == "done" else "failed"
         self._console.print(f"  {mark} {step.asset:<17}[dim]{seconds:6.1f} s[/]  {plain(summary)}")
+        for note in step.metadata.get("notes", ()):
+            self._console.print(f"  [yellow]![/] {plain(note)}", soft_wrap=True)
 
 
 def show_results(entry: DatasetEntry, home: Home) -> None:

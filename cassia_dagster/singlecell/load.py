@@ -255,7 +255,8 @@ def check_shape(adata: AnnData, path: Path) -> None:
     """Raise `InputError` if there are too few cells or genes to find clusters."""
     for name, number, least in (("cells", adata.n_obs, MIN_CELLS), ("genes", adata.n_vars, MIN_GENES)):
         if number < least:
-            raise InputError(f"{path} has {number} {name}; at least {least} are needed to find clusters.")
+            noun = name.removesuffix("s") if number == 1 else name
+            raise InputError(f"{path} has {number} {noun}; at least {least} are needed to find clusters.")
 
 
 def _note_values(place: str, values: Values) -> list[str]:
@@ -285,7 +286,7 @@ def settle_names(adata: AnnData, path: Path) -> list[str]:
         if nameless.any():
             slot = "var_names" if axis == "gene" else "obs_names"
             raise InputError(
-                f"{path} has {nameless.sum():,} {axis}s without a name (the first is number {nameless.argmax() + 1}). "
+                f"{path}: {axis}s without a name: {nameless.sum():,} (the first is number {nameless.argmax() + 1}). "
                 f"Give each one in {slot}, or leave them out."
             )
     _check_cell_names(adata, path)
@@ -296,7 +297,9 @@ def settle_names(adata: AnnData, path: Path) -> list[str]:
     # Different genes may share a symbol in every annotation of a genome.
     adata.var_names_make_unique()
     again = next(name for name in adata.var_names if name.startswith(f"{doubled[0]}-"))
-    return [f"{len(doubled):,} gene names come again (the first is {doubled[0]}); they got a number, as in {again}."]
+    return [
+        f"Names of genes that come again ({len(doubled):,}, the first is {doubled[0]}) got a number, as in {again}."
+    ]
 
 
 def _check_cell_names(adata: AnnData, path: Path) -> None:
@@ -304,7 +307,7 @@ def _check_cell_names(adata: AnnData, path: Path) -> None:
     if len(doubled):
         # Told apart by us, they could no longer be found in the file that they came from.
         raise InputError(
-            f"{path} has {len(doubled):,} cell names twice (the first is {str(doubled[0])!r}). "
+            f"{path}: names of cells that come again: {len(doubled):,} (the first is {str(doubled[0])!r}). "
             "Make them unique, for example with adata.obs_names_make_unique()."
         )
 

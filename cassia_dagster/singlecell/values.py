@@ -64,7 +64,7 @@ def tell_values(matrix: csr_matrix) -> Values:
         shape = f"{n_cells:,} cells × {n_genes:,} genes"
         return Values(kind="empty", signs="nothing but zeros" if n_cells and n_genes else shape)
     if not np.isfinite(values).all():
-        return Values(kind="damaged", signs=f"{np.count_nonzero(~np.isfinite(values)):,} values are NaN or infinite")
+        return Values(kind="damaged", signs=f"NaN or infinite values: {np.count_nonzero(~np.isfinite(values)):,}")
     least, largest = float(values.min()), float(values.max())
     if least < 0:
         return Values(kind="scaled", signs=f"values from {least:.3g} to {largest:.3g}")

@@ -244,6 +244,27 @@ def test_inspecting_shows_what_is_there_and_the_command_to_run(tmp_path: Path, i
     assert not (tmp_path / "home").exists()
 
 
+def test_inspecting_says_what_a_run_would_need(tmp_path: Path, islets_path: Path) -> None:
+    adata = anndata.read_h5ad(islets_path)[:60].copy()
+    adata.obs["leiden"] = [str(number % 14) for number in range(60)]
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    shown = run("inspect", tmp_path / "cells.h5ad", home=tmp_path).stdout
+    assert f"memory: about {1 + 24e-9 * np.count_nonzero(adata.X.toarray()):.1f} GB of " in shown
+    assert "3 to 9 for each cluster, and one for each resolution" in shown
+    assert "of the 14 clusters of leiden it would be asked 43 to 127" in shown
+    assert "nothing is paid" in shown
+
+
+def test_inspecting_logarithms_says_that_they_would_be_taken_as_they_are(tmp_path: Path, islets_path: Path) -> None:
+    adata = anndata.read_h5ad(islets_path)[:60].copy()
+    adata.X.data = np.log1p(adata.X.data * np.float32(0.7))
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    result = run("inspect", tmp_path / "cells.h5ad", home=tmp_path)
+    assert result.exit_code == 0
+    assert "would take the logarithms of normalised counts of X" in result.stdout
+    assert "They are not normalised again." in result.stdout
+
+
 def test_inspecting_a_file_that_run_would_refuse_shows_it_all_the_same_and_fails(
     tmp_path: Path, islets_path: Path
 ) -> None:

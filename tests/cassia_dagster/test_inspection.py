@@ -159,7 +159,7 @@ def test_the_command_survives_a_shell(cells: anndata.AnnData, tmp_path: Path) ->
 def test_a_file_with_too_few_cells_or_no_gene_is_an_obstacle(cells: anndata.AnnData, tmp_path: Path) -> None:
     few, none = seen(cells[:1].copy(), tmp_path), seen(cells[:, :0].copy(), tmp_path)
     assert few.obstacle is not None
-    assert "has 1 cells" in few.obstacle
+    assert "has 1 cell;" in few.obstacle
     assert none.obstacle is not None
     assert "0 genes" in none.obstacle
 

@@ -132,7 +132,7 @@ def test_genes_of_one_name_are_told_apart_and_that_is_said(tmp_path: Path) -> No
     names[9] = names[11] = names[4]
     cells = load_cells(stored(tmp_path / "cells.h5ad", counts(), genes=names))
     assert cells.adata.var_names[[4, 9, 11]].to_list() == ["NAME4", "NAME4-1", "NAME4-2"]
-    assert cells.notes == ("2 gene names come again (the first is NAME4); they got a number, as in NAME4-1.",)
+    assert cells.notes == ("Names of genes that come again (2, the first is NAME4) got a number, as in NAME4-1.",)
     assert cells.adata.uns["cassia_input"] == {"matrix": "X", "values": "raw counts", "notes": cells.notes[0]}
 
 
@@ -141,7 +141,7 @@ def test_a_name_that_is_none_is_refused_with_its_place(tmp_path: Path, axis: str
     names: list[Any] = [f"NAME{number}" for number in range(N_GENES if axis == "genes" else N_CELLS)]
     names[4] = " "
     reason = refusal(stored(tmp_path / "cells.h5ad", counts(), **{axis: names}))
-    assert f"1 {axis} without a name (the first is number 5)" in reason
+    assert f"{axis} without a name: 1 (the first is number 5)" in reason
 
 
 @pytest.mark.parametrize(

@@ -147,3 +147,13 @@ def test_labels_in_another_order_are_matched_by_cell(
     shuffled = islets_labels.sample(frac=1, random_state=0)
     again = gather_evidence(islets, shuffled, islets_markers, species="human", tissue="pancreas", context="donor 1")
     assert again == list(profiles.values())
+
+
+def test_without_counts_their_median_is_not_known(
+    islets: anndata.AnnData, islets_labels: pd.Series, islets_markers: pd.DataFrame
+) -> None:
+    cells = anndata.AnnData(obs=islets.obs.drop(columns="n_counts"), obsm={"X_pca": islets.obsm["X_pca"]})
+    first = gather_evidence(cells, islets_labels, islets_markers, species="human", tissue="pancreas")[0]
+    assert first.quality is not None
+    assert first.quality.median_counts is None
+    assert first.quality.median_genes > 0
