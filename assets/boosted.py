@@ -6,11 +6,11 @@ import dagster as dg
 from pydantic import Field
 
 from assets.failures import fatal_errors
-from assets.model_calls import code_version, describe_calls
+from assets.model_calls import AskConfig, Cast, code_version, describe_calls, settings_of
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
+from assets.raw_adata import raw_adata
 from cassia_dagster.agents.boost import (
     BOOSTER,
-    SCORE_THRESHOLD,
     boost_cluster,
     keep_as_is,
     needs_boost,
@@ -26,26 +26,26 @@ from cassia_dagster.records import (
     ScoredCluster,
 )
 from cassia_dagster.singlecell.markers import contrast
-from resources.llm import ModelResource, ModelStore
+from resources.catalog import CatalogResource
+from resources.llm import ModelOverride, ModelResource, ModelStore
+from resources.settings import AnnotationSettings
 from resources.storage import AdataFile, TableFile
 from resources.versions import version_of_records
 
-MAX_WORKERS = 6
 
+class BoostConfig(AskConfig):
+    """When to look again, and who does."""
 
-class BoostConfig(dg.Config):
-    """When to look again."""
-
-    score_threshold: float = Field(
-        default=SCORE_THRESHOLD,
-        ge=0,
-        le=100,
-        description="Labels that score less get a second look.",
+    score_threshold: float | None = Field(
+        default=None, ge=0, le=100, description="Labels that score less get a second look."
     )
+    boost_llm: ModelOverride = Field(default=ModelOverride(), description="Another booster, for this run.")
+    score_llm: ModelOverride = Field(default=ModelOverride(), description="Another scorer, for this run.")
 
 
 @dg.asset(
     partitions_def=BY_DATASET_AND_RESOLUTION,
+    deps=[raw_adata],
     group_name="annotation",
     kinds={"llm", "parquet"},
     code_version=code_version("1", BOOSTER, SCORER),
@@ -63,7 +63,9 @@ class BoostConfig(dg.Config):
 def boosted(
     context: dg.AssetExecutionContext,
     config: BoostConfig,
+    catalog: CatalogResource,
     model_store: ModelStore,
+    settings: AnnotationSettings,
     boost_llm: ModelResource,
     score_llm: ModelResource,
     normalized_adata: AdataFile,
@@ -78,12 +80,16 @@ def boosted(
     score nor the evidence falls. What follows (groups, report, tables, annotated file) shows this result.
     """
     dataset, resolution = dataset_and_resolution(context)
+    with fatal_errors():
+        entry = catalog.entry(dataset)
+        chosen = settings_of(settings, entry, config)
+        cast = Cast.of({BOOSTER: boost_llm, SCORER: score_llm}, entry, config)
     scored = {row.cluster: row for row in scores.records(ScoredCluster)}
     pairs = [(row, scored[row.cluster]) for row in annotations.records(AnnotatedCluster)]
-    low = [row for row, score in pairs if needs_boost(row, score, config.score_threshold)]
+    low = [row for row, score in pairs if needs_boost(row, score, chosen.score_threshold)]
     contrasts = _contrasts(low, normalized_adata, leiden_clusters)
-    with fatal_errors(), model_store.session(context) as store:
-        booster, scorer = boost_llm.door(store), score_llm.door(store)
+    with fatal_errors(), model_store.session(context, chosen.limits(dataset)) as store:
+        booster, scorer = (cast.models[role].door(store) for role in (BOOSTER, SCORER))
 
         def look_again(pair: tuple[AnnotatedCluster, ScoredCluster]) -> BoostedCluster:
             row, score = pair
@@ -100,8 +106,8 @@ def boosted(
                 subject,
             )
 
-        rows = for_each(pairs, look_again, MAX_WORKERS)
-        calls = describe_calls(store, {BOOSTER: boost_llm, SCORER: score_llm})
+        rows = for_each(pairs, look_again, chosen.max_workers)
+        calls = describe_calls(store, cast)
     outcomes = Counter(row.outcome for row in rows)
     return dg.MaterializeResult(
         value=rows,

@@ -13,14 +13,26 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from dotenv import load_dotenv
 
-from cassia_dagster import __version__, datasets
+from cassia_dagster import __version__, datasets, models
 from cassia_dagster.datasets import HomeOption, home_of
 from cassia_dagster.errors import CassiaError, ConfigurationError, InputError
+from cassia_dagster.models import (
+    AnnotationModelOption,
+    BoostModelOption,
+    MaxUsdOption,
+    MaxWorkersOption,
+    MergeModelOption,
+    ModelOption,
+    ScoreModelOption,
+    ThresholdOption,
+    ValidationModelOption,
+    check_models,
+    said_of_models,
+)
 from resources.home import VARIABLE, Home
 
 if TYPE_CHECKING:
     from resources.catalog import DatasetEntry
-    from resources.llm import ModelResource
 
 PROJECT = Path(__file__).parent.parent
 """Where dagster.yaml and workspace.yaml stand."""
@@ -38,15 +50,10 @@ app = typer.Typer(
 )
 app.add_typer(datasets.app, name="datasets")
 app.command("inspect")(datasets.inspect_file)
+app.add_typer(models.cache, name="cache")
+app.command("estimate")(models.estimate)
 
 OutputOption = Annotated[Path, typer.Option("--output", help="Folder for reports, tables and the annotated file.")]
-ModelOption = Annotated[
-    str,
-    typer.Option(
-        "--model",
-        help="Who plays the roles: 'embedded' (no key, no network), or provider/model as LiteLLM names them.",
-    ),
-]
 
 
 def main() -> None:
@@ -102,13 +109,13 @@ def options(
 
 
 @app.command()
-def demo(home: HomeOption = None, output: OutputOption = Path("output"), model: ModelOption = "embedded") -> None:
+def demo(home: HomeOption = None, output: OutputOption = Path("output"), model: ModelOption = None) -> None:
     """Annotate human pancreatic islets (1,065 cells), and compare with the published cell types."""
     with as_file(files("cassia_dagster") / "data") as data:
         _materialize(
             _home(home),
-            model,
             renamed=True,
+            **said_of_models(all=model),
             name="demo",
             path=data / "islets.h5ad",
             species="human",
@@ -153,7 +160,15 @@ def run(
     context: Annotated[str, typer.Option(help="What else a model should know, such as 'biopsy of a tumour'.")] = "",
     output: OutputOption = Path("output"),
     home: HomeOption = None,
-    model: ModelOption = "embedded",
+    model: ModelOption = None,
+    annotation_model: AnnotationModelOption = None,
+    validation_model: ValidationModelOption = None,
+    score_model: ScoreModelOption = None,
+    boost_model: BoostModelOption = None,
+    merge_model: MergeModelOption = None,
+    score_threshold: ThresholdOption = None,
+    max_workers: MaxWorkersOption = None,
+    max_usd: MaxUsdOption = None,
 ) -> None:
     """Annotate a dataset: register it, and materialize its assets through Dagster."""
     fields = {
@@ -168,8 +183,17 @@ def run(
         "gene_symbols": gene_symbols,
         "output": output.absolute(),
     }
+    fields |= said_of_models(
+        all=model,
+        annotation=annotation_model,
+        validation=validation_model,
+        score=score_model,
+        boost=boost_model,
+        merge=merge_model,
+    )
+    fields |= {"score_threshold": score_threshold, "max_workers": max_workers, "max_usd": max_usd}
     chosen = {"resolutions": tuple(resolution)} if resolution else {}
-    _materialize(_home(home), model, renamed=name is not None, **fields, **chosen)
+    _materialize(_home(home), renamed=name is not None, **fields, **chosen)
 
 
 @app.command()
@@ -201,17 +225,6 @@ def _make_folder(folder: Path, what: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigurationError(f"{what} {folder} cannot be made: {error.strerror}.") from error
-
-
-def _model(name: str) -> ModelResource:
-    from resources.llm import EMBEDDED, ModelResource
-
-    provider, _, model = name.partition("/")
-    if provider != EMBEDDED and not model:
-        raise ConfigurationError(
-            f"Model {name!r} has no provider. Write provider/model, such as 'openai/gpt-5', or 'embedded'."
-        )
-    return ModelResource(provider=provider, model=model)
 
 
 def _entry(fields: dict[str, object]) -> DatasetEntry:
@@ -249,10 +262,9 @@ def _register(home: Home, entry: DatasetEntry, *, renamed: bool) -> None:
         catalog.with_entry(entry).write(home.catalog)
 
 
-def _materialize(home: Home, model: str, *, renamed: bool, **fields: object) -> None:
-    resource = _model(model)
-    resource.check()
+def _materialize(home: Home, *, renamed: bool, **fields: object) -> None:
     entry = _entry(fields)
+    check_models(entry)
     _make_folder(entry.folder, "The output folder")
     _register(home, entry, renamed=renamed)
 
@@ -265,7 +277,7 @@ def _materialize(home: Home, model: str, *, renamed: bool, **fields: object) -> 
             typer.echo(f"Run {run_id[:8]} was killed before; it is marked as failed. What it had finished is kept.")
         try:
             with Progress(entry) as progress:
-                materialize_dataset(entry, home, instance, resource, progress.tell)
+                materialize_dataset(entry, home, instance, progress.tell)
         except Stopped:
             typer.echo("Stopped. What was finished is kept; the same command asks no model twice.", err=True)
             sys.exit(130)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import dagster as dg
 import yaml
@@ -12,7 +12,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, mo
 
 from cassia_dagster.errors import ConfigurationError
 from cassia_dagster.files import replacing
-from cassia_dagster.records import Record, Species
+from cassia_dagster.llm.choice import ModelChoice, ModelRole
+from cassia_dagster.records import Percent, Record, Species
 from cassia_dagster.singlecell.cluster import canonical_resolution
 
 DEFAULT_RESOLUTIONS = ("0.4", "0.8", "1.2")
@@ -56,6 +57,10 @@ def _check_counts(counts: str) -> str:
 type Counts = Annotated[str, AfterValidator(_check_counts)]
 type Name = Annotated[str, AfterValidator(check_name)]
 type Resolution = Annotated[str, BeforeValidator(_check_resolution)]
+type Models = Annotated[
+    dict[Literal["all"] | ModelRole, ModelChoice],
+    BeforeValidator(lambda said: {"all": said} if isinstance(said, str) else said),
+]
 type Resolutions = Annotated[tuple[Resolution, ...], Field(min_length=1), AfterValidator(_each_once)]
 
 
@@ -80,6 +85,18 @@ class DatasetEntry(Record):
     gene_symbols: str | None = Field(default=None, min_length=1)
     """Column of ``var`` with the gene symbols; if not given, they are the ``var_names``."""
     output: Path = Path("output")
+    models: Models = Field(default_factory=dict)
+    """Who plays the roles; ``all`` stands for those that are not named."""
+    max_workers: int | None = Field(default=None, gt=0, le=256)
+    """Clusters that are worked on at once."""
+    score_threshold: Percent | None = None
+    """Labels that score less get a second look."""
+    max_usd: float | None = Field(default=None, ge=0)
+    """Most US dollars that the dataset may cost, over all its runs."""
+
+    def model(self, role: ModelRole) -> ModelChoice:
+        """Return the model that this entry chooses for a role, if it does."""
+        return self.models.get(role, ModelChoice()).over(self.models.get("all", ModelChoice()))
 
     @property
     def primary(self) -> str:

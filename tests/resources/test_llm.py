@@ -17,13 +17,13 @@ KEY = "sk-test-0123456789abcdef"
 def test_the_model_is_the_embedded_one_unless_said_otherwise() -> None:
     resource = ModelResource()
     assert resource.title == "embedded"
-    assert isinstance(resource._backend(), EmbeddedBackend)
+    assert isinstance(resource.backends()[0], EmbeddedBackend)
 
 
 def test_a_provider_is_asked_through_litellm() -> None:
     resource = ModelResource(provider="openrouter", model="anthropic/claude-sonnet-4.5", max_tokens=512)
     assert resource.title == "openrouter/anthropic/claude-sonnet-4.5"
-    backend = resource._backend()
+    backend = resource.backends()[0]
     assert isinstance(backend, LiteLLMBackend)
     assert (backend.provider, backend.model) == ("openrouter", "anthropic/claude-sonnet-4.5")
 
