@@ -10,6 +10,7 @@ from cassia_dagster.evaluation.agreement import Agreement
 from cassia_dagster.files import replacing
 from cassia_dagster.knowledge.ontology import Relation
 from cassia_dagster.llm.store import Store
+from cassia_dagster.outputs.ledger import write_ledger
 from cassia_dagster.outputs.maps import draw_maps, thumbnail
 from cassia_dagster.outputs.report import render_report
 from cassia_dagster.outputs.tables import write_tables
@@ -53,14 +54,16 @@ def report(
     dataset, resolution = dataset_and_resolution(context)
     with fatal_errors():
         entry = catalog.entry(dataset)
+        folder = entry.folder / f"leiden_res_{resolution}"
+        ledger = folder / f"{dataset}_ledger.parquet"
         with model_store.session(context) as store:
             spent = _spent(store, f"{dataset}/{resolution}")
+            write_ledger(store.calls(subject=f"{dataset}/{resolution}"), ledger)
         labels = leiden_clusters.read().set_index("cell_id")["cluster"]
         result = assemble(entry, resolution, labels, Tables(annotations, scores, boosted, merged), spent)
         known = normalized_adata.read().obs[list(entry.labels)]
         agreements = {column: compare(entry, result, labels, known[column]) for column in entry.labels}
         cells = umap.read().set_index("cell_id").join(labels)
-        folder = entry.folder / f"leiden_res_{resolution}"
         paths = write_tables(result, folder, dataset)
         page = render_report(result, cells, known, agreements)
         picture = thumbnail(draw_maps(result, cells)[1])
@@ -72,6 +75,7 @@ def report(
         metadata={
             "report": dg.MetadataValue.path(str(path.absolute())),
             **{name: dg.MetadataValue.path(str(file.absolute())) for name, file in paths.items()},
+            "ledger": dg.MetadataValue.path(str(ledger.absolute())),
             "clusters": len(result.clusters),
             "map": dg.MetadataValue.md(f"![cells by label]({picture})"),
             **{

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from cassia_dagster.llm.pricing import Price
 from cassia_dagster.llm.question import Question, Usage
 
 type JSON = bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None
@@ -142,6 +143,10 @@ class MeteredBackend(Backend, Protocol):
     @property
     def quota(self) -> Quota:
         """What the provider lets through."""
+
+    @property
+    def price(self) -> Price | None:
+        """The price of a token, if it is known."""
 
     def reservation(self, question: Question[Any], take: Take) -> Reservation:
         """Tell what a call may take at worst."""

@@ -158,6 +158,15 @@ class Ledger:
         """Write down a question that needed no call; `model` is the one that once answered."""
         self._insert("cached", question, key, backend, attempt=0, response_model=model)
 
+    def usual_reply(self, backend: Backend, role: str) -> float | None:
+        """Tell how many tokens the usable replies of a model to a role had on average; ``None`` if there are none."""
+        sql = (
+            "SELECT AVG(output_tokens) FROM calls"
+            " WHERE state = 'done' AND role = ? AND provider_name = ? AND request_model = ?"
+        )
+        (average,) = self._database.one(sql, role, backend.provider, backend.model) or (None,)
+        return None if average is None else float(average)
+
     def settle(
         self,
         call: int,

@@ -119,6 +119,11 @@ class Store:
             return POLL  # another process is buying this very reply
         return self.gate.wait(backend.quota, reservation.tokens)
 
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._database.path
+
     def transaction(self) -> AbstractContextManager[None]:
         """Make changes of cache and ledger together, or not at all."""
         return self._database.transaction()

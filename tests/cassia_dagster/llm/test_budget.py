@@ -27,6 +27,7 @@ class Priced:
 
     provider, model = "shop", "shop-1"
     quota = Quota("shop")
+    price = None
 
     def __init__(self, reply: str | Exception, worst: float | None = WORST) -> None:
         self.reply, self.worst = reply, worst

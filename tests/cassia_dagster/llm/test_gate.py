@@ -36,7 +36,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 class Asked:
     """A backend that is only a name and a quota here."""
 
-    provider, model = "p", "m"
+    provider, model, price = "p", "m", None
 
     def __init__(self, quota: Quota) -> None:
         self.quota = quota
