@@ -7,7 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from assets.failures import fatal_errors
-from assets.model_calls import code_version, describe_calls
+from assets.model_calls import AskConfig, Cast, code_version, describe_calls, settings_of
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from assets.raw_adata import raw_adata
 from cassia_dagster.agents.annotate import ANNOTATOR, annotate_cluster
@@ -19,21 +19,22 @@ from cassia_dagster.singlecell.columns import tissue_of_cells
 from cassia_dagster.singlecell.lookup import sum_expression
 from cassia_dagster.singlecell.profile import gather_evidence
 from resources.catalog import CatalogResource
-from resources.llm import ModelResource, ModelStore
+from resources.llm import ModelOverride, ModelResource, ModelStore
+from resources.settings import AnnotationSettings
 from resources.storage import AdataFile, TableFile
 from resources.versions import version_of_records
 
-MAX_WORKERS = 6
 
-
-class AnnotateConfig(dg.Config):
-    """How labels are arrived at."""
+class AnnotationConfig(AskConfig):
+    """Who names the clusters, and how."""
 
     strategy: Literal["one_shot", "validated", "fused"] = Field(
         default="validated",
         description="One question a cluster (one_shot), an answer that the validator may send back (validated), or an "
         "annotator that may ask for genes of the cluster before it answers (fused).",
     )
+    annotation_llm: ModelOverride = Field(default=ModelOverride(), description="Another annotator, for this run.")
+    validation_llm: ModelOverride = Field(default=ModelOverride(), description="Another validator, for this run.")
 
 
 @dg.asset(
@@ -56,9 +57,10 @@ class AnnotateConfig(dg.Config):
 )
 def annotations(
     context: dg.AssetExecutionContext,
-    config: AnnotateConfig,
+    config: AnnotationConfig,
     catalog: CatalogResource,
     model_store: ModelStore,
+    settings: AnnotationSettings,
     annotation_llm: ModelResource,
     validation_llm: ModelResource,
     normalized_adata: AdataFile,
@@ -74,8 +76,11 @@ def annotations(
     cannot be named keeps its row, with the reason.
     """
     dataset, resolution = dataset_and_resolution(context)
-    with fatal_errors(), model_store.session(context) as store:
+    with fatal_errors():
         entry = catalog.entry(dataset)
+        chosen = settings_of(settings, entry, config)
+        cast = Cast.of({ANNOTATOR: annotation_llm, VALIDATOR: validation_llm}, entry, config)
+    with fatal_errors(), model_store.session(context, chosen.limits(dataset)) as store:
         labels = leiden_clusters.read().set_index("cell_id")["cluster"]
         cells = normalized_adata.read("obsm/X_pca")
         evidence = gather_evidence(
@@ -87,7 +92,7 @@ def annotations(
             context=entry.context,
         )
         digests = digest_cells(labels)
-        annotator, validator = annotation_llm.door(store), validation_llm.door(store)
+        annotator, validator = (cast.models[role].door(store) for role in (ANNOTATOR, VALIDATOR))
         strategy = Strategy(config.strategy)
         # Only the fused annotator asks for genes, and only for it the matrix is read.
         sums = sum_expression(normalized_adata.expression(), labels) if strategy is Strategy.FUSED else None
@@ -98,8 +103,8 @@ def annotations(
             row = annotate_cluster(one, annotator, validator, subject, strategy, look_up)
             return row.model_copy(update={"cells": digests[one.cluster]})
 
-        rows = for_each(evidence, annotate, MAX_WORKERS)
-        calls = describe_calls(store, {ANNOTATOR: annotation_llm, VALIDATOR: validation_llm})
+        rows = for_each(evidence, annotate, chosen.max_workers)
+        calls = describe_calls(store, cast)
     return dg.MaterializeResult(
         value=rows,
         data_version=version_of_records(rows),

@@ -9,12 +9,12 @@ import dagster as dg
 from pydantic import Field
 
 from assets.failures import fatal_errors
-from assets.model_calls import code_version, describe_calls
+from assets.model_calls import AskConfig, Cast, code_version, describe_calls, settings_of
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
+from assets.raw_adata import raw_adata
 from cassia_dagster.agents.boost import (
     BOOSTER,
     MAX_ROUNDS,
-    SCORE_THRESHOLD,
     USUAL_ROUNDS,
     BoostPlan,
     BoostStrategy,
@@ -35,22 +35,21 @@ from cassia_dagster.records import (
 )
 from cassia_dagster.singlecell.lookup import LookUp, sum_expression
 from cassia_dagster.singlecell.markers import contrast
-from resources.llm import ModelResource, ModelStore
+from resources.catalog import CatalogResource
+from resources.llm import ModelOverride, ModelResource, ModelStore
+from resources.settings import AnnotationSettings
 from resources.storage import AdataFile, TableFile
 from resources.versions import version_of_records
 
-MAX_WORKERS = 6
 
+class BoostConfig(AskConfig):
+    """When to look again, who does, and how."""
 
-class BoostConfig(dg.Config):
-    """When to look again, and how."""
-
-    score_threshold: float = Field(
-        default=SCORE_THRESHOLD,
-        ge=0,
-        le=100,
-        description="Labels that score less get a second look.",
+    score_threshold: float | None = Field(
+        default=None, ge=0, le=100, description="Labels that score less get a second look."
     )
+    boost_llm: ModelOverride = Field(default=ModelOverride(), description="Another booster, for this run.")
+    score_llm: ModelOverride = Field(default=ModelOverride(), description="Another scorer, for this run.")
     clusters: list[str] = Field(default=[], description="Ids of clusters to look at again whatever their score.")
     strategy: Literal["breadth", "depth"] = Field(
         default="breadth",
@@ -73,6 +72,7 @@ class BoostConfig(dg.Config):
 
 @dg.asset(
     partitions_def=BY_DATASET_AND_RESOLUTION,
+    deps=[raw_adata],
     group_name="annotation",
     kinds={"llm", "parquet"},
     code_version=code_version("2", BOOSTER, SCORER),
@@ -90,7 +90,9 @@ class BoostConfig(dg.Config):
 def boosted(
     context: dg.AssetExecutionContext,
     config: BoostConfig,
+    catalog: CatalogResource,
     model_store: ModelStore,
+    settings: AnnotationSettings,
     boost_llm: ModelResource,
     score_llm: ModelResource,
     normalized_adata: AdataFile,
@@ -106,12 +108,16 @@ def boosted(
     the score nor the evidence falls. What follows (groups, report, tables, annotated file) shows this result.
     """
     dataset, resolution = dataset_and_resolution(context)
+    with fatal_errors():
+        entry = catalog.entry(dataset)
+        chosen = settings_of(settings, entry, config)
+        cast = Cast.of({BOOSTER: boost_llm, SCORER: score_llm}, entry, config)
     scored = {row.cluster: row for row in scores.records(ScoredCluster)}
     pairs = [(row, scored[row.cluster]) for row in annotations.records(AnnotatedCluster)]
-    with fatal_errors(), model_store.session(context) as store:
-        doubtful = _doubtful(pairs, config)
+    with fatal_errors(), model_store.session(context, chosen.limits(dataset)) as store:
+        doubtful = _doubtful(pairs, config.clusters, chosen.score_threshold)
         data = _data_of(doubtful, normalized_adata, leiden_clusters)
-        booster, scorer = boost_llm.door(store), score_llm.door(store)
+        booster, scorer = (cast.models[role].door(store) for role in (BOOSTER, SCORER))
 
         def look_again(pair: tuple[AnnotatedCluster, ScoredCluster]) -> BoostedCluster:
             row, score = pair
@@ -129,8 +135,8 @@ def boosted(
                 plan=config.plan,
             )
 
-        rows = for_each(pairs, look_again, MAX_WORKERS)
-        calls = describe_calls(store, {BOOSTER: boost_llm, SCORER: score_llm})
+        rows = for_each(pairs, look_again, chosen.max_workers)
+        calls = describe_calls(store, cast)
     outcomes = Counter(row.outcome for row in rows)
     return dg.MaterializeResult(
         value=rows,
@@ -146,13 +152,13 @@ def boosted(
     )
 
 
-def _doubtful(pairs: list[tuple[AnnotatedCluster, ScoredCluster]], config: BoostConfig) -> list[AnnotatedCluster]:
+def _doubtful(
+    pairs: list[tuple[AnnotatedCluster, ScoredCluster]], wanted: list[str], threshold: float
+) -> list[AnnotatedCluster]:
     known = [row.cluster for row, _ in pairs]
-    if strangers := sorted(set(config.clusters) - set(known)):
+    if strangers := sorted(set(wanted) - set(known)):
         raise InputError(f"There is no cluster {strangers[0]!r} to look at again; the clusters are {', '.join(known)}.")
-    return [
-        row for row, score in pairs if row.cluster in config.clusters or needs_boost(row, score, config.score_threshold)
-    ]
+    return [row for row, score in pairs if row.cluster in wanted or needs_boost(row, score, threshold)]
 
 
 @dataclass(frozen=True, slots=True)

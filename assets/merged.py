@@ -1,18 +1,26 @@
 """Asset `merged`: the clusters in three nested groupings, from broad to detailed."""
 
 import dagster as dg
+from pydantic import Field
 
 from assets.failures import fatal_errors
-from assets.model_calls import code_version, describe_calls
+from assets.model_calls import AskConfig, Cast, code_version, describe_calls, settings_of
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from assets.raw_adata import raw_adata
 from assets.results import sampled_tissue
 from cassia_dagster.agents.merge import MERGER, merge_clusters
 from cassia_dagster.records import AnnotatedCluster, BoostedCluster
 from resources.catalog import CatalogResource
-from resources.llm import ModelResource, ModelStore
+from resources.llm import ModelOverride, ModelResource, ModelStore
+from resources.settings import AnnotationSettings
 from resources.storage import TableFile
 from resources.versions import version_of_records
+
+
+class MergeConfig(AskConfig):
+    """Who groups the labels."""
+
+    merge_llm: ModelOverride = Field(default=ModelOverride(), description="Another merger, for this run.")
 
 
 @dg.asset(
@@ -37,8 +45,10 @@ from resources.versions import version_of_records
 )
 def merged(
     context: dg.AssetExecutionContext,
+    config: MergeConfig,
     catalog: CatalogResource,
     model_store: ModelStore,
+    settings: AnnotationSettings,
     merge_llm: ModelResource,
     annotations: TableFile,
     boosted: TableFile,
@@ -48,16 +58,19 @@ def merged(
     Groups are keyed by cluster id, never by position. Clusters without a label are "unresolved" on all levels.
     """
     dataset, resolution = dataset_and_resolution(context)
-    with fatal_errors(), model_store.session(context) as store:
+    with fatal_errors():
         entry = catalog.entry(dataset)
+        limits = settings_of(settings, entry, config).limits(dataset)
+        cast = Cast.of({MERGER: merge_llm}, entry, config)
+    with fatal_errors(), model_store.session(context, limits) as store:
         rows, trouble = merge_clusters(
             boosted.records(BoostedCluster),
             entry.species,
             sampled_tissue(entry, annotations.records(AnnotatedCluster)),
-            merge_llm.door(store),
+            cast.models[MERGER].door(store),
             f"{dataset}/{resolution}",
         )
-        calls = describe_calls(store, {MERGER: merge_llm})
+        calls = describe_calls(store, cast)
     levels = ("broad", "intermediate", "detailed")
     return dg.MaterializeResult(
         value=rows,

@@ -1,85 +1,110 @@
-"""What an asset's questions to models took, as metadata that the UI can plot."""
+"""Who is asked what, and what it took: the choice of models in a run, and metadata that the UI can plot."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import dagster as dg
+from pydantic import Field
 
+from assets.replies import show_replies
 from cassia_dagster.agents.embedded import RULES_VERSION
 from cassia_dagster.agents.role import Role
 from cassia_dagster.knowledge.versions import knowledge_version
-from cassia_dagster.llm.ledger import Call
+from cassia_dagster.llm.choice import ModelChoice, ModelRole, chosen_in_environment
 from cassia_dagster.llm.store import Store
-from resources.llm import ModelResource
+from resources.catalog import DatasetEntry
+from resources.llm import ModelOverride, ModelResource
+from resources.settings import AnnotationSettings
 
-MOST_REPLY_TEXT = 40_000
-"""Characters of all replies that one asset's metadata may hold together; Dagster keeps each value several times."""
+NAMES: Mapping[str, ModelRole] = {
+    "annotate": "annotation",
+    "validate": "validation",
+    "score": "score",
+    "boost": "boost",
+    "merge": "merge",
+}
+"""What the role of each verb is called where its model is chosen."""
 
-_REPLY_COLUMNS = dg.TableSchema(
-    [
-        dg.TableColumn("about", "string", "Dataset, resolution and cluster."),
-        dg.TableColumn("role", "string", "Who was asked."),
-        dg.TableColumn("reply", "string", "What was answered."),
-        dg.TableColumn("prompt", "string", "Name, version and hash of the prompt template."),
-        dg.TableColumn("model", "string", "Provider, and the model that the provider says has answered."),
-        dg.TableColumn("usd", "float", "Price of the reply when it was bought; empty where it is unknown."),
-        dg.TableColumn("cached", "bool", "Whether it was there already, so that nothing was paid now."),
-    ]
-)
+
+class AskConfig(dg.Config):
+    """What a user may set for one run; what is left out is as the catalog or the environment says."""
+
+    max_workers: int | None = Field(default=None, gt=0, le=256, description="Clusters that are worked on at once.")
+    max_usd_per_run: float | None = Field(
+        default=None, ge=0, description="Most US dollars that the whole run may have spent when this asset asks."
+    )
+
+    def override(self, role: Role) -> ModelChoice:
+        """Return what the launchpad says of a role's model."""
+        said: ModelOverride = getattr(self, f"{NAMES[role.name]}_llm")
+        return said.choice()
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Who plays which role in this run, and by whose choice.
+
+    Parameters
+    ----------
+    models
+        The model of each role.
+    chosen_in
+        Where each was chosen: the launchpad, the catalog, or else the environment.
+    """
+
+    models: Mapping[Role, ModelResource]
+    chosen_in: Mapping[Role, str]
+
+    @classmethod
+    def of(cls, defaults: Mapping[Role, ModelResource], entry: DatasetEntry, config: AskConfig) -> "Cast":
+        """Lay the launchpad's choice over the catalog's, and both over the environment's."""
+        models, chosen_in = {}, {}
+        for role, default in defaults.items():
+            listed, override = entry.model(NAMES[role.name]), config.override(role)
+            models[role] = default.overlaid(listed, override)
+            said = {"launchpad": override, "catalog": listed}
+            chosen_in[role] = next((place for place, choice in said.items() if choice.title), "environment")
+        return cls(models, chosen_in)
+
+
+def settings_of(settings: AnnotationSettings, entry: DatasetEntry, config: AskConfig) -> AnnotationSettings:
+    """Lay the launchpad's settings over the catalog's, and both over the environment's."""
+    said = {name: getattr(config, name, None) for name in AnnotationSettings.model_fields}
+    return settings.of(entry).with_choices(**said)
 
 
 def code_version(version: str, *roles: Role) -> str:
-    """Name all that decides an asset's answers beside its inputs: its code, its prompts, and what marker knowledge is.
+    """Name all that decides an asset's answers beside its inputs: its code, its prompts, models and marker knowledge.
 
-    Another name makes the asset stale; what was asked before and still holds comes from the cache.
+    Another name makes the asset stale; what was asked before and still holds comes from the cache. Of the models,
+    those of the environment count here; those of the catalog are part of the version of `raw_adata`, and those of
+    the launchpad hold until either changes.
     """
+    models = [chosen_in_environment(NAMES[role.name]) for role in roles]
+    # Of two roles of one name, which differ in their reply, one model plays both.
+    chosen = {f"{role.name}={model.identity}": None for role, model in zip(roles, models, strict=True) if model.title}
     rules = f"knowledge@{knowledge_version()} rules@{RULES_VERSION}"
-    return " ".join((version, *(role.template for role in roles), rules))
+    return " ".join((version, *(role.template for role in roles), *chosen, rules))
 
 
-def describe_calls(store: Store, roles: Mapping[Role, ModelResource]) -> dict[str, dg.MetadataValue]:
+def describe_calls(store: Store, cast: Cast) -> dict[str, dg.MetadataValue]:
     """Sum up the calls of this asset: how many, how many cached, tokens and US dollars; and who was asked what."""
     totals = store.totals(store.run)
+    questions = totals.calls + totals.cached
     return {
         "calls": dg.MetadataValue.int(totals.calls),
         "cached_calls": dg.MetadataValue.int(totals.cached),
+        "cached_share": dg.MetadataValue.float(totals.cached / questions if questions else 0.0),
+        "failed_calls": dg.MetadataValue.int(totals.failed + totals.lost),
         "tokens": dg.MetadataValue.int(totals.usage.input_tokens + totals.usage.output_tokens),
+        "input_tokens": dg.MetadataValue.int(totals.usage.input_tokens),
+        "output_tokens": dg.MetadataValue.int(totals.usage.output_tokens),
         "usd": dg.MetadataValue.float(totals.usd),
-        "models": dg.MetadataValue.json({role.name: model.title for role, model in roles.items()}),
-        "prompts": dg.MetadataValue.json({role.name: role.template for role in roles}),
-        **({"replies": replies} if (replies := _replies(store)) else {}),
+        "saved_usd": dg.MetadataValue.float(totals.saved_usd),
+        "unpriced_calls": dg.MetadataValue.int(totals.unpriced),
+        "model_seconds": dg.MetadataValue.float(totals.seconds),
+        "models": dg.MetadataValue.json({role.name: model.title for role, model in cast.models.items()}),
+        "models_chosen_in": dg.MetadataValue.json({role.name: place for role, place in cast.chosen_in.items()}),
+        "prompts": dg.MetadataValue.json({role.name: role.template for role in cast.models}),
+        **({"replies": replies} if (replies := show_replies(store)) else {}),
     }
-
-
-def _replies(store: Store) -> dg.TableMetadataValue | None:
-    """Show what was answered to this asset's questions, by whom, to which prompt, and at which price.
-
-    Long replies are cut, so that all of them fit; the asset's artifact has them whole.
-    """
-    answered = [call for call in store.calls(store.run) if call.state in ("done", "cached")]
-    found = [(call, reply) for call in answered if (reply := store.replies.find(call.key))]
-    if not found:
-        return None
-    longest = MOST_REPLY_TEXT // len(found)
-    return dg.MetadataValue.table(
-        [
-            dg.TableRecord(
-                {
-                    "about": call.subject,
-                    "role": call.role,
-                    "reply": reply.text if len(reply.text) <= longest else f"{reply.text[:longest]}…",
-                    "prompt": call.template,
-                    "model": f"{call.provider_name}/{reply.model}",
-                    "usd": reply.usd,
-                    "cached": call.state == "cached",
-                }
-            )
-            for call, reply in sorted(found, key=lambda one: _place(one[0]))
-        ],
-        schema=_REPLY_COLUMNS,
-    )
-
-
-def _place(call: Call) -> tuple[str, int, str, int]:
-    """Order calls by cluster, not by which thread was first."""
-    above, _, cluster = call.subject.rpartition("/")
-    return above, int(cluster) if cluster.isdecimal() else 0, cluster, call.id

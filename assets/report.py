@@ -10,6 +10,7 @@ from cassia_dagster.evaluation.agreement import Agreement
 from cassia_dagster.files import replacing
 from cassia_dagster.knowledge.ontology import Relation
 from cassia_dagster.llm.store import Store
+from cassia_dagster.outputs.ledger import write_ledger
 from cassia_dagster.outputs.maps import draw_maps, thumbnail
 from cassia_dagster.outputs.report import render_report
 from cassia_dagster.outputs.tables import write_tables
@@ -57,8 +58,11 @@ def report(
     dataset, resolution = dataset_and_resolution(context)
     with fatal_errors():
         entry = catalog.entry(dataset)
+        folder = entry.folder / folder_of(resolution)
+        ledger = folder / f"{dataset}_ledger.parquet"
         with model_store.session(context) as store:
             spent = _spent(store, f"{dataset}/{resolution}")
+            write_ledger(store.calls(subject=f"{dataset}/{resolution}"), ledger)
         labels = leiden_clusters.read().set_index("cell_id")["cluster"]
         made = normalized_adata.read(f"uns/{INPUT}")
         notes = tuple(str(made.uns[INPUT]["notes"]).splitlines())
@@ -66,7 +70,6 @@ def report(
         known = made.obs[list(entry.labels)]
         agreements = {column: compare(entry, result, labels, known[column]) for column in entry.labels}
         cells = umap.read().set_index("cell_id").join(labels)
-        folder = entry.folder / folder_of(resolution)
         paths = write_tables(result, folder, dataset)
         transcripts = write_transcripts(result, folder)
         page = render_report(result, cells, known, agreements)
@@ -79,6 +82,7 @@ def report(
         metadata={
             "report": dg.MetadataValue.path(str(path.absolute())),
             **{name: dg.MetadataValue.path(str(file.absolute())) for name, file in paths.items()},
+            "ledger": dg.MetadataValue.path(str(ledger.absolute())),
             "clusters": len(result.clusters),
             "transcripts": len(transcripts),
             "map": dg.MetadataValue.md(f"![cells by label]({picture})"),

@@ -1,22 +1,31 @@
 """Asset `scores`: how well each label is earned."""
 
 import dagster as dg
+from pydantic import Field
 
 from assets.failures import fatal_errors
-from assets.model_calls import code_version, describe_calls
+from assets.model_calls import AskConfig, Cast, code_version, describe_calls, settings_of
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
+from assets.raw_adata import raw_adata
 from cassia_dagster.agents.crew import for_each
 from cassia_dagster.agents.score import SCORER, score_cluster
 from cassia_dagster.records import AnnotatedCluster, ScoredCluster
-from resources.llm import ModelResource, ModelStore
+from resources.catalog import CatalogResource
+from resources.llm import ModelOverride, ModelResource, ModelStore
+from resources.settings import AnnotationSettings
 from resources.storage import TableFile
 from resources.versions import version_of_records
 
-MAX_WORKERS = 6
+
+class ScoreConfig(AskConfig):
+    """Who scores the labels."""
+
+    score_llm: ModelOverride = Field(default=ModelOverride(), description="Another scorer, for this run.")
 
 
 @dg.asset(
     partitions_def=BY_DATASET_AND_RESOLUTION,
+    deps=[raw_adata],
     group_name="annotation",
     kinds={"llm", "parquet"},
     code_version=code_version("1", SCORER),
@@ -26,7 +35,10 @@ MAX_WORKERS = 6
 )
 def scores(
     context: dg.AssetExecutionContext,
+    config: ScoreConfig,
+    catalog: CatalogResource,
     model_store: ModelStore,
+    settings: AnnotationSettings,
     score_llm: ModelResource,
     annotations: TableFile,
 ) -> dg.MaterializeResult:
@@ -36,14 +48,18 @@ def scores(
     fit as a whole, and are the rivals ruled out? The model rates; the total is computed by code.
     """
     dataset, resolution = dataset_and_resolution(context)
-    with fatal_errors(), model_store.session(context) as store:
-        scorer = score_llm.door(store)
+    with fatal_errors():
+        entry = catalog.entry(dataset)
+        chosen = settings_of(settings, entry, config)
+        cast = Cast.of({SCORER: score_llm}, entry, config)
+    with fatal_errors(), model_store.session(context, chosen.limits(dataset)) as store:
+        scorer = cast.models[SCORER].door(store)
 
         def score(row: AnnotatedCluster) -> ScoredCluster:
             return score_cluster(row.evidence, row, scorer, f"{dataset}/{resolution}/{row.cluster}")
 
-        rows = for_each(annotations.records(AnnotatedCluster), score, MAX_WORKERS)
-        calls = describe_calls(store, {SCORER: score_llm})
+        rows = for_each(annotations.records(AnnotatedCluster), score, chosen.max_workers)
+        calls = describe_calls(store, cast)
     known = [row.score for row in rows if row.score is not None]
     return dg.MaterializeResult(
         value=rows,

@@ -7,20 +7,18 @@ import shutil
 import sys
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from dotenv import load_dotenv
 
-from cassia_dagster import __version__, datasets
+from cassia_dagster import __version__, datasets, models
 from cassia_dagster.dataset_options import OutputOption, Said, describes_dataset, entry_of
 from cassia_dagster.datasets import HomeOption, home_of, register
-from cassia_dagster.errors import CassiaError, ConfigurationError
+from cassia_dagster.errors import CassiaError
 from cassia_dagster.files import make_folder
+from cassia_dagster.model_options import ModelOption, said_of_models
 from resources.home import VARIABLE, Home
-
-if TYPE_CHECKING:
-    from resources.llm import ModelResource
 
 PROJECT = Path(__file__).parent.parent
 """Where dagster.yaml and workspace.yaml stand."""
@@ -38,14 +36,8 @@ app = typer.Typer(
 )
 app.add_typer(datasets.app, name="datasets")
 app.command("inspect")(datasets.inspect_file)
-
-ModelOption = Annotated[
-    str,
-    typer.Option(
-        "--model",
-        help="Who plays the roles: 'embedded' (no key, no network), or provider/model as LiteLLM names them.",
-    ),
-]
+app.add_typer(models.cache, name="cache")
+app.command("estimate")(models.estimate)
 
 
 def main() -> None:
@@ -101,7 +93,7 @@ def options(
 
 
 @app.command()
-def demo(home: HomeOption = None, output: OutputOption = Path("output"), model: ModelOption = "embedded") -> None:
+def demo(home: HomeOption = None, output: OutputOption = Path("output"), model: ModelOption = None) -> None:
     """Annotate human pancreatic islets (1,065 cells), and compare with the published cell types."""
     with as_file(files("cassia_dagster") / "data") as data:
         said = {
@@ -114,14 +106,14 @@ def demo(home: HomeOption = None, output: OutputOption = Path("output"), model: 
             "resolutions": DEMO_RESOLUTIONS,
             "output": output.absolute(),
         }
-        _annotate(said, _home(home), model)
+        _annotate(said | said_of_models(all=model), _home(home))
 
 
 @app.command()
 @describes_dataset
-def run(said: Said, home: HomeOption = None, model: ModelOption = "embedded") -> None:
+def run(said: Said, home: HomeOption = None) -> None:
     """Annotate a dataset: register it, and materialize its assets through Dagster."""
-    _annotate(said, _home(home), model)
+    _annotate(said, _home(home))
 
 
 @app.command()
@@ -148,23 +140,11 @@ def _home(given: Path | None) -> Home:
     return home
 
 
-def _model(name: str) -> ModelResource:
-    from resources.llm import EMBEDDED, ModelResource
-
-    provider, _, model = name.partition("/")
-    if provider != EMBEDDED and not model:
-        raise ConfigurationError(
-            f"Model {name!r} has no provider. Write provider/model, such as 'openai/gpt-5', or 'embedded'."
-        )
-    return ModelResource(provider=provider, model=model)
-
-
-def _annotate(said: Said, home: Home, model: str) -> None:
+def _annotate(said: Said, home: Home) -> None:
     from resources.catalog_check import check_frame
 
-    resource = _model(model)
-    resource.check()
     entry = entry_of(said)
+    models.check_models(entry)
     check_frame(entry)
     make_folder(entry.folder, "The output folder")
     # Who says the name means the entry of that name, also where it is of another file.
@@ -179,7 +159,7 @@ def _annotate(said: Said, home: Home, model: str) -> None:
             typer.echo(f"Run {run_id[:8]} was killed before; it is marked as failed. What it had finished is kept.")
         try:
             with Progress(entry) as progress:
-                materialize_dataset(entry, home, instance, resource, progress.tell)
+                materialize_dataset(entry, home, instance, progress.tell)
         except Stopped:
             typer.echo("Stopped. What was finished is kept; the same command asks no model twice.", err=True)
             sys.exit(130)

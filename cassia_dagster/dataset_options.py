@@ -12,6 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cassia_dagster.errors import InputError
+from cassia_dagster.model_options import (
+    AnnotationModelOption,
+    BoostModelOption,
+    MaxUsdOption,
+    MaxWorkersOption,
+    MergeModelOption,
+    ModelOption,
+    ScoreModelOption,
+    ThresholdOption,
+    ValidationModelOption,
+    said_of_models,
+)
 
 if TYPE_CHECKING:
     from resources.catalog import DatasetEntry
@@ -60,25 +72,49 @@ def _described(
     gene_symbols: Annotated[str | None, _option("Column of var with gene symbols.", "the names of var")] = None,
     output: OutputOption = Path("output"),
     notes: Annotated[str, _option("Whatever you want to remember of it; changes no result.")] = "",
+    model: ModelOption = None,
+    annotation_model: AnnotationModelOption = None,
+    validation_model: ValidationModelOption = None,
+    score_model: ScoreModelOption = None,
+    boost_model: BoostModelOption = None,
+    merge_model: MergeModelOption = None,
+    score_threshold: ThresholdOption = None,
+    max_workers: MaxWorkersOption = None,
+    max_usd: MaxUsdOption = None,
 ) -> Said:
     chosen = {"resolutions": tuple(resolution)} if resolution else {}
-    return chosen | {
-        "name": name,
-        "path": file.absolute(),
-        "species": species.strip().lower(),
-        "tissue": tissue,
-        "tissue_column": tissue_column,
-        "context": context,
-        "labels": tuple(labels or ()),
-        "label_terms": label_terms and label_terms.absolute(),
-        "batch_key": batch_key,
-        "clusters": tuple(clusters or ()),
-        "primary_resolution": primary_resolution,
-        "counts": counts,
-        "gene_symbols": gene_symbols,
-        "output": output.absolute(),
-        "notes": notes,
-    }
+    models = said_of_models(
+        all=model,
+        annotation=annotation_model,
+        validation=validation_model,
+        score=score_model,
+        boost=boost_model,
+        merge=merge_model,
+    )
+    return (
+        chosen
+        | models
+        | {
+            "name": name,
+            "path": file.absolute(),
+            "species": species.strip().lower(),
+            "tissue": tissue,
+            "tissue_column": tissue_column,
+            "context": context,
+            "labels": tuple(labels or ()),
+            "label_terms": label_terms and label_terms.absolute(),
+            "batch_key": batch_key,
+            "clusters": tuple(clusters or ()),
+            "primary_resolution": primary_resolution,
+            "counts": counts,
+            "gene_symbols": gene_symbols,
+            "output": output.absolute(),
+            "notes": notes,
+            "score_threshold": score_threshold,
+            "max_workers": max_workers,
+            "max_usd": max_usd,
+        }
+    )
 
 
 def describes_dataset(command: Callable[..., None]) -> Callable[..., None]:

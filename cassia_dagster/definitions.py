@@ -18,9 +18,11 @@ from assets.report import report
 from assets.scores import scores
 from assets.umap import umap
 from cassia_dagster.automation import JOBS, automatic_runs, prepare_changed_cells, watch_catalog
+from cassia_dagster.llm.choice import MODEL_ROLES
 from resources.catalog import CatalogResource
 from resources.home import Home
 from resources.llm import ModelResource, ModelStore
+from resources.settings import AnnotationSettings
 from resources.storage import AdataStorage, TableStorage
 
 ASSETS = (
@@ -37,13 +39,10 @@ ASSETS = (
     annotated_adata,
 )
 
-LLM_ROLES = ("annotation_llm", "validation_llm", "score_llm", "boost_llm", "merge_llm")
-
 
 def build_defs(
     home: Home | None = None,
     *,
-    model: ModelResource | None = None,
     resources: Mapping[str, Any] | None = None,
     loggers: Mapping[str, dg.LoggerDefinition] | None = None,
 ) -> dg.Definitions:
@@ -53,8 +52,6 @@ def build_defs(
     ----------
     home
         Where the project keeps its state; by default what the environment says.
-    model
-        Plays all roles; by default the embedded backend.
     resources
         Take the place of resources of the same name, such as one role's model or the storage of tables.
     loggers
@@ -66,7 +63,8 @@ def build_defs(
         "model_store": ModelStore(path=str(home.model_store)),
         "adata_storage": AdataStorage(root=str(home.artifacts)),
         "table_storage": TableStorage(root=str(home.artifacts)),
-        **{role: model or ModelResource() for role in LLM_ROLES},
+        "settings": AnnotationSettings.from_environment(),
+        **{f"{role}_llm": ModelResource.from_environment(role) for role in MODEL_ROLES},
     }
     condition = on_change(home.catalog)
     return dg.Definitions(

@@ -21,7 +21,6 @@ from cassia_dagster.processes import is_running, name_of_process
 if TYPE_CHECKING:
     from resources.catalog import DatasetEntry
     from resources.home import Home
-    from resources.llm import ModelResource
 
 PROCESS_TAG = "cassia/process"
 HOST_TAG = "cassia/host"
@@ -47,7 +46,6 @@ def materialize_dataset(
     entry: DatasetEntry,
     home: Home,
     instance: dg.DagsterInstance,
-    model: ModelResource | None,
     tell: Callable[[Step], None],
 ) -> None:
     """Materialize everything that a catalog entry asks for: its cells, each resolution, the annotated file.
@@ -58,8 +56,6 @@ def materialize_dataset(
         The dataset, as the catalog has it.
     home, instance
         Where artifacts and runs are kept.
-    model
-        Plays all roles; the embedded backend if not given.
     tell
         Is told of every step, as it happens.
 
@@ -74,7 +70,7 @@ def materialize_dataset(
     instance.report_runless_asset_event(observe(entry))
     for job, key, resolution in _levels(entry):
         logger = _step_logger(resolution, tell)
-        definitions = build_defs(home, model=model, loggers={"console": logger})
+        definitions = build_defs(home, loggers={"console": logger})
         result = definitions.resolve_job_def(job).execute_in_process(
             run_config={"loggers": {"console": {}}},
             partition_key=key,

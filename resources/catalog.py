@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import dagster as dg
 import yaml
@@ -21,7 +21,8 @@ from pydantic import (
 
 from cassia_dagster.errors import ConfigurationError
 from cassia_dagster.files import replacing
-from cassia_dagster.records import Record, Species
+from cassia_dagster.llm.choice import ModelChoice, ModelRole
+from cassia_dagster.records import Percent, Record, Species
 from cassia_dagster.singlecell.resolutions import canonical_resolution, given_keys, in_order, is_given, title_of
 
 DEFAULT_RESOLUTIONS = ("0.4", "0.8", "1.2")
@@ -80,6 +81,10 @@ type Columns = Annotated[tuple[Column, ...], BeforeValidator(_one_or_several), A
 type Resolution = Annotated[str, BeforeValidator(_check_resolution)]
 type Resolutions = Annotated[tuple[Resolution, ...], AfterValidator(_each_once)]
 type Key = Annotated[str, BeforeValidator(_check_key)]
+type Models = Annotated[
+    dict[Literal["all"] | ModelRole, ModelChoice],
+    BeforeValidator(lambda said: {"all": said} if isinstance(said, str) else said),
+]
 
 
 class DatasetEntry(Record):
@@ -111,6 +116,14 @@ class DatasetEntry(Record):
     gene_symbols: Column | None = None
     """Column of ``var`` with the gene symbols; if not given, they are the ``var_names``."""
     output: Path = Path("output")
+    models: Models = Field(default_factory=dict)
+    """Who plays the roles; ``all`` stands for those that are not named."""
+    max_workers: int | None = Field(default=None, gt=0, le=256)
+    """Clusters that are worked on at once."""
+    score_threshold: Percent | None = None
+    """Labels that score less get a second look."""
+    max_usd: float | None = Field(default=None, ge=0)
+    """Most US dollars that the dataset may cost, over all its runs."""
     notes: str = ""
     """Whatever the user wants to remember; it changes no result."""
 
@@ -123,6 +136,10 @@ class DatasetEntry(Record):
     def clusterings(self) -> tuple[str, ...]:
         """The resolution keys of all clusterings that are to be named, the user's own last."""
         return (*self.resolutions, *self.given)
+
+    def model(self, role: ModelRole) -> ModelChoice:
+        """Return the model that this entry chooses for a role, if it does."""
+        return self.models.get(role, ModelChoice()).over(self.models.get("all", ModelChoice()))
 
     @property
     def primary(self) -> str:

@@ -1,19 +1,21 @@
 """Providers of language models as Dagster resources, one a role, and the store that all of them share."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from cassia_dagster.errors import ConfigurationError
+from cassia_dagster.llm.choice import EMBEDDED, ModelChoice, ModelFields, ModelRole, chosen_in_environment
 from cassia_dagster.llm.door import Door
 from cassia_dagster.llm.litellm_backend import LiteLLMBackend
-from cassia_dagster.llm.store import Store
+from cassia_dagster.llm.store import Limits, Store
 
 if TYPE_CHECKING:
     from cassia_dagster.llm.backend import Backend
 
-EMBEDDED = "embedded"
+__all__ = ["EMBEDDED", "ModelOverride", "ModelResource", "ModelStore"]
 
 
 class ModelStore(dg.ConfigurableResource):
@@ -21,57 +23,83 @@ class ModelStore(dg.ConfigurableResource):
 
     path: str = Field(description="A SQLite file, shared by all runs.")
 
-    def session(self, context: dg.AssetExecutionContext) -> Store:
-        """Open the store for one asset of one run; a context manager that closes itself."""
-        return Store.open(Path(self.path), run=f"{context.run_id}/{context.asset_key.to_user_string()}")
+    def session(self, context: dg.AssetExecutionContext, limits: Limits | None = None) -> Store:
+        """Open the store for one asset of one run, and what that may spend; a context manager that closes itself."""
+        run = f"{context.run_id}/{context.asset_key.to_user_string()}"
+        return Store.open(Path(self.path), run=run, limits=limits)
 
 
-class ModelResource(dg.ConfigurableResource):
+class ModelOverride(dg.Config, ModelFields):
+    """Another choice of the model for this run alone; what is left out is as the catalog or the environment says."""
+
+    def choice(self) -> ModelChoice:
+        """Return what is said here."""
+        return _choice(self)
+
+
+class ModelResource(dg.ConfigurableResource, ModelFields):
     """The model that plays one role.
 
     The key of a provider is never part of the configuration: only the name of the environment variable that
     holds it is, and it is read when the first question is asked.
     """
 
-    provider: str = Field(
-        default=EMBEDDED,
-        description="'embedded' (deterministic, no key, no network) or a provider of LiteLLM, such as 'openrouter'.",
-    )
-    model: str = Field(
-        default="", description="The provider's name of the model, such as 'anthropic/claude-sonnet-4.5'."
-    )
-    api_base: str | None = Field(default=None, description="Address of an OpenAI-compatible server of your own.")
-    api_key_env: str | None = Field(default=None, description="Name of the environment variable that holds the key.")
-    max_tokens: int = Field(default=2048, gt=0, description="Longest reply.")
-    timeout: float = Field(default=120.0, gt=0, description="Seconds to wait for a reply.")
-    temperature: float | None = Field(default=None, description="Left to the provider if unset.")
+    provider: str = Field(default=EMBEDDED, description=ModelFields.model_fields["provider"].description)
+
+    @classmethod
+    def of(cls, choice: ModelChoice) -> Self:
+        """Make the resource of a choice; one that says nothing is the embedded model."""
+        return cls(**choice.model_dump_fields())
+
+    @classmethod
+    def from_environment(cls, role: ModelRole) -> Self:
+        """Make the resource that the environment chooses for a role."""
+        return cls.of(chosen_in_environment(role))
+
+    def overlaid(self, *choices: ModelChoice) -> "ModelResource":
+        """Return the model after choices were laid over this one, each over those before it."""
+        chosen = _choice(self)
+        for choice in choices:
+            chosen = choice.over(chosen)
+        return ModelResource.of(chosen)
 
     def door(self, store: Store) -> Door:
-        """Return the way to ask this model, with the replies and the ledger in the store."""
-        return Door(self._backend(), store)
+        """Return the way to ask this model and its fallbacks, with replies, ledger and limits in the store."""
+        first, *fallbacks = self.backends()
+        return Door(first, store, fallbacks)
 
     def check(self) -> None:
         """Raise `ModelError` if it is clear before the first question that the model cannot be asked."""
-        backend = self._backend()
-        if isinstance(backend, LiteLLMBackend):
-            backend.check()
+        for backend in self.backends():
+            if isinstance(backend, LiteLLMBackend):
+                backend.check()
 
     @property
     def title(self) -> str:
         """Provider and model, as tables and reports name them."""
-        return self.provider if self.provider == EMBEDDED else f"{self.provider}/{self.model}"
+        return _choice(self).title or EMBEDDED
 
-    def _backend(self) -> "Backend":
-        if self.provider == EMBEDDED:
-            from cassia_dagster.agents.embedded import EmbeddedBackend
+    def backends(self) -> "list[Backend]":
+        """Return who is asked, in order: the model, then its fallbacks."""
+        chosen = _choice(self)
+        return [
+            _backend(chosen),
+            *(_backend(ModelChoice.model_validate(title).over(chosen)) for title in self.fallbacks),
+        ]
 
-            return EmbeddedBackend()
-        return LiteLLMBackend(
-            self.provider,
-            self.model,
-            api_base=self.api_base,
-            api_key_env=self.api_key_env,
-            max_tokens=self.max_tokens,
-            timeout=self.timeout,
-            temperature=self.temperature,
-        )
+
+def _choice(fields: ModelFields) -> ModelChoice:
+    said = {name: getattr(fields, name) for name in ModelChoice.model_fields}
+    try:
+        return ModelChoice.model_validate(said)
+    except ValidationError as error:
+        raise ConfigurationError(f"{error.errors()[0]['msg'].removeprefix('Value error, ')}.") from None
+
+
+def _backend(choice: ModelChoice) -> "Backend":
+    if choice.provider in {None, EMBEDDED}:
+        from cassia_dagster.agents.embedded import EmbeddedBackend
+
+        return EmbeddedBackend()
+    fields = choice.model_dump_fields()
+    return LiteLLMBackend(**{name: value for name, value in fields.items() if name != "fallbacks"})

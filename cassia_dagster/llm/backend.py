@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from cassia_dagster.llm.pricing import Price
 from cassia_dagster.llm.question import Question, Usage
 
 type JSON = bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None
@@ -62,6 +63,45 @@ class Take:
     complaint: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What a provider lets through, and what its calls are counted under.
+
+    Parameters
+    ----------
+    lane
+        Name of the quota: calls of all processes with this name share it.
+    requests_per_minute, tokens_per_minute
+        As the provider grants them; ``None`` where there is no such limit.
+    max_concurrency
+        Most calls in flight.
+    """
+
+    lane: str
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    max_concurrency: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """What one call may take at worst, set aside before it is sent.
+
+    Parameters
+    ----------
+    tokens
+        Tokens that count against the quota.
+    usd
+        US dollars; ``None`` where the price is unknown.
+    seconds
+        Time after which nobody waits for its reply any more.
+    """
+
+    tokens: int
+    usd: float | None
+    seconds: float
+
+
 class Backend(Protocol):
     """One that answers questions; used from many threads at once."""
 
@@ -94,3 +134,19 @@ class PatientBackend(Backend, Protocol):
 
     def answer_again(self, question: Question[Any], take: Take) -> RawReply:
         """Answer with exactly one call, given more room or the complaint about the last reply."""
+
+
+@runtime_checkable
+class MeteredBackend(Backend, Protocol):
+    """One whose calls count against a quota, and may cost money."""
+
+    @property
+    def quota(self) -> Quota:
+        """What the provider lets through."""
+
+    @property
+    def price(self) -> Price | None:
+        """The price of a token, if it is known."""
+
+    def reservation(self, question: Question[Any], take: Take) -> Reservation:
+        """Tell what a call may take at worst."""

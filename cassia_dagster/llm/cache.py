@@ -72,6 +72,19 @@ class StoredReply:
     created: float
 
 
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What the cache holds of one model: replies, their characters, their price, and when they were bought."""
+
+    provider: str
+    model: str
+    replies: int
+    characters: int
+    usd: float
+    oldest: float
+    newest: float
+
+
 class ReplyCache:
     """The table of replies.
 
@@ -135,6 +148,46 @@ class ReplyCache:
             raise LookupError(f"the reply {key} vanished while it was stored; is another program clearing the store?")
         return kept
 
+    def holdings(self) -> list[Holding]:
+        """Tell what the cache holds of each model, the most first."""
+        rows = self._database.rows(
+            "SELECT provider_name, request_model, COUNT(*), TOTAL(LENGTH(text)), TOTAL(usd), MIN(created), MAX(created)"
+            " FROM replies GROUP BY provider_name, request_model ORDER BY COUNT(*) DESC, provider_name, request_model"
+        )
+        return [Holding(provider, model, count, int(size), *rest) for provider, model, count, size, *rest in rows]
+
+    def count(self, model: str | None = None, before: float | None = None) -> int:
+        """Count the replies that `clear` would forget."""
+        condition, values = _chosen(model, before)
+        (count,) = self._database.one(f"SELECT COUNT(*) FROM replies WHERE {condition}", *values) or (0,)  # noqa: S608
+        return int(count)
+
+    def clear(self, model: str | None = None, before: float | None = None) -> None:
+        """Forget replies; the ledger keeps what was paid for them.
+
+        Parameters
+        ----------
+        model
+            Only those of this one, as ``provider/model``.
+        before
+            Only those from before this time, in seconds since 1970 (UTC).
+        """
+        condition, values = _chosen(model, before)
+        self._database.run(f"DELETE FROM replies WHERE {condition}", *values)  # noqa: S608
+        self._database.run("VACUUM")
+
     def drop(self, key: str) -> None:
         """Forget a reply."""
         self._database.run("DELETE FROM replies WHERE key = ?", key)
+
+
+def _chosen(model: str | None, before: float | None) -> tuple[str, list[str | float]]:
+    """Write the condition for the replies of a model, from before a time."""
+    conditions, values = ["TRUE"], list[str | float]()
+    if model is not None:
+        conditions.append("provider_name || '/' || request_model = ?")
+        values.append(model)
+    if before is not None:
+        conditions.append("created < ?")
+        values.append(before)
+    return " AND ".join(conditions), values

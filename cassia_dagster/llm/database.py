@@ -1,4 +1,4 @@
-"""The SQLite file beneath cache and ledger, safe to use from many threads and processes at once."""
+"""The SQLite file beneath cache, ledger, budget and gate, safe to use from many threads and processes at once."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from weakref import WeakSet
 
 from cassia_dagster.errors import ConfigurationError
 
-SCHEMA_VERSION = 1
 PATIENCE = 60.0
 """Seconds to wait for another process that is writing."""
 
-# The columns of both tables are named after OpenTelemetry's terms for generative AI
-# (gen_ai.request.model and so on), without the prefix that they all share.
-_SCHEMA = """
+# What each version of the file added, the first one first. The columns of replies and calls are named after
+# OpenTelemetry's terms for generative AI (gen_ai.request.model and so on), without the prefix that they all share.
+_VERSIONS = (
+    """
 CREATE TABLE replies (
     key TEXT PRIMARY KEY,
     text TEXT NOT NULL,
@@ -62,7 +62,22 @@ CREATE TABLE calls (
 CREATE INDEX calls_by_run ON calls (run);
 CREATE INDEX calls_by_subject ON calls (subject);
 CREATE INDEX calls_under_way ON calls (state) WHERE state = 'sent';
-"""
+""",
+    """
+ALTER TABLE calls ADD COLUMN lane TEXT;
+ALTER TABLE calls ADD COLUMN expires REAL;
+ALTER TABLE calls ADD COLUMN reserved_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE calls ADD COLUMN reserved_usd REAL;
+CREATE INDEX calls_by_lane ON calls (lane, started);
+CREATE TABLE lanes (
+    name TEXT PRIMARY KEY,
+    closed_until REAL NOT NULL,
+    spacing REAL NOT NULL,
+    slowed REAL NOT NULL
+) STRICT;
+""",
+)
+SCHEMA_VERSION = len(_VERSIONS)
 
 
 class _Connection(sqlite3.Connection):
@@ -109,10 +124,10 @@ class Database:
                     f"The reply store {self.path} has schema version {version}, and this program knows versions up"
                     f" to {SCHEMA_VERSION}. Upgrade cassia-dagster, or name another path for the store."
                 )
-            if version == 0:
-                for statement in _SCHEMA.split(";"):
+            for step in _VERSIONS[version:]:
+                for statement in step.split(";"):
                     connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def _connection(self) -> _Connection:
         connection: _Connection | None = getattr(self._of_thread, "connection", None)
@@ -156,6 +171,12 @@ class Database:
         for connection in list(self._open):
             connection.close()
         self._of_thread = threading.local()
+
+
+def within(column: str, name: str) -> tuple[str, list[str]]:
+    """Write the condition for a name and all below it: ``"islets/0.4"`` has ``"islets/0.4/3"``."""
+    # All that begins with "name/", in a way that an index helps with: "0" is the sign after "/".
+    return f"({column} = ? OR ({column} >= ? AND {column} < ?))", [name, f"{name}/", f"{name}0"]
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:

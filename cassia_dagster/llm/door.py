@@ -1,23 +1,24 @@
 """The one way to ask a model: a typed question in, a validated reply out.
 
-Every question walks the same path: cache, questions in flight, then call by call the ledger's
-intent, the backend and the parser. A budget and a rate gate belong into `Door._call`, before the intent.
+Every question walks the same path: cache, questions in flight, then call by call budget, gate and the ledger's
+intent, the backend, the parser, and the settlement. What one model has no usable answer to goes to the next.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from cassia_dagster.llm.backend import Backend, PatientBackend, RawReply, Take
+from cassia_dagster.llm.backend import Backend, MeteredBackend, PatientBackend, RawReply, Take
 from cassia_dagster.llm.cache import StoredReply, question_key
-from cassia_dagster.llm.errors import Unavailable, UnusableReply
+from cassia_dagster.llm.errors import BudgetExhausted, RateLimited, Unavailable, UnusableReply
+from cassia_dagster.llm.ledger import CallState
 from cassia_dagster.llm.parse import parse_reply
 from cassia_dagster.llm.question import Answer, Question, Usage
 from cassia_dagster.llm.retry import next_take, pause_before
@@ -27,7 +28,7 @@ __all__ = ["Answer", "Door", "Question"]
 
 
 class Door:
-    """Ask a model, through a cache and a ledger.
+    """Ask a model, through a cache, a budget, a gate and a ledger.
 
     Parameters
     ----------
@@ -35,10 +36,12 @@ class Door:
         Who answers.
     store
         Where replies and calls are kept; opened for one run.
+    fallbacks
+        Who is asked, in this order, what those before gave no usable answer to.
     """
 
-    def __init__(self, backend: Backend, store: Store) -> None:
-        self._backend = backend
+    def __init__(self, backend: Backend, store: Store, fallbacks: Sequence[Backend] = ()) -> None:
+        self._backends = (backend, *fallbacks)
         self._store = store
         self._in_flight = _InFlight()
 
@@ -56,7 +59,7 @@ class Door:
         Returns
         -------
         Answer
-            The reply, and what it took.
+            The reply, what it took, and which model gave it; the cache keeps it under that model's key.
 
         Raises
         ------
@@ -65,62 +68,72 @@ class Door:
         ModelError
             If no question can be answered: bad key, no credit, unknown model.
         """
+        *first, last = self._backends
+        for backend in first:
+            try:
+                return self._ask(question, backend)
+            except BudgetExhausted:
+                raise
+            except UnusableReply:
+                continue  # the ledger has the reason
+        return self._ask(question, last)
+
+    def _ask[R: BaseModel](self, question: Question[R], backend: Backend) -> Answer[R]:
         begun = time.monotonic()
-        key = question_key(question, self._backend.identity(question))
-        outcome, shared = self._in_flight.share(key, lambda: self._stored_or_asked(question, key))
+        key = question_key(question, backend.identity(question))
+        outcome, shared = self._in_flight.share(key, lambda: self._stored_or_asked(question, key, backend))
         cached = shared or outcome.cached
         if cached:
-            self._store.ledger.hit(question, key, self._backend, outcome.kept.model)
+            self._store.ledger.hit(question, key, backend, outcome.kept.model)
         return Answer(
             reply=question.reply_type.model_validate_json(outcome.kept.text),
             text=outcome.kept.text,
             cached=cached,
             key=key,
-            provider=self._backend.provider,
+            provider=backend.provider,
             model=outcome.kept.model,
             usage=Usage() if shared else outcome.usage,
             usd=0.0 if shared else outcome.usd,
             seconds=time.monotonic() - begun,
         )
 
-    def _stored_or_asked(self, question: Question[Any], key: str) -> _Outcome:
+    def _stored_or_asked(self, question: Question[Any], key: str, backend: Backend) -> _Outcome:
         kept = self._store.replies.find(key)
         if kept is None:
-            return self._asked(question, key)
+            return self._asked(question, key, backend)
         try:
             question.reply_type.model_validate_json(kept.text)
         except ValidationError:
             # A rule of the reply type that its schema cannot express has become stricter since.
             self._store.replies.drop(key)
-            return self._asked(question, key)
+            return self._asked(question, key, backend)
         return _Outcome(kept, cached=True, usage=Usage(), usd=0.0)
 
-    def _asked(self, question: Question[Any], key: str) -> _Outcome:
+    def _asked(self, question: Question[Any], key: str, backend: Backend) -> _Outcome:
         received: list[RawReply] = []
         take = Take()
         while True:  # ends, because `next_take` gives up after a few calls
             try:
-                kept, raw = self._call(question, key, take)
+                outcome = self._call(question, key, backend, take)
             except UnusableReply as error:
-                again = next_take(take, error) if self._may_ask_again(error) else None
+                again = next_take(take, error) if _may_ask_again(backend, error) else None
                 if again is None:
                     raise
                 if error.raw is not None:
                     received.append(error.raw)
                 pause = pause_before(again, error)
             else:
-                return _bought(kept, [*received, raw])
+                return outcome.after(received)
             take = again
             time.sleep(pause)
 
-    def _may_ask_again(self, error: UnusableReply) -> bool:
-        return isinstance(error, Unavailable) or isinstance(self._backend, PatientBackend)
-
-    def _call(self, question: Question[Any], key: str, take: Take) -> tuple[StoredReply, RawReply]:
-        """Make one call; its reply is stored, and its intent settled, in one step."""
-        ledger, backend = self._store.ledger, self._backend
-        call = ledger.intend(question, key, backend, take.attempt)
-        begun = time.monotonic()
+    def _call(self, question: Question[Any], key: str, backend: Backend, take: Take) -> _Outcome:
+        """Make one call when it may be sent; its reply is stored, and its intent settled, in one step."""
+        ledger = self._store.ledger
+        call = self._store.intend(question, key, backend, take)
+        if call is None:  # another process has bought the reply while this one waited for its turn
+            return self._stored_or_asked(question, key, backend)
+        sent, begun = time.time(), time.monotonic()
         try:
             raw = (
                 backend.answer_again(question, take)
@@ -129,7 +142,10 @@ class Door:
             )
             text = parse_reply(raw, question.reply_type)
         except Exception as error:
-            ledger.settle(call, "failed", time.monotonic() - begun, getattr(error, "raw", None), error)
+            if isinstance(error, Unavailable) and isinstance(backend, MeteredBackend):
+                self._heed(error, backend, sent)
+            fate: CallState = "lost" if isinstance(error, Unavailable) and error.unanswered else "failed"
+            ledger.settle(call, fate, time.monotonic() - begun, getattr(error, "raw", None), error)
             raise
         except BaseException as error:
             # Interrupted while the provider may be at work, and may send a bill.
@@ -138,7 +154,17 @@ class Door:
         with self._store.transaction():
             kept = self._store.replies.keep(key, text, raw, provider=backend.provider, model=backend.model)
             ledger.settle(call, "done", time.monotonic() - begun, raw)
-        return kept, raw
+        return _Outcome(kept, cached=False, usage=raw.usage, usd=raw.usd)
+
+    def _heed(self, error: Unavailable, backend: MeteredBackend, sent: float) -> None:
+        """Tell everybody who asks this provider to go slow, if it says so."""
+        if isinstance(error, RateLimited) or error.retry_after:
+            with self._store.transaction():
+                self._store.gate.slow_down(backend.quota, error.retry_after, sent)
+
+
+def _may_ask_again(backend: Backend, error: UnusableReply) -> bool:
+    return isinstance(error, Unavailable) or isinstance(backend, PatientBackend)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,15 +176,14 @@ class _Outcome:
     usage: Usage
     usd: float | None
 
-
-def _bought(kept: StoredReply, received: list[RawReply]) -> _Outcome:
-    prices = [raw.usd for raw in received]
-    return _Outcome(
-        kept,
-        cached=False,
-        usage=sum((raw.usage for raw in received), Usage()),
-        usd=None if None in prices else sum(price for price in prices if price is not None),
-    )
+    def after(self, received: Sequence[RawReply]) -> _Outcome:
+        """Add what earlier replies took that could not be used."""
+        prices = [self.usd, *(raw.usd for raw in received)]
+        return replace(
+            self,
+            usage=sum((raw.usage for raw in received), self.usage),
+            usd=None if None in prices else sum(price for price in prices if price is not None),
+        )
 
 
 class _InFlight:

@@ -34,11 +34,26 @@ class Unavailable(UnusableReply):
     ----------
     retry_after
         Seconds that the provider asked to be left alone, if it did.
+    unanswered
+        Whether the call was sent and its fate is unknown: the provider may have worked, and may send a bill.
     """
 
-    def __init__(self, message: str, raw: RawReply | None = None, *, retry_after: float = 0.0) -> None:
+    def __init__(
+        self, message: str, raw: RawReply | None = None, *, retry_after: float = 0.0, unanswered: bool = False
+    ) -> None:
         super().__init__(message, raw)
         self.retry_after = retry_after
+        self.unanswered = unanswered
+
+
+class RateLimited(Unavailable):
+    """The provider's quota is used up for now; nothing is wrong with it or with the question."""
+
+
+class BudgetExhausted(UnusableReply):
+    """The question was not sent: what it may cost is more than what may still be spent."""
+
+    status = Status.BUDGET_EXHAUSTED
 
 
 class Rejected(UnusableReply):

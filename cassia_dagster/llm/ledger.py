@@ -9,16 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from cassia_dagster.llm.backend import Backend, RawReply
-from cassia_dagster.llm.database import Database
+from cassia_dagster.llm.backend import Backend, MeteredBackend, RawReply, Reservation
+from cassia_dagster.llm.database import Database, within
 from cassia_dagster.llm.question import Question, Usage
 from cassia_dagster.processes import is_running, name_of_process
 
 type CallState = Literal["sent", "done", "failed", "lost", "cached"]
-"""Under way, replied usably, failed, of unknown fate because its process died, or not needed."""
+"""Under way, replied usably, failed, of unknown fate (its process died, or no reply came), or not needed."""
 
 LONGEST_CALL = 3600.0
-"""Seconds after which a call of another machine is taken for lost; backends give up long before."""
+"""Seconds after which a call of another machine is taken for lost, if it was not said when it expires."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,13 @@ class Call:
     """``None`` where the price is unknown, or nothing was received."""
     error_type: str | None
     error_message: str | None
+    lane: str | None
+    """The quota that the call counts against."""
+    expires: float | None
+    """When nobody waits for the reply any more."""
+    reserved_tokens: int
+    reserved_usd: float | None
+    """What was set aside for the call; what a lost call is taken to have cost."""
 
 
 _COLUMNS = ", ".join(field.name for field in fields(Call))
@@ -71,7 +78,7 @@ class Totals:
     cached
         Questions answered without a call.
     failed, lost
-        Calls without a usable reply, and calls whose process died before the reply.
+        Calls without a usable reply, and calls of unknown fate.
     usage
         Tokens of all calls.
     usd
@@ -80,6 +87,8 @@ class Totals:
         Calls that may have cost something unknown: replies of unknown price, and lost calls.
     saved_usd
         What the cached answers cost when they were bought.
+    seconds
+        Time spent waiting for replies, summed over calls.
     """
 
     calls: int
@@ -90,6 +99,7 @@ class Totals:
     usd: float
     unpriced: int
     saved_usd: float
+    seconds: float
 
 
 _TOTALS = """
@@ -99,7 +109,7 @@ SELECT COUNT(*) FILTER (WHERE state != 'cached'), COUNT(*) FILTER (WHERE state =
        TOTAL(calls.cache_read_input_tokens), TOTAL(calls.reasoning_output_tokens),
        TOTAL(calls.usd),
        COUNT(*) FILTER (WHERE state = 'lost' OR (finish_reason IS NOT NULL AND calls.usd IS NULL)),
-       TOTAL(replies.usd) FILTER (WHERE state = 'cached')
+       TOTAL(replies.usd) FILTER (WHERE state = 'cached'), TOTAL(seconds)
 FROM calls LEFT JOIN replies USING (key)
 """
 
@@ -121,13 +131,41 @@ class Ledger:
         self._host = socket.gethostname()
         self._process = name_of_process(os.getpid())
 
-    def intend(self, question: Question[Any], key: str, backend: Backend, attempt: int) -> int:
-        """Write down that a call is about to be sent, and give its number."""
-        return self._insert("sent", question, key, backend, attempt=attempt, response_model=None)
+    def intend(
+        self,
+        question: Question[Any],
+        key: str,
+        backend: Backend,
+        attempt: int,
+        reservation: Reservation | None = None,
+    ) -> int:
+        """Write down that a call is about to be sent and what it may take, and give its number."""
+        reserved: dict[str, Any] = {}
+        if reservation is not None:
+            reserved = {
+                "lane": backend.quota.lane if isinstance(backend, MeteredBackend) else None,
+                "expires": time.time() + reservation.seconds,
+                "reserved_tokens": reservation.tokens,
+                "reserved_usd": reservation.usd,
+            }
+        return self._insert("sent", question, key, backend, attempt=attempt, **reserved)
+
+    def is_under_way(self, key: str) -> bool:
+        """Tell whether anybody is asking this question now."""
+        return self._database.one("SELECT 1 FROM calls WHERE state = 'sent' AND key = ?", key) is not None
 
     def hit(self, question: Question[Any], key: str, backend: Backend, model: str) -> None:
         """Write down a question that needed no call; `model` is the one that once answered."""
         self._insert("cached", question, key, backend, attempt=0, response_model=model)
+
+    def usual_reply(self, backend: Backend, role: str) -> float | None:
+        """Tell how many tokens the usable replies of a model to a role had on average; ``None`` if there are none."""
+        sql = (
+            "SELECT AVG(output_tokens) FROM calls"
+            " WHERE state = 'done' AND role = ? AND provider_name = ? AND request_model = ?"
+        )
+        (average,) = self._database.one(sql, role, backend.provider, backend.model) or (None,)
+        return None if average is None else float(average)
 
     def settle(
         self,
@@ -174,7 +212,7 @@ class Ledger:
     def mark_lost(self) -> None:
         """Mark the calls of dead processes as lost.
 
-        A process on this machine is asked for; of others it is only known that no call takes an hour.
+        A process on this machine is asked for; of others it is only known when their calls expire.
         A call that is settled after all is no longer lost.
         """
         under_way = "SELECT DISTINCT process FROM calls WHERE state = 'sent' AND host = ?"
@@ -186,7 +224,9 @@ class Ledger:
                     process,
                 )
         self._database.run(
-            "UPDATE calls SET state = 'lost' WHERE state = 'sent' AND started < ?", time.time() - LONGEST_CALL
+            "UPDATE calls SET state = 'lost' WHERE state = 'sent' AND coalesce(expires, started + ?) < ?",
+            LONGEST_CALL,
+            time.time(),
         )
 
     def calls(self, run: str | None = None, subject: str | None = None) -> Iterator[Call]:
@@ -199,9 +239,9 @@ class Ledger:
         """Sum rows up; see `Store.totals`."""
         scope, values = _scope(run, subject)
         (row,) = self._database.rows(f"{_TOTALS} {scope}", *values)
-        calls, cached, failed, lost, read, written, from_cache, reasoning, usd, unpriced, saved = row
+        calls, cached, failed, lost, read, written, from_cache, reasoning, usd, unpriced, saved, seconds = row
         usage = Usage(int(read), int(written), int(from_cache), int(reasoning))
-        return Totals(calls, cached, failed, lost, usage, usd, unpriced, saved)
+        return Totals(calls, cached, failed, lost, usage, usd, unpriced, saved, seconds)
 
     def _insert(
         self,
@@ -211,7 +251,7 @@ class Ledger:
         backend: Backend,
         *,
         attempt: int,
-        response_model: str | None,
+        **more: Any,
     ) -> int:
         row = {
             "run": self._run,
@@ -227,7 +267,7 @@ class Ledger:
             "key": key,
             "provider_name": backend.provider,
             "request_model": backend.model,
-            "response_model": response_model,
+            **more,
         }
         places = ", ".join("?" * len(row))
         return self._database.run(f"INSERT INTO calls ({', '.join(row)}) VALUES ({places})", *row.values())  # noqa: S608
@@ -240,7 +280,7 @@ def _scope(run: str | None, subject: str | None) -> tuple[str, list[str]]:
         conditions.append("calls.run = ?")
         values.append(run)
     if subject is not None:
-        # All that begins with "subject/", in a way that an index helps with: "0" is the sign after "/".
-        conditions.append("(calls.subject = ? OR (calls.subject >= ? AND calls.subject < ?))")
-        values += [subject, f"{subject}/", f"{subject}0"]
+        condition, names = within("calls.subject", subject)
+        conditions.append(condition)
+        values += names
     return f"WHERE {' AND '.join(conditions)}", values

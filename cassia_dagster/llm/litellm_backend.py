@@ -9,6 +9,7 @@ import asyncio
 import os
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import replace
 from functools import cache
 from threading import Lock, Thread
 from types import ModuleType
@@ -16,7 +17,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cassia_dagster.errors import ModelError
-from cassia_dagster.llm.backend import JSON, FinishReason, RawReply, Take
+from cassia_dagster.llm.backend import JSON, FinishReason, Quota, RawReply, Reservation, Take
+from cassia_dagster.llm.pricing import BYTES_PER_TOKEN, Price, most_tokens
 from cassia_dagster.llm.provider_errors import translate
 from cassia_dagster.llm.question import Question, Usage
 from cassia_dagster.llm.schema import response_format
@@ -25,6 +27,9 @@ _FREE = frozenset({"ollama", "ollama_chat", "hosted_vllm", "lm_studio", "llamafi
 """Providers that are the user's own hardware; everywhere else, a price of zero is an unknown one."""
 
 _FINISH: dict[str, FinishReason] = {"length": "length", "content_filter": "refusal", "refusal": "refusal"}
+
+_GRACE, _LAST_WORDS = 5.0, 60.0
+"""Seconds after the timeout in which a call is given up, and in which its intent is settled."""
 
 _NO_KEY = "no-key"
 """What a server that wants no key is sent, so that LiteLLM does not send it one from the environment."""
@@ -54,6 +59,10 @@ class LiteLLMBackend:
         Seconds for one call.
     temperature
         Only sent if given; some models take none.
+    requests_per_minute, tokens_per_minute, max_concurrency
+        The provider's quota, and most calls in flight; all processes that ask this model at this address share them.
+    usd_per_million_input, usd_per_million_output
+        The price, where LiteLLM knows none or another one.
     """
 
     def __init__(
@@ -66,6 +75,11 @@ class LiteLLMBackend:
         max_tokens: int = 2048,
         timeout: float = 120.0,
         temperature: float | None = None,
+        requests_per_minute: int | None = None,
+        tokens_per_minute: int | None = None,
+        max_concurrency: int | None = None,
+        usd_per_million_input: float | None = None,
+        usd_per_million_output: float | None = None,
     ) -> None:
         self.provider = provider
         self.model = model
@@ -76,6 +90,30 @@ class LiteLLMBackend:
         self._max_tokens = max_tokens
         self._timeout = timeout
         self._temperature = temperature
+        self.quota = Quota(
+            f"{provider}/{model}@{_host(self._api_base)}", requests_per_minute, tokens_per_minute, max_concurrency
+        )
+        self._given_price = None
+        if usd_per_million_input is not None and usd_per_million_output is not None:
+            self._given_price = Price(usd_per_million_input / 1e6, usd_per_million_output / 1e6)
+
+    @property
+    def max_tokens(self) -> int:
+        """Most tokens of a reply."""
+        return self._max_tokens
+
+    @property
+    def price(self) -> Price | None:
+        """The price of a token: as it was given, else as LiteLLM knows it; ``None`` if nobody does."""
+        return self._given_price or (Price(0.0, 0.0) if self.provider in _FREE else self._listed_price())
+
+    def reservation(self, question: Question[Any], take: Take) -> Reservation:
+        """Tell what a call may take at worst: every byte that is sent a token, and a reply as long as is allowed."""
+        parameters = self._parameters(question, take)
+        read, written = most_tokens(parameters), parameters["max_tokens"]
+        price = self.price
+        usd = None if price is None else price.of(read, written)
+        return Reservation(tokens=read // BYTES_PER_TOKEN + written, usd=usd, seconds=self._timeout + _LAST_WORDS)
 
     def check(self) -> None:
         """Find out what can be found out without a call.
@@ -130,16 +168,33 @@ class LiteLLMBackend:
                 key=key,
             )
         else:
-            return _raw_reply(response, self.model, free=self.provider in _FREE)
+            reply = _raw_reply(response, self.model)
+            return replace(reply, usd=self._usd(reply))
         # Outside of the handler, so that the original, which may quote the key, is not chained to it.
         raise failure
+
+    def _usd(self, reply: RawReply) -> float | None:
+        """Price a reply: LiteLLM knows of discounts, a given price goes before it."""
+        if self._given_price is None and reply.usd:
+            return reply.usd
+        price = self.price
+        return None if price is None else price.of(reply.usage.input_tokens, reply.usage.output_tokens)
+
+    def _listed_price(self) -> Price | None:
+        # Importing LiteLLM here keeps the seconds that takes out of the time between a call's intent and the call.
+        try:
+            listed = _litellm().get_model_info(f"{self.provider}/{self.model}")
+        except Exception:  # noqa: BLE001 - it raises Exception itself where it knows no model of that name
+            return None
+        read, written = listed.get("input_cost_per_token"), listed.get("output_cost_per_token")
+        return Price(read, written) if read and written else None
 
     def _complete(self, question: Question[Any], take: Take, key: str | None) -> Any:
         litellm = _litellm()
 
         async def complete() -> Any:
             # LiteLLM's own timeout is per read for some providers.
-            async with asyncio.timeout(self._timeout + 5):
+            async with asyncio.timeout(self._timeout + _GRACE):
                 return await litellm.acompletion(
                     model=f"{self.provider}/{self.model}",
                     api_base=self._api_base,
@@ -226,10 +281,10 @@ def _litellm() -> ModuleType:
     return litellm
 
 
-def _raw_reply(response: Any, requested: str, *, free: bool) -> RawReply:
+def _raw_reply(response: Any, requested: str) -> RawReply:
     model = response.model or requested
     price = (getattr(response, "_hidden_params", None) or {}).get("response_cost")
-    usd = price or (0.0 if free else None)
+    usd = price or None
     usage = _usage(getattr(response, "usage", None))
     if not response.choices:
         return RawReply(None, "empty", model, usage, usd)

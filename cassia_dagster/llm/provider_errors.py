@@ -6,9 +6,9 @@ import re
 from typing import Literal
 
 from cassia_dagster.errors import ModelError
-from cassia_dagster.llm.errors import Refused, Rejected, Unavailable, UnusableReply
+from cassia_dagster.llm.errors import RateLimited, Refused, Rejected, Unavailable, UnusableReply
 
-type _Kind = Literal["key", "credit", "model", "provider", "refused", "rejected", "unavailable"]
+type _Kind = Literal["key", "credit", "model", "provider", "refused", "rejected", "limited", "unavailable"]
 
 # Words that tell more than the class and the status they come with.
 _BY_WORDS: dict[str, _Kind] = {
@@ -31,7 +31,7 @@ _BY_CLASS: dict[str, _Kind] = {
     "ContentPolicyViolationError": "refused",
     "BadRequestError": "rejected",
     "UnprocessableEntityError": "rejected",
-    "RateLimitError": "unavailable",
+    "RateLimitError": "limited",
     "InternalServerError": "unavailable",
     "ServiceUnavailableError": "unavailable",
     "BadGatewayError": "unavailable",
@@ -45,7 +45,7 @@ _BY_STATUS: dict[int, _Kind] = {
     403: "key",
     404: "model",
     408: "unavailable",
-    429: "unavailable",
+    429: "limited",
 }
 
 _WAYS_OUT: dict[_Kind, str] = {
@@ -55,8 +55,11 @@ _WAYS_OUT: dict[_Kind, str] = {
     "provider": "Name one that LiteLLM knows, e.g. openrouter, openai, anthropic, gemini or ollama.",
     "refused": "Another model may answer.",
     "rejected": "Ask about fewer markers, or choose another model.",
+    "limited": "Set requests_per_minute and tokens_per_minute to its quota, or ask for fewer clusters at once.",
     "unavailable": "Try again later, or with fewer calls at once.",
 }
+
+_SIGNS_OF_A_CUT = ("disconnected", "peer closed", "reset by peer", "ReadError", "ReadTimeout", "incomplete")
 
 _SECRET_LIKE = re.compile(r"(?i)\bBearer\s+\S+|\b(?:(?:sk|pk|gsk|xai)[-_]|AIza)[-\w]{12,}|[-\w]*\*{3,}[-\w]*")
 _SHOWN_OF_A_KEY = 4
@@ -89,8 +92,10 @@ def translate(error: Exception, *, asked: str, key_name: str, key: str | None) -
         said = said[: _LONGEST_MESSAGE - 1] + "…"
     message = f"{asked} did not answer: {said or type(error).__name__}. {_WAYS_OUT[kind].format(key=key_name)}"
     match kind:
+        case "limited":
+            return RateLimited(message, retry_after=_retry_after(error))
         case "unavailable":
-            return Unavailable(message, retry_after=_retry_after(error))
+            return Unavailable(message, retry_after=_retry_after(error), unanswered=_was_sent(error))
         case "refused":
             return Refused(message)
         case "rejected":
@@ -119,6 +124,14 @@ def _kind(error: Exception) -> _Kind:
             return _BY_CLASS[ancestor.__name__]
     status = getattr(error, "status_code", 0) or 0
     return _BY_STATUS.get(status, "unavailable" if status >= 500 else "rejected")
+
+
+def _was_sent(error: Exception) -> bool:
+    """Tell whether a call may have reached the provider and never came back: too slow, or cut off."""
+    names = {ancestor.__name__ for ancestor in type(error).__mro__}
+    if names & {"Timeout", "TimeoutError", "APITimeoutError"}:
+        return True
+    return "APIConnectionError" in names and any(sign in str(error) for sign in _SIGNS_OF_A_CUT)
 
 
 def _retry_after(error: Exception) -> float:

@@ -1,43 +1,156 @@
-"""Which assets a changed prompt makes stale: those whose code version names it, and no other."""
+"""Who is asked what within an asset: models from the catalog and the launchpad, budgets, and what is shown of them."""
 
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
 import pytest
 
-from cassia_dagster.agents import role
-from cassia_dagster.agents.annotate import ANNOTATOR, ASKING_ANNOTATOR
-from cassia_dagster.agents.boost import BOOSTER, CONCLUDING_BOOSTER
-from cassia_dagster.agents.merge import MERGER
+from assets.model_calls import NAMES, AskConfig, Cast, code_version
 from cassia_dagster.agents.score import SCORER
-from cassia_dagster.agents.validate import VALIDATOR
 from cassia_dagster.definitions import build_defs
+from cassia_dagster.llm.choice import MODEL_ROLES, ModelChoice
+from cassia_dagster.llm.store import Store
+from cassia_dagster.records import AnnotatedCluster, Annotation, Status, Verdict
+from resources.catalog import Catalog, DatasetEntry
+from resources.home import Home
+from resources.llm import ModelOverride, ModelResource
+from resources.storage import stored_table
+from tests.servers.aimock import AIMock, aimock, aimock_server
 
-READERS = {
-    ANNOTATOR: {"annotations"},
-    ASKING_ANNOTATOR: {"annotations"},
-    VALIDATOR: {"annotations"},
-    SCORER: {"scores", "boosted"},
-    BOOSTER: {"boosted"},
-    CONCLUDING_BOOSTER: {"boosted"},
-    MERGER: {"merged"},
-}
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
+    from tests.conftest import Demo
 
-@pytest.fixture(scope="module")
-def versions():
-    specs = build_defs().resolve_all_asset_specs()
-    return {spec.key.to_user_string(): spec.code_version or "" for spec in specs}
-
-
-@pytest.mark.parametrize("one", READERS, ids=lambda one: f"{one.name}-{one.reply.__name__}")
-def test_a_changed_template_makes_exactly_the_assets_stale_that_use_it(versions, one):
-    assert {asset for asset, version in versions.items() if one.template in version.split()} == READERS[one]
+__all__ = ["aimock", "aimock_server"]
 
 
-def test_every_template_belongs_to_a_role():
-    folder = role.files("cassia_dagster.agents").joinpath("prompts")
-    assert {file.name for file in folder.iterdir()} == {one._file for one in READERS}
+def test_every_role_has_a_name_where_its_model_is_chosen() -> None:
+    assert set(NAMES.values()) == set(MODEL_ROLES)
 
 
-@pytest.mark.parametrize("one", READERS, ids=lambda one: f"{one.name}-{one.reply.__name__}")
-def test_a_template_stands_alone_so_that_its_hash_is_all_of_it(one):
-    source = role.files("cassia_dagster.agents").joinpath("prompts", one._file).read_text()
-    assert not [word for word in ("include", "import", "extends") if f"{{% {word}" in source]
+class ScoreConfig(AskConfig):
+    score_llm: ModelOverride = ModelOverride()
+
+
+@pytest.mark.parametrize(
+    ("listed", "override", "title", "place"),
+    [
+        ({}, {}, "openai/gpt-5", "environment"),
+        ({"all": "openai/gpt-4.1"}, {}, "openai/gpt-4.1", "catalog"),
+        ({"all": "openai/gpt-4.1", "score": "ollama/llama3"}, {}, "ollama/llama3", "catalog"),
+        ({"score": "ollama/llama3"}, {"model": "openai/o3"}, "openai/o3", "launchpad"),
+        ({"score": "ollama/llama3"}, {"timeout": 9.0}, "ollama/llama3", "catalog"),
+    ],
+)
+def test_the_launchpad_goes_before_the_catalog_and_that_before_the_environment(
+    listed: dict[str, str], override: dict[str, Any], title: str, place: str
+) -> None:
+    entry = DatasetEntry.model_validate({"name": "d", "path": "d.h5ad", "tissue": "blood", "models": listed})
+    config = ScoreConfig(score_llm=ModelOverride(**override))
+    cast = Cast.of({SCORER: ModelResource(provider="openai", model="gpt-5")}, entry, config)
+    assert (cast.models[SCORER].title, cast.chosen_in[SCORER]) == (title, place)
+    assert cast.models[SCORER].timeout == override.get("timeout")
+
+
+def test_another_model_in_the_environment_is_another_code_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = code_version("1", SCORER)
+    monkeypatch.setenv("CASSIA_BOOST_MODEL", "openai/gpt-5")
+    assert code_version("1", SCORER) == before, "the scorer is still the same"
+    monkeypatch.setenv("CASSIA_MODEL", "openai/gpt-5")
+    assert "score=openai/gpt-5" in code_version("1", SCORER)
+
+
+KEY = "sk-test-0123456789abcdefABCDEF"
+
+
+class Project:
+    """The demo's cells and clusters, to be annotated by a model of a server on this machine."""
+
+    def __init__(self, demo: Demo, folder: Path, api_base: str) -> None:
+        self.home = Home(folder / "home")
+        for asset in ("normalized_adata", "leiden_clusters", "marker_table"):
+            shutil.copytree(demo.home.artifacts / asset, self.home.artifacts / asset)
+        self.model = ModelChoice(
+            provider="openai", model="gpt-4o-mini", api_base=f"{api_base}/v1", api_key_env="TEST_API_KEY"
+        )
+        self.entry = Catalog.read(demo.home.catalog).entry("demo")
+
+    def annotate(self, config: Mapping[str, Any] | None = None, **said: Any) -> dict[str, Any]:
+        """Materialize the annotations, and return their metadata."""
+        entry = self.entry.model_copy(update={"models": {"all": self.model}, **said})
+        Catalog(datasets=(entry,)).write(self.home.catalog)
+        with dg.DagsterInstance.ephemeral() as instance:
+            instance.add_dynamic_partitions("dataset", ["demo"])
+            job = build_defs(self.home).resolve_job_def("annotate_clusters")
+            result = job.execute_in_process(
+                asset_selection=[dg.AssetKey("annotations")],
+                partition_key=dg.MultiPartitionKey({"dataset": "demo", "resolution": "0.4"}),
+                run_config={"ops": {"annotations": {"config": dict(config or {})}}},
+                instance=instance,
+            )
+        (event,) = result.asset_materializations_for_node("annotations")
+        return {name: value.value for name, value in event.metadata.items()}
+
+    @property
+    def statuses(self) -> list[Status]:
+        rows = stored_table(self.home.artifacts, "annotations", "demo", "0.4").records(AnnotatedCluster)
+        return [row.status for row in rows]
+
+
+@pytest.fixture
+def project(demo: Demo, tmp_path: Path, aimock: AIMock, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.setenv("TEST_API_KEY", KEY)
+    usage = {"prompt_tokens": 1000, "completion_tokens": 100}
+    replies = {
+        "Which cell type is this cluster?": Annotation(general_celltype="epithelial cell"),
+        "Does the annotation hold?": Verdict(accepted=True, reasons="it does"),
+    }
+    for asked, reply in replies.items():
+        response = {"content": reply.model_dump_json(), "usage": usage}
+        aimock.play({"match": {"userMessage": asked}, "response": response})
+    return Project(demo, tmp_path, aimock.url)
+
+
+def test_a_spent_budget_leaves_rows_that_say_so_and_a_raised_one_finishes_the_rest(
+    project: Project, aimock: AIMock
+) -> None:
+    first = project.annotate(max_usd=0.005)
+    finished = project.statuses.count(Status.OK)
+    assert 0 < finished < len(project.statuses) == 12
+    assert set(project.statuses) == {Status.OK, Status.BUDGET_EXHAUSTED}
+    assert 0 < first["usd"] <= 0.005
+    asked = len(aimock.requests())
+    assert first["calls"] == asked
+
+    second = project.annotate(max_usd=1.0)
+    assert set(project.statuses) == {Status.OK}
+    assert len(aimock.requests()) == 24
+    assert second["cached_calls"] == asked
+    assert second["saved_usd"] == pytest.approx(first["usd"])
+
+
+def test_a_launchpad_choice_is_asked_and_shown_with_its_prices(project: Project, aimock: AIMock) -> None:
+    override = {"provider": "openai", "model": "gpt-4.1", "usd_per_million_input": 5, "usd_per_million_output": 5}
+    shown = project.annotate({"annotation_llm": override, "max_workers": 3})
+    assert {request["body"]["model"] for request in aimock.requests()} == {"gpt-4.1", "gpt-4o-mini"}
+    assert shown["models"] == {"annotate": "openai/gpt-4.1", "validate": "openai/gpt-4o-mini"}
+    assert shown["models_chosen_in"] == {"annotate": "launchpad", "validate": "catalog"}
+    with Store.open(project.home.model_store) as store:
+        usd = sum(call.usd or 0.0 for call in store.calls() if call.role == "annotate")
+        everything = Path(project.home.model_store).read_bytes()
+    assert usd == pytest.approx(12 * 1100 * 5e-6)
+    assert KEY.encode() not in everything
+
+
+def test_a_model_without_a_price_is_refused_under_a_budget_before_anything_is_sent(
+    project: Project, aimock: AIMock
+) -> None:
+    project.model = project.model.model_copy(update={"model": "a-model-of-ours"})
+    with pytest.raises(dg.Failure, match=r"price of openai/a-model-of-ours is not known"):
+        project.annotate(max_usd=1.0)
+    assert aimock.requests() == []

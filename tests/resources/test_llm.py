@@ -7,6 +7,8 @@ import dagster as dg
 import pytest
 
 from cassia_dagster.agents.embedded import EmbeddedBackend
+from cassia_dagster.errors import ConfigurationError
+from cassia_dagster.llm.choice import ModelChoice
 from cassia_dagster.llm.litellm_backend import LiteLLMBackend
 from cassia_dagster.llm.store import Store
 from resources.llm import ModelResource, ModelStore
@@ -17,13 +19,13 @@ KEY = "sk-test-0123456789abcdef"
 def test_the_model_is_the_embedded_one_unless_said_otherwise() -> None:
     resource = ModelResource()
     assert resource.title == "embedded"
-    assert isinstance(resource._backend(), EmbeddedBackend)
+    assert isinstance(resource.backends()[0], EmbeddedBackend)
 
 
 def test_a_provider_is_asked_through_litellm() -> None:
     resource = ModelResource(provider="openrouter", model="anthropic/claude-sonnet-4.5", max_tokens=512)
     assert resource.title == "openrouter/anthropic/claude-sonnet-4.5"
-    backend = resource._backend()
+    backend = resource.backends()[0]
     assert isinstance(backend, LiteLLMBackend)
     assert (backend.provider, backend.model) == ("openrouter", "anthropic/claude-sonnet-4.5")
 
@@ -66,3 +68,25 @@ def test_a_store_is_opened_for_one_asset_of_one_run(tmp_path: Path) -> None:
     result = dg.materialize([annotations], resources={"model_store": ModelStore(path=str(path))})
     assert opened == [f"{result.run_id}/annotations"]
     assert path.exists()
+
+
+def test_a_choice_lies_over_the_model_and_its_fallbacks_inherit_what_fits_them() -> None:
+    listed = ModelChoice.model_validate(
+        {"model": "openai/gpt-5", "fallbacks": ["openai/gpt-5-mini", "embedded"], "max_tokens": 512, "timeout": 9}
+    )
+    resource = ModelResource(provider="ollama", model="llama3").overlaid(listed, ModelChoice(timeout=30))
+    first, second, third = resource.backends()
+    assert (first.model, second.model, third.provider) == ("gpt-5", "gpt-5-mini", "embedded")
+    assert isinstance(second, LiteLLMBackend)
+    assert second.max_tokens == 512
+
+
+def test_the_environment_chooses_the_model_of_a_role(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CASSIA_SCORE_MODEL", "openai/gpt-5")
+    assert ModelResource.from_environment("score").title == "openai/gpt-5"
+    assert ModelResource.from_environment("merge").title == "embedded"
+
+
+def test_a_provider_without_a_model_is_refused_when_the_model_is_needed() -> None:
+    with pytest.raises(ConfigurationError, match="provider 'openai' is given without a model"):
+        ModelResource(provider="openai").check()

@@ -11,6 +11,7 @@ import pytest
 
 from cassia_dagster.llm.backend import JSON, RawReply, Take
 from cassia_dagster.llm.door import Question
+from cassia_dagster.llm.gate import Gate
 from cassia_dagster.llm.question import Usage
 from cassia_dagster.llm.store import Store
 from cassia_dagster.records import Annotation, Record
@@ -113,4 +114,5 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         return 0.0
 
     monkeypatch.setattr(door, "pause_before", note)
+    monkeypatch.setattr(Gate, "_until_open", lambda *_: 0.0)
     return noted

@@ -14,7 +14,7 @@ from pydantic import field_validator
 from cassia_dagster.errors import ModelError
 from cassia_dagster.llm.backend import RawReply
 from cassia_dagster.llm.door import Door, Question
-from cassia_dagster.llm.errors import InvalidReply, Refused, Unavailable, UnusableReply
+from cassia_dagster.llm.errors import BudgetExhausted, InvalidReply, Refused, Unavailable, UnusableReply
 from cassia_dagster.llm.question import Usage
 from cassia_dagster.llm.store import Store
 from cassia_dagster.records import Annotation, Record
@@ -236,3 +236,46 @@ def test_whoever_asks_catches_a_reply_error_with_the_status_of_the_row(
     with pytest.raises(UnusableReply) as caught:
         Door(script(Refused("no")), store).ask(question)
     assert caught.value.status == "refused"  # type: ignore[attr-defined]
+
+
+class Named:
+    """A backend of a name, that plays back what it was given."""
+
+    def __init__(self, name: str, script: Any) -> None:
+        self.provider, self.model, self._script = name, f"{name}-1", script
+
+    def identity(self, question: Question[Any]) -> dict[str, str]:
+        return {"model": self.model, "user": question.user}
+
+    def answer(self, question: Question[Any]) -> RawReply:
+        reply: RawReply = self._script.answer(question)
+        return replace(reply, model=self.model)
+
+
+@pytest.mark.parametrize("trouble", [Unavailable("down", retry_after=3600), Refused("no")])
+def test_what_one_model_has_no_answer_to_goes_to_the_next(
+    store: Store, question: Question[Annotation], script: Scripted, beta_cell: str, trouble: Exception
+) -> None:
+    first, second = Named("first", script(trouble)), Named("second", script(beta_cell))
+    answer = Door(first, store, fallbacks=[second]).ask(question)
+    assert (answer.provider, answer.model, answer.cached) == ("second", "second-1", False)
+    assert [(call.provider_name, call.state) for call in store.calls()] == [("first", "failed"), ("second", "done")]
+    assert Door(second, store).ask(question).cached, "the reply is kept under the model that gave it"
+
+
+def test_when_the_last_fallback_fails_too_its_reason_stands(
+    store: Store, question: Question[Annotation], script: Scripted
+) -> None:
+    door = Door(Named("first", script(Refused("not I"))), store, [Named("second", script(Refused("nor I")))])
+    with pytest.raises(Refused, match="nor I"):
+        door.ask(question)
+
+
+@pytest.mark.parametrize("error", [ModelError("bad key"), BudgetExhausted("spent")])
+def test_a_bad_key_and_an_empty_purse_are_no_reason_to_ask_somebody_else(
+    store: Store, question: Question[Annotation], script: Scripted, error: Exception
+) -> None:
+    asked = script("never played")
+    with pytest.raises(type(error)):
+        Door(Named("first", script(error)), store, [Named("second", asked)]).ask(question)
+    assert asked.takes == []

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
@@ -15,10 +16,13 @@ from typing import Any
 import pytest
 
 from cassia_dagster.errors import ModelError
+from cassia_dagster.llm.backend import Take
 from cassia_dagster.llm.door import Door, Question
 from cassia_dagster.llm.errors import CutShort, Rejected, Unavailable
 from cassia_dagster.llm.litellm_backend import LiteLLMBackend
 from cassia_dagster.llm.question import Usage
+from cassia_dagster.llm.retry import MOST_LIMITS
+from cassia_dagster.llm.schema import response_format
 from cassia_dagster.llm.store import Store
 from cassia_dagster.records import Annotation
 from tests.servers.aimock import AIMock
@@ -138,6 +142,93 @@ def test_openrouter_is_told_to_keep_to_the_schema(
     assert answer.usd is None, "an unknown price is not a price of zero"
 
 
+def test_gemini_is_asked_in_its_own_format(
+    aimock: AIMock, store: Store, question: Question[Annotation], beta_cell: str
+) -> None:
+    aimock.play(says(beta_cell))
+    answer = Door(backend("gemini", "gemini-2.5-pro", f"{aimock.url}/v1beta"), store).ask(question)
+    assert answer.reply.label == "type B pancreatic cell"
+    (request,) = aimock.requests()
+    assert request["path"].endswith("/models/gemini-2.5-pro:generateContent")
+    assert answer.usage.input_tokens > 0
+    assert answer.usd
+
+
+def test_ollama_is_asked_in_its_own_format_and_is_free(
+    aimock: AIMock, store: Store, question: Question[Annotation], beta_cell: str
+) -> None:
+    aimock.play(says(beta_cell))
+    answer = Door(LiteLLMBackend("ollama_chat", "llama3", api_base=aimock.url, timeout=20), store).ask(question)
+    assert answer.reply.label == "type B pancreatic cell"
+    (request,) = aimock.requests()
+    assert request["path"] == "/api/chat"
+    assert answer.usd == 0.0
+
+
+WIRE_FORMATS = {
+    "openai": ("openai", "gpt-4.1", "/v1"),
+    "anthropic": ("anthropic", "claude-sonnet-4-5", "/anthropic"),
+    "gemini": ("gemini", "gemini-2.5-pro", "/gemini/v1beta"),
+    "mistral": ("mistral", "mistral-large-latest", "/mistral/v1"),
+    "cohere": ("cohere_chat", "command-a-03-2025", "/cohere/v2/chat"),
+    "together": ("together_ai", "meta-llama/Llama-3.3-70B-Instruct-Turbo", "/together/v1"),
+    "perplexity": ("perplexity", "sonar", "/perplexity/v1"),
+    "ai21": ("ai21", "jamba-large", "/ai21/v1"),
+    "xai": ("xai", "grok-4", "/xai/v1"),
+}
+"""Of llmock's, all but Groq's: its replies lack the `service_tier` that LiteLLM reads from Groq's."""
+
+
+def test_a_stranger_s_verdict_on_how_limits_and_outages_are_met_in_every_wire_format(
+    llmock: Any, store: Store, question: Question[Annotation], beta_cell: str
+) -> None:
+    llmock.reply(beta_cell, times=None)
+    for name in WIRE_FORMATS:
+        llmock.rate_limit(retry_after=0.2, provider=name).fail(503, provider=name)
+
+    def ask(name: str) -> str | None:
+        provider, model, base = WIRE_FORMATS[name]
+        door = Door(backend(provider, model, f"{llmock.url}{base}"), store)
+        return door.ask(replace(question, user=f"{name}: INS")).reply.label
+
+    with ThreadPoolExecutor(len(WIRE_FORMATS)) as pool:
+        labels = dict(zip(WIRE_FORMATS, pool.map(ask, WIRE_FORMATS), strict=True))
+    assert all(labels.values())
+    assert {request.provider for request in llmock.requests} == set(WIRE_FORMATS)
+    assert len(llmock.requests) == 3 * len(WIRE_FORMATS)
+    llmock.assert_resilient(strict=True)
+
+
+def test_a_worst_case_is_no_less_than_the_true_cost(aimock: AIMock, question: Question[Annotation]) -> None:
+    asked = backend("openai", "gpt-4.1", f"{aimock.url}/v1", max_tokens=100)
+    listed, given = asked.reservation(question, Take()), asked.reservation(question, Take(room=2))
+    sent = len(f"{question.system}{question.user}") + len(json.dumps(response_format(Annotation)))
+    assert listed.usd is not None
+    assert listed.usd > sent * 2e-6 + 100 * 8e-6
+    assert given.usd == pytest.approx(listed.usd + 100 * 8e-6)
+    assert listed.tokens > 100
+
+
+def test_a_given_price_goes_before_the_listed_one_and_helps_where_there_is_none(
+    aimock: AIMock, question: Question[Annotation], beta_cell: str
+) -> None:
+    aimock.play(says(beta_cell))
+    prices = {"usd_per_million_input": 1000.0, "usd_per_million_output": 10000.0}
+    for model in ("gpt-4.1", "a-model-of-ours"):
+        priced = backend("openai", model, f"{aimock.url}/v1", **prices)
+        assert priced.answer(question).usd == pytest.approx(100 * 0.001 + 20 * 0.01)
+    assert backend("openai", "a-model-of-ours", f"{aimock.url}/v1").reservation(question, Take()).usd is None
+
+
+def test_a_reply_that_does_not_come_may_have_been_paid_for(
+    llmock: Any, store: Store, question: Question[Annotation], pauses: list[float]
+) -> None:
+    llmock.delay(10, times=1)
+    impatient = LiteLLMBackend("openai", "gpt-4.1", api_base=llmock.base_url(), api_key_env="TEST_API_KEY", timeout=1)
+    Door(impatient, store).ask(question)
+    assert [call.state for call in store.calls()] == ["lost", "done"]
+
+
 def test_a_cut_reply_is_asked_for_with_twice_the_room_and_never_mended(
     aimock: AIMock, store: Store, question: Question[Annotation], beta_cell: str
 ) -> None:
@@ -166,9 +257,9 @@ def test_a_busy_provider_is_called_once_an_attempt_and_its_pause_is_kept(
     aimock.play(fails(429, "slow down", retryAfter=7))
     with pytest.raises(Unavailable):
         Door(backend("openai", "gpt-4.1", f"{aimock.url}/v1"), store).ask(question)
-    assert len(aimock.requests()) == 4
-    assert pauses == [7.0, 7.0, 7.0]
-    assert [call.attempt for call in store.calls()] == [1, 2, 3, 4]
+    assert len(aimock.requests()) == 1 + MOST_LIMITS
+    assert all(7.0 < pause < 9.0 for pause in pauses)
+    assert [call.attempt for call in store.calls()] == list(range(1, 2 + MOST_LIMITS))
 
 
 @pytest.mark.parametrize("provider", ["openai", "anthropic", "openrouter", "hosted_vllm"])

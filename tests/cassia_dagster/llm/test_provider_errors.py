@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cassia_dagster.errors import ModelError
-from cassia_dagster.llm.errors import Refused, Rejected, Unavailable
+from cassia_dagster.llm.errors import RateLimited, Refused, Rejected, Unavailable
 from cassia_dagster.llm.provider_errors import redact, translate
 
 KEY = "sk-or-v1-0123456789abcdefABCDEFwxyz"
@@ -47,7 +47,7 @@ def error(kind: type[Exception], message: str = "no", status: int = 0, **headers
         (error(APIError, status=418), Rejected),
         (error(BadRequestError, status=503), Rejected),
         (error(ContentPolicyViolationError, status=400), Refused),
-        (error(RateLimitError, status=429), Unavailable),
+        (error(RateLimitError, status=429), RateLimited),
         (error(RateLimitError, "You exceeded your quota: insufficient_quota", 429), ModelError),
         (error(BadRequestError, "Your credit balance is too low", 400), ModelError),
         (error(BadRequestError, "gpt-9 is not a valid model ID", 400), ModelError),

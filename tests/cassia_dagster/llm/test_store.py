@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from cassia_dagster.llm.backend import RawReply
 from cassia_dagster.llm.door import Door, Question
+from cassia_dagster.llm.ledger import Call
 from cassia_dagster.llm.question import Usage
 from cassia_dagster.llm.store import Store
 from cassia_dagster.records import Annotation
@@ -53,3 +58,94 @@ def test_a_run_that_asked_nothing_took_nothing(store: Store) -> None:
 def test_a_run_without_a_name_gets_one_of_its_own(path: Path) -> None:
     with Store.open(path) as one, Store.open(path) as other:
         assert one.run != other.run
+
+
+ASK_TOGETHER = """
+import sys, time
+from concurrent.futures import ThreadPoolExecutor
+from cassia_dagster.llm import gate
+from cassia_dagster.llm.backend import Quota, RawReply, Reservation
+from cassia_dagster.llm.door import Door, Question
+from cassia_dagster.llm.errors import BudgetExhausted
+from cassia_dagster.llm.pricing import Price
+from cassia_dagster.llm.question import Usage
+from cassia_dagster.llm.store import Limits, Store
+from cassia_dagster.records import Verdict
+
+gate.WINDOW = 2.0
+
+class Slow:
+    provider, model, price = "slow", "slow-1", Price(0.0, 0.1)
+    quota = Quota("slow", requests_per_minute=10, max_concurrency=3)
+    def identity(self, question):
+        return {"user": question.user}
+    def reservation(self, question, take):
+        return Reservation(tokens=1, usd=0.4, seconds=60.0)
+    def answer(self, question):
+        time.sleep(0.05)
+        return RawReply('{"accepted": true, "reasons": ""}', "stop", "slow-1", Usage(1, 1), usd=0.1)
+
+name, limits = sys.argv[2], Limits(usd_per_subject=2.0, subject="islets")
+door = Door(Slow(), Store.open(sys.argv[1], run=name, limits=limits))
+print("ready", flush=True)
+sys.stdin.readline()
+
+def ask(user):
+    try:
+        door.ask(Question("validate", "islets/0.4/3", Verdict(accepted=True, reasons=""), "", user, Verdict, "t"))
+    except BudgetExhausted:
+        return "exhausted"
+    return "answered"
+
+own = [f"{name}-{number}" for number in range(16)]
+with ThreadPoolExecutor(8) as pool:
+    print(list(pool.map(ask, [f"shared-{number}" for number in range(8)] + own)).count("answered"), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Call]]:
+    """Let two processes ask at once under one budget and one quota; give the ledger."""
+    path = tmp_path_factory.mktemp("together") / "models.sqlite"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", ASK_TOGETHER, str(path), name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("a", "b")
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in processes:
+        process.communicate(timeout=120)
+        assert process.returncode == 0
+    with Store.open(path) as store:
+        yield list(store.calls())
+
+
+def test_two_processes_share_one_budget_and_use_it_up(together: list[Call]) -> None:
+    made = [call for call in together if call.state == "done"]
+    assert {call.run for call in made} == {"a", "b"}
+    assert sum(call.usd or 0.0 for call in made) == pytest.approx(1.7), "the next might have cost 0.4 of 2.0"
+
+
+def test_two_processes_share_the_replies_even_those_that_are_being_bought(together: list[Call]) -> None:
+    made = [call.key for call in together if call.state == "done"]
+    assert len(made) == len(set(made))
+    assert any(call.state == "cached" for call in together)
+
+
+def test_two_processes_share_one_quota(together: list[Call]) -> None:
+    made = [call for call in together if call.state == "done"]
+    for call in made:
+        assert sum(call.started - 2.0 < other.started <= call.started for other in made) <= 9
+        # A millisecond less, for a call ends before its end is written down.
+        at_once = sum(one.started <= call.started < one.started + (one.seconds or 0.0) - 0.001 for one in made)
+        assert at_once <= 3

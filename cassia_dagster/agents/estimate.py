@@ -1,0 +1,184 @@
+"""What annotating would cost: the roles rehearse on the real clusters, and nobody is asked.
+
+Questions that were answered before are free, and their answers are used. Where a model would be asked, the embedded
+backend stands in for it, so that the next question can be put; how often the validator would send an answer back is
+its guess, not the model's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from cassia_dagster.agents.annotate import ANNOTATOR, annotate_cluster
+from cassia_dagster.agents.boost import BOOSTER, boost_cluster, keep_as_is, needs_boost
+from cassia_dagster.agents.embedded import EmbeddedBackend
+from cassia_dagster.agents.merge import MERGER, merge_clusters
+from cassia_dagster.agents.score import SCORER, score_cluster
+from cassia_dagster.agents.validate import VALIDATOR
+from cassia_dagster.knowledge.markers import load_markers
+from cassia_dagster.llm.backend import Backend, MeteredBackend, Take
+from cassia_dagster.llm.cache import question_key
+from cassia_dagster.llm.door import Door
+from cassia_dagster.llm.pricing import BYTES_PER_TOKEN
+from cassia_dagster.llm.question import Answer, Question, Usage
+from cassia_dagster.llm.store import Store
+from cassia_dagster.records import BoostedCluster, ClusterEvidence, Marker, Species
+
+BETA_CELL = "CL:0000169"
+N_KEPT = 100
+"""Markers of a cluster that `gather_evidence` keeps."""
+
+ROLES = (ANNOTATOR, VALIDATOR, SCORER, BOOSTER, MERGER)
+
+
+@dataclass(slots=True)
+class Expected:
+    """What one role is expected to take.
+
+    Parameters
+    ----------
+    role, model
+        Who is asked as what.
+    calls, cached
+        Questions that would be sent, and those that were answered before.
+    input_tokens, output_tokens
+        Of the calls. A reply is taken to be as long as this model's replies to this role were so far, or, if it
+        never played the role, as the stand-in's: without thinking.
+    usd
+        Their price; ``None`` where it is unknown.
+    most_usd
+        The price if every reply is as long as is allowed and every byte that is sent is a token.
+    """
+
+    role: str
+    model: str
+    calls: int = 0
+    cached: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    usd: float | None = 0.0
+    most_usd: float | None = 0.0
+
+
+@dataclass(slots=True)
+class Rehearsal(Door):
+    """A door that asks nobody, and notes what asking would take."""
+
+    backend: Backend
+    store: Store
+    expected: dict[str, Expected]
+    _usual: dict[str, float | None] = field(default_factory=dict)
+
+    def ask[R: BaseModel](self, question: Question[R]) -> Answer[R]:
+        """Answer from the cache, else let the embedded backend stand in and note the call."""
+        key = question_key(question, self.backend.identity(question))
+        row = self.expected[question.role]
+        kept = self.store.replies.find(key)
+        text = kept.text if kept and _is_valid(kept.text, question.reply_type) else None
+        if text is not None:
+            row.cached += 1
+        else:
+            text = EmbeddedBackend().answer(question).text or ""
+            self._note(row, question, text)
+        return Answer(
+            reply=question.reply_type.model_validate_json(text),
+            text=text,
+            cached=kept is not None,
+            key=key,
+            provider=self.backend.provider,
+            model=self.backend.model,
+            usage=Usage(),
+            usd=0.0,
+            seconds=0.0,
+        )
+
+    def _note(self, row: Expected, question: Question[Any], stand_in: str) -> None:
+        row.calls += 1
+        if not isinstance(self.backend, MeteredBackend):
+            return
+        most = self.backend.reservation(question, Take())
+        read = len(f"{question.system}{question.user}".encode()) // BYTES_PER_TOKEN
+        written = self._usual_length(question.role) or len(stand_in.encode()) / BYTES_PER_TOKEN
+        row.input_tokens += read
+        row.output_tokens += round(written)
+        price = self.backend.price
+        row.usd = None if price is None or row.usd is None else row.usd + price.of(read, round(written))
+        row.most_usd = None if most.usd is None or row.most_usd is None else row.most_usd + most.usd
+
+    def _usual_length(self, role: str) -> float | None:
+        if role not in self._usual:
+            self._usual[role] = self.store.ledger.usual_reply(self.backend, role)
+        return self._usual[role]
+
+
+def rehearse(
+    evidence: Sequence[ClusterEvidence],
+    backends: Mapping[str, Backend],
+    store: Store,
+    *,
+    dataset: str,
+    resolution: str,
+    score_threshold: float,
+) -> list[Expected]:
+    """Let all roles work on clusters without asking anybody.
+
+    Parameters
+    ----------
+    evidence
+        What the data says of each cluster.
+    backends
+        Who plays the roles, by their names.
+    store
+        The cache and the ledger; nothing is written.
+    dataset, resolution
+        Of what the clusters are.
+    score_threshold
+        Labels that score less get a second look.
+
+    Returns
+    -------
+    list of Expected
+        One a role, in the order in which they work.
+    """
+    expected = {
+        role.name: Expected(role.name, f"{backends[role.name].provider}/{backends[role.name].model}") for role in ROLES
+    }
+    annotator, validator, scorer, booster, merger = (Rehearsal(backends[role.name], store, expected) for role in ROLES)
+    final: list[BoostedCluster] = []
+    for one in evidence:
+        subject = f"{dataset}/{resolution}/{one.cluster}"
+        row = annotate_cluster(one, annotator, validator, subject)
+        score = score_cluster(one, row, scorer, subject)
+        # Without the matrix genes are looked up among the markers, and the contrast is left out: what that changes
+        # is a small part of the questions.
+        final.append(
+            boost_cluster(row, score, booster, scorer, subject)
+            if needs_boost(row, score, score_threshold)
+            else keep_as_is(row, score)
+        )
+    if evidence:
+        merge_clusters(final, evidence[0].species, evidence[0].tissue, merger, f"{dataset}/{resolution}")
+    return list(expected.values())
+
+
+def _is_valid(text: str, reply_type: type[BaseModel]) -> bool:
+    try:
+        reply_type.model_validate_json(text)
+    except ValidationError:
+        return False
+    return True
+
+
+def example_cluster(species: Species, tissue: str) -> ClusterEvidence:
+    """Make up a cluster of beta cells with as many markers as are kept, to price where nothing is clustered yet."""
+    knowledge = load_markers(species)
+    column = knowledge.weights[:, knowledge.types.index(BETA_CELL)]
+    genes = sorted(knowledge.species_genes, key=lambda gene: (-column[knowledge.row(gene) or 0], gene))[:N_KEPT]
+    markers = tuple(
+        Marker(gene=gene, avg_log2FC=1.23, pct_1=0.912, pct_2=0.123, p_val_adj=1.23e-45, score=12.3) for gene in genes
+    )
+    return ClusterEvidence(cluster="0", n_cells=100, share=0.1, markers=markers, species=species, tissue=tissue)

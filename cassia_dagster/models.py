@@ -1,0 +1,212 @@
+"""The commands about models: who plays the roles, what that will cost, and what was bought already."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cassia_dagster.datasets import HomeOption, NameArgument, home_of
+from cassia_dagster.llm.choice import ModelChoice
+from cassia_dagster.model_options import ModelOption, said_of_model
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from cassia_dagster.agents.estimate import Expected
+    from cassia_dagster.llm.store import Store
+    from cassia_dagster.records import ClusterEvidence
+    from resources.catalog import DatasetEntry
+    from resources.home import Home
+    from resources.llm import ModelResource
+
+
+def check_models(entry: DatasetEntry) -> None:
+    """Find out before any work whether the models that a dataset would be given to can be asked.
+
+    Raises
+    ------
+    ModelError
+        With the role's provider, and the way out.
+    """
+    for model in {model.title: model for model in _cast(entry).values()}.values():
+        model.check()
+
+
+cache = typer.Typer(help="The replies that were bought, and the account of what they cost.", no_args_is_help=True)
+
+
+@cache.command("info")
+def cache_info(home: HomeOption = None) -> None:
+    """Show what is kept of each model, and what that has saved."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    with _store(home) as store:
+        holdings, totals = store.replies.holdings(), store.totals()
+        console.print(f"[bold]{_plain(store.path)}[/] ({store.path.stat().st_size / 1e6:,.1f} MB)", soft_wrap=True)
+        table = _table("model", "replies", "USD paid", "oldest", "newest")
+        for one in holdings:
+            days = (f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}" for at in (one.oldest, one.newest))
+            table.add_row(_plain(f"{one.provider}/{one.model}"), f"{one.replies:,}", f"{one.usd:.4f}", *days)
+        console.print(table)
+    console.print(
+        f"{totals.cached:,} questions were answered without a call, which saved {totals.saved_usd:.4f} USD. "
+        f"{totals.calls:,} calls were made for {totals.usd:.4f} USD; {totals.failed + totals.lost:,} of them brought "
+        "no usable reply."
+    )
+
+
+@cache.command("clear")
+def cache_clear(
+    model: Annotated[str | None, typer.Option(help="Only the replies of this model (provider/model).")] = None,
+    older_than: Annotated[
+        int | None, typer.Option("--older-than", min=0, metavar="DAYS", help="Only replies that are older.")
+    ] = None,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    home: HomeOption = None,
+) -> None:
+    """Forget replies, so that their questions are paid for again; what was spent stays on the account."""
+    before = None if older_than is None else time.time() - older_than * 86400
+    with _store(home) as store:
+        count = store.replies.count(model, before)
+        if not count:
+            typer.echo("There is no such reply.")
+            return
+        if not yes:
+            typer.confirm(f"Forget {count:,} replies? To ask for them again costs money", abort=True)
+        store.replies.clear(model, before)
+    typer.echo(f"{count:,} replies are forgotten.")
+
+
+@cache.command("export")
+def cache_export(file: Annotated[Path, typer.Argument(help="Parquet file to write.")], home: HomeOption = None) -> None:
+    """Write the ledger, a row for every call of every run, as a parquet file."""
+    from cassia_dagster.outputs.ledger import write_ledger
+
+    with _store(home) as store:
+        typer.echo(f"{write_ledger(store.calls(), file):,} rows are in {_plain(file)}.")
+
+
+def estimate(
+    name: NameArgument,
+    resolution: Annotated[
+        list[str] | None,
+        typer.Option(help="Resolution; may be repeated.  [default: those of the dataset]", show_default=False),
+    ] = None,
+    model: ModelOption = None,
+    home: HomeOption = None,
+) -> None:
+    """Say what annotating a dataset would take: calls, tokens and US dollars. Nobody is asked."""
+    from rich.console import Console
+
+    from cassia_dagster.agents.estimate import example_cluster, rehearse
+    from resources.catalog import Catalog
+    from resources.settings import AnnotationSettings
+
+    place, console = home_of(home), Console(highlight=False)
+    entry = Catalog.read(place.catalog).entry(name)
+    if model is not None:
+        entry = entry.model_copy(update={"models": {"all": ModelChoice.model_validate(said_of_model(model))}})
+    backends = {role: resource.backends()[0] for role, resource in _cast(entry).items()}
+    threshold = AnnotationSettings.from_environment().of(entry).score_threshold
+    with _store(home) as store:
+        for one in resolution or entry.clusterings:
+            context: dict[str, Any] = {"dataset": entry.name, "resolution": one}
+            evidence = _evidence(place, entry, one)
+            console.print(f"[bold]{_plain(entry.name)}, {_plain(entry.title(one))}[/]", soft_wrap=True)
+            if evidence is not None:
+                rows = rehearse(evidence, backends, store, score_threshold=threshold, **context)
+                console.print(_expected(rows), f"{len(evidence)} clusters. {_sum(rows)}", soft_wrap=True)
+                continue
+            example = [example_cluster(entry.species, entry.where)]
+            least, most = (
+                rehearse(example, backends, store, score_threshold=limit, **context) for limit in (0.0, 101.0)
+            )
+            console.print(
+                "It is not clustered yet. One cluster of its kind, from no second look to one:\n"
+                f"  {_sum(least)}\n  {_sum(most)}",
+                soft_wrap=True,
+            )
+
+
+def _evidence(place: Home, entry: DatasetEntry, resolution: str) -> list[ClusterEvidence] | None:
+    """Return what the data says of each cluster, if it was clustered."""
+    from cassia_dagster.singlecell.columns import tissue_of_cells
+    from cassia_dagster.singlecell.profile import gather_evidence
+    from resources.storage import stored_cells, stored_table
+
+    cells = stored_cells(place.artifacts, entry.name)
+    clusters, markers = (
+        stored_table(place.artifacts, asset, entry.name, resolution) for asset in ("leiden_clusters", "marker_table")
+    )
+    if not all(path.exists() for path in (cells.path, clusters.path, markers.path)):
+        return None
+    there = cells.read("obsm/X_pca")
+    return gather_evidence(
+        there,
+        clusters.read().set_index("cell_id")["cluster"],
+        markers.read(),
+        species=entry.species,
+        tissue=entry.tissue or tissue_of_cells(there.obs, str(entry.tissue_column), entry.path),
+        context=entry.context,
+    )
+
+
+def _expected(rows: list[Expected]) -> Table:
+    table = _table("role", "calls", "cached", "tokens in", "tokens out", "USD", "at most", "model")
+    for row in rows:
+        numbers = (f"{number:,}" for number in (row.calls, row.cached, row.input_tokens, row.output_tokens))
+        table.add_row(row.role, *numbers, _usd(row.usd), _usd(row.most_usd), _plain(row.model))
+    return table
+
+
+def _sum(rows: list[Expected]) -> str:
+    calls, cached = sum(row.calls for row in rows), sum(row.cached for row in rows)
+    usual, most = (
+        None if None in prices else sum(price for price in prices if price is not None)
+        for prices in ([row.usd for row in rows if row.calls], [row.most_usd for row in rows if row.calls])
+    )
+    price = "an unknown price (give it with usd_per_million_input and usd_per_million_output)"
+    if usual is not None:
+        price = f"about {_usd(usual)} USD, and {_usd(most)} USD if every reply is as long as is allowed"
+    return f"{calls:,} calls and {cached:,} answers from the cache: {price}."
+
+
+def _usd(amount: float | None) -> str:
+    return "unknown" if amount is None else f"{amount:.4f}"
+
+
+def _cast(entry: DatasetEntry) -> dict[str, ModelResource]:
+    """Return who would play each role, by its verb, if the launchpad says nothing else."""
+    from assets.model_calls import NAMES
+    from resources.llm import ModelResource
+
+    return {verb: ModelResource.from_environment(role).overlaid(entry.model(role)) for verb, role in NAMES.items()}
+
+
+def _store(home: Path | None) -> Store:
+    from cassia_dagster.llm.store import Store
+
+    return Store.open(home_of(home).model_store)
+
+
+def _table(*headings: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for heading in headings:
+        is_text = heading in {"role", "model"}
+        table.add_column(heading, no_wrap=True, overflow="ellipsis", justify="left" if is_text else "right")
+    return table
+
+
+def _plain(text: object) -> str:
+    from cassia_dagster.terminal import plain
+
+    return plain(str(text))
