@@ -23,12 +23,21 @@ MAX_PARTS, MAX_DEPTH = 20_000, 32
 """More parts, or deeper ones, has no file of cells; one whose groups hold each other has no end of them."""
 
 
-def check_hdf5(path: Path) -> None:
-    """Raise `InputError` if an HDF5 file leads to others, or declares more than the memory holds."""
+def check_hdf5(path: Path, *, kept: float = 1.0) -> None:
+    """Raise `InputError` if an HDF5 file leads to others, or declares more than the memory holds.
+
+    Parameters
+    ----------
+    path
+        The file.
+    kept
+        The share of the declared values that will be in memory at a time.
+    """
     import h5py
 
     with h5py.File(path, "r") as file:
-        _check_size(path, (math.prod(part.shape or ()) * part.dtype.itemsize for part in _datasets(file, path)))
+        sizes = (math.prod(part.shape or ()) * part.dtype.itemsize for part in _datasets(file, path))
+        _check_size(path, (kept * size for size in sizes))
 
 
 def check_zarr(path: Path) -> None:
@@ -109,7 +118,7 @@ def _leads_out(path: Path, part: str, target: str = "other files") -> InputError
     )
 
 
-def _check_size(path: Path, sizes: Iterable[int]) -> None:
+def _check_size(path: Path, sizes: Iterable[float]) -> None:
     """Raise if the parts cannot fit: a small file may declare any number of values, which all would be allocated."""
     declared, there = sum(sizes), memory_of_machine()
     if declared > there:

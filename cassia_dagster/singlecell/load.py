@@ -93,7 +93,8 @@ def load_cells(path: Path, place: str | None = None, symbols: str | None = None)
 def load_counts(path: Path, counts: str | None = None, symbols: str | None = None) -> AnnData:
     """Read raw counts as `load_cells` does, and refuse everything else."""
     adata = read(path)
-    return checked_cells(adata, path, find_counts(adata, path, counts), symbols).adata
+    place, _ = find_counts(adata, path, counts)
+    return checked_cells(adata, path, place, symbols).adata
 
 
 def checked_cells(adata: AnnData, path: Path, place: str | None = None, symbols: str | None = None) -> Cells:
@@ -111,7 +112,7 @@ def checked_cells(adata: AnnData, path: Path, place: str | None = None, symbols:
 def find_matrix(adata: AnnData, path: Path, place: str | None = None) -> tuple[str, Values]:
     """Return where the matrix is that an analysis begins with, and what it holds, or raise `InputError`."""
     try:
-        found = find_counts(adata, path, place)
+        return find_counts(adata, path, place)
     except InputError:
         held = {one: values_at(adata, one) for one in places(adata) if place in (None, one)}
         kinds = {one: values.kind for one, values in held.items()}
@@ -120,14 +121,14 @@ def find_matrix(adata: AnnData, path: Path, place: str | None = None) -> tuple[s
         if not usable or "counts" in kinds.values():
             raise
         found = max(usable, key=lambda one: (_n_genes(adata, one), one in ("X", "raw")))
-    return found, values_at(adata, found)
+        return found, held[found]
 
 
 def _n_genes(adata: AnnData, place: str) -> int:
     return int(adata.raw.n_vars if place == "raw" else adata.n_vars)
 
 
-def find_counts(adata: AnnData, path: Path, counts: str | None = None) -> str:
+def find_counts(adata: AnnData, path: Path, counts: str | None = None) -> tuple[str, Values]:
     """Return where the raw counts are (``"X"``, ``"raw"`` or ``"layers/NAME"``), or raise `InputError`."""
     there = places(adata)
     check_place(counts, there, path)
@@ -136,7 +137,7 @@ def find_counts(adata: AnnData, path: Path, counts: str | None = None) -> str:
         if place not in there:
             looked.append(f"{place} is not there")
         elif (held := values_at(adata, place)).kind == "counts":
-            return place
+            return place, held
         else:
             looked.append(f"{place} holds {KINDS[held.kind]} ({held.signs})")
     others = ", ".join(place for place in there if place not in ("X", "layers/counts", "raw", counts))
@@ -270,7 +271,8 @@ def _note_values(place: str, values: Values) -> list[str]:
         done += (
             f", only brought to natural logarithms of {USUAL_TOTAL:,.0f} a cell." if converted and values.total else "."
         )
-        what = f"logarithms (base {values.base}) of values that {total}"
+        base = f"base {values.base}" if values.total else "natural ones, as it seems"
+        what = f"logarithms ({base}) of values that {total}"
     else:
         what, done = (
             f"values that {total}",

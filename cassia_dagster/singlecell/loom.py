@@ -36,10 +36,12 @@ def read_loom(path: Path) -> AnnData:
         if "matrix" not in file:
             raise InputError(f"{path} has no dataset 'matrix', so it is no loom file; it has: {', '.join(file)}.")
         n_genes, n_cells = file["matrix"].shape
+        obs = _table(file, "col_attrs", n_cells, CELL_NAMES, path)
+        var = _table(file, "row_attrs", n_genes, GENE_NAMES, path)
         return anndata.AnnData(
             X=_by_cell(file["matrix"]),
-            obs=_table(file, "col_attrs", n_cells, CELL_NAMES, path),
-            var=_table(file, "row_attrs", n_genes, GENE_NAMES, path),
+            obs=obs,
+            var=var,
             layers={name: _by_cell(layer) for name, layer in file.get("layers", {}).items()},
         )
 

@@ -272,7 +272,9 @@ def test_logarithms_are_taken_where_there_are_no_counts_and_that_is_said(tmp_pat
     cells = load_cells(kept(tmp_path / "cells.h5ad", np.log1p(counts() * 0.7)))
     assert (cells.place, cells.holds.kind) == ("X", "log")
     (note,) = cells.notes
-    assert note.startswith("X holds no counts but logarithms (base e) of values that have other totals in every cell.")
+    assert note.startswith(
+        "X holds no counts but logarithms (natural ones, as it seems) of values that have other totals"
+    )
     assert "not normalised again" in note
     assert cells.adata.uns["cassia_input"]["notes"] == note
 

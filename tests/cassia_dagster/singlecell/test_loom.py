@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from cassia_dagster.errors import InputError
-from cassia_dagster.singlecell import loom
+from cassia_dagster.singlecell import guard, loom
+from cassia_dagster.singlecell.formats import read
 from cassia_dagster.singlecell.loom import read_loom
 
 MATRIX = np.random.default_rng(0).poisson(0.5, size=(30, 250))
@@ -70,3 +71,15 @@ def test_another_hdf5_file_is_told_from_a_loom_file(tmp_path: Path) -> None:
         file["data"] = [1]
     with pytest.raises(InputError, match="no dataset 'matrix', so it is no loom file; it has: data"):
         read_loom(tmp_path / "a.loom")
+
+
+def test_a_matrix_that_would_fit_once_its_zeros_are_left_out_is_not_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = stored(tmp_path / "cells.loom", rows={"Gene": GENES}, columns={"CellID": CELLS})
+    declared = MATRIX.size * (MATRIX.itemsize + 2)
+    monkeypatch.setattr(guard, "memory_of_machine", lambda: declared // 2)
+    assert read(path).shape == (30, 250)
+    monkeypatch.setattr(guard, "memory_of_machine", lambda: declared // 20)
+    with pytest.raises(InputError, match="more than the"):
+        read(path)
