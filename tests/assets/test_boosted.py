@@ -2,87 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import dagster as dg
-import pyarrow.parquet as pq
 import pytest
 
-from cassia_dagster.agents.annotate import annotate_cluster
-from cassia_dagster.agents.embedded import NO_OPINION, EmbeddedBackend
-from cassia_dagster.agents.score import score_cluster
-from cassia_dagster.definitions import ASSETS
-from cassia_dagster.llm.door import Door
-from cassia_dagster.llm.store import Store
+from cassia_dagster.agents.embedded import NO_OPINION
 from cassia_dagster.records import BoostedCluster, BoostOutcome, Expression
-from cassia_dagster.singlecell.profile import gather_evidence
-from resources.llm import ModelResource, ModelStore
-from resources.record_tables import read_records, to_arrow
-from resources.storage import AdataStorage, TableStorage
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import pandas as pd
-    from anndata import AnnData
-
-PARTITION = dg.MultiPartitionKey({"dataset": "islets", "resolution": "0.4"})
-
-
-@pytest.fixture(scope="module")
-def inputs(
-    tmp_path_factory: pytest.TempPathFactory, islets: AnnData, islets_labels: pd.Series, islets_markers: pd.DataFrame
-) -> Path:
-    """What the asset reads, where the IO managers look for it."""
-    root = tmp_path_factory.mktemp("artifacts")
-    evidence = gather_evidence(islets, islets_labels, islets_markers, species="human", tissue="pancreas")
-    with Store.open(root / "models.sqlite") as store:
-        door = Door(EmbeddedBackend(), store)
-        annotated = [annotate_cluster(one, door, door, one.cluster) for one in evidence]
-        scored = [score_cluster(row.evidence, row, door, row.cluster) for row in annotated]
-    tables = {"annotations": to_arrow(annotated), "scores": to_arrow(scored)}
-    for asset, table in tables.items():
-        (root / asset / "islets").mkdir(parents=True)
-        pq.write_table(table, root / asset / "islets" / "0.4.parquet")
-    (root / "leiden_clusters" / "islets").mkdir(parents=True)
-    clusters = islets_labels.rename("cluster").rename_axis("cell_id").reset_index()
-    clusters.to_parquet(root / "leiden_clusters" / "islets" / "0.4.parquet")
-    (root / "normalized_adata").mkdir()
-    islets.write_h5ad(root / "normalized_adata" / "islets.h5ad")
-    return root
 
 
 @pytest.fixture
-def boost(inputs: Path, tmp_path: Path) -> Callable[..., list[BoostedCluster]]:
+def boost(materialize: Callable[..., list[BoostedCluster]]) -> Callable[..., list[BoostedCluster]]:
     """Materialize the asset with a configuration; gives its rows."""
-
-    def materialize(**config: Any) -> list[BoostedCluster]:
-        with dg.DagsterInstance.ephemeral() as instance:
-            instance.add_dynamic_partitions("dataset", ["islets"])
-            done = dg.materialize(
-                ASSETS,
-                selection="boosted",
-                partition_key=PARTITION,
-                instance=instance,
-                resources={
-                    "adata_storage": AdataStorage(root=str(inputs)),
-                    "table_storage": TableStorage(root=str(inputs)),
-                    "model_store": ModelStore(path=str(tmp_path / "models.sqlite")),
-                    **dict.fromkeys(
-                        ("annotation_llm", "validation_llm", "score_llm", "boost_llm", "merge_llm"), ModelResource()
-                    ),
-                    "catalog": dg.ResourceDefinition.none_resource(),
-                },
-                run_config={"ops": {"boosted": {"config": config}}},
-                raise_on_error=False,
-            )
-            failures = [event.event_specific_data for event in done.get_step_failure_events()]
-            if failures:
-                raise RuntimeError(str(failures[0]))
-        return read_records(inputs / "boosted" / "islets" / "0.4.parquet", BoostedCluster)
-
-    return materialize
+    return partial(materialize, "boosted", BoostedCluster)
 
 
 def test_a_cluster_is_looked_at_again_on_demand_whatever_its_score(boost: Any) -> None:
