@@ -115,6 +115,10 @@ def test_cells_come_as_a_handle_that_opens_whole_or_leaves_the_matrix_on_disk(
     assert list(part.obs_names) == ["a", "b", "c"]
     np.testing.assert_array_equal(part.obsm["X_pca"], CELLS.obsm["X_pca"])
     assert part.X is None
+    values = handle.expression()
+    np.testing.assert_array_equal(values.X, CELLS.X)
+    assert (list(values.obs_names), list(values.var_names)) == (["a", "b", "c"], ["INS", "GCG", "SST"])
+    assert not values.obsm
 
 
 def test_nothing_is_read_before_it_is_asked_for(tmp_path: Path) -> None:

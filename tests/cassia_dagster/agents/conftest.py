@@ -1,6 +1,7 @@
 """A backend that answers as it was told, so that a test can play any model."""
 
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import pytest
@@ -15,6 +16,9 @@ from tests.servers.aimock import aimock, aimock_server
 __all__ = ["aimock", "aimock_server"]
 
 
+_SCRIPTS = count()
+
+
 class Scripted:
     """Answers each role with the next of its replies; a function is called with the request."""
 
@@ -23,10 +27,11 @@ class Scripted:
 
     def __init__(self, **replies: list[BaseModel | Exception | Callable[[Any], BaseModel]]) -> None:
         self.replies = replies
+        self.script = next(_SCRIPTS)
         self.asked: list[BaseModel] = []
 
     def identity(self, question):  # noqa: ARG002
-        return {"number": len(self.asked)}
+        return {"script": self.script, "number": len(self.asked)}
 
     def answer(self, question):
         self.asked.append(question.request)

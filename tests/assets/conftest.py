@@ -1,0 +1,96 @@
+"""Assets, materialized one by one from what lies in a folder of artifacts: the islets at one resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import pyarrow.parquet as pq
+import pytest
+
+from cassia_dagster.agents.annotate import annotate_cluster
+from cassia_dagster.agents.embedded import EmbeddedBackend
+from cassia_dagster.agents.score import score_cluster
+from cassia_dagster.definitions import ASSETS
+from cassia_dagster.llm.door import Door
+from cassia_dagster.llm.store import Store
+from cassia_dagster.records import Record
+from cassia_dagster.singlecell.profile import gather_evidence
+from resources.catalog import Catalog, CatalogResource, DatasetEntry
+from resources.llm import ModelResource, ModelStore
+from resources.record_tables import read_records, to_arrow
+from resources.storage import AdataStorage, TableStorage
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+PARTITION = dg.MultiPartitionKey({"dataset": "islets", "resolution": "0.4"})
+ROLES = ("annotation_llm", "validation_llm", "score_llm", "boost_llm", "merge_llm")
+
+
+@pytest.fixture(scope="session")
+def artifacts(
+    tmp_path_factory: pytest.TempPathFactory, islets: AnnData, islets_labels: pd.Series, islets_markers: pd.DataFrame
+) -> Path:
+    """What the assets of the roles read, where the IO managers look for it."""
+    root = tmp_path_factory.mktemp("artifacts")
+    evidence = gather_evidence(islets, islets_labels, islets_markers, species="human", tissue="pancreas")
+    with Store.open(root / "models.sqlite") as store:
+        door = Door(EmbeddedBackend(), store)
+        annotated = [annotate_cluster(one, door, door, one.cluster) for one in evidence]
+        scored = [score_cluster(row.evidence, row, door, row.cluster) for row in annotated]
+    for asset, table in {"annotations": to_arrow(annotated), "scores": to_arrow(scored)}.items():
+        pq.write_table(table, _made(root, asset))
+    clusters = islets_labels.rename("cluster").rename_axis("cell_id").reset_index()
+    clusters.to_parquet(_made(root, "leiden_clusters"))
+    islets_markers.to_parquet(_made(root, "marker_table"))
+    (root / "normalized_adata").mkdir()
+    islets.write_h5ad(root / "normalized_adata" / "islets.h5ad")
+    Catalog().with_entry(DatasetEntry(name="islets", path=root / "islets.h5ad", tissue="pancreas")).write(
+        root / "datasets.yaml"
+    )
+    return root
+
+
+def _made(root: Path, asset: str) -> Path:
+    path = root / asset / "islets" / "0.4.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@pytest.fixture
+def materialize(artifacts: Path, tmp_path: Path) -> Callable[..., list[Any]]:
+    """Materialize one asset with a configuration; gives its rows. What it makes is taken away again."""
+
+    def make[R: Record](asset: str, record: type[R], **config: Any) -> list[R]:
+        path = _made(artifacts, asset)
+        before = path.read_bytes() if path.exists() else None
+        with dg.DagsterInstance.ephemeral() as instance:
+            instance.add_dynamic_partitions("dataset", ["islets"])
+            done = dg.materialize(
+                ASSETS,
+                selection=asset,
+                partition_key=PARTITION,
+                instance=instance,
+                resources={
+                    "adata_storage": AdataStorage(root=str(artifacts)),
+                    "table_storage": TableStorage(root=str(artifacts)),
+                    "model_store": ModelStore(path=str(tmp_path / "models.sqlite")),
+                    "catalog": CatalogResource(path=str(artifacts / "datasets.yaml")),
+                    **dict.fromkeys(ROLES, ModelResource()),
+                },
+                run_config={"ops": {asset: {"config": config}}},
+                raise_on_error=False,
+            )
+            failures = [event.event_specific_data for event in done.get_step_failure_events()]
+        if failures:
+            raise RuntimeError(str(failures[0]))
+        rows = read_records(path, record)
+        if before is not None:
+            path.write_bytes(before)
+        return rows
+
+    return make

@@ -1,0 +1,50 @@
+"""The second look as an asset: what the launchpad can say of it, and what it reads to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from cassia_dagster.agents.embedded import NO_OPINION
+from cassia_dagster.records import BoostedCluster, BoostOutcome, Expression
+
+
+@pytest.fixture
+def boost(materialize: Callable[..., list[BoostedCluster]]) -> Callable[..., list[BoostedCluster]]:
+    """Materialize the asset with a configuration; gives its rows."""
+    return partial(materialize, "boosted", BoostedCluster)
+
+
+def test_a_cluster_is_looked_at_again_on_demand_whatever_its_score(boost: Any) -> None:
+    asked, *others = boost(clusters=["0"], score_threshold=0, additional_task="Is this malignant?")
+    assert asked.cluster == "0"
+    assert asked.score >= 75
+    assert asked.outcome is BoostOutcome.CONFIRMED
+    assert asked.additional_answer == NO_OPINION
+    (tested,) = asked.rounds
+    first, rival, *_ = tested.hypotheses
+    assert first.celltype == asked.annotation.label
+    found = {one.gene: one.expression for one in tested.lookups}
+    assert [found[gene] for gene in first.genes if gene in found].count(Expression.UP) > 1
+    assert Expression.UP not in {found[gene] for gene in rival.genes[:1] if gene in found}
+    assert {row.outcome for row in others} == {BoostOutcome.NOT_NEEDED}
+
+
+def test_depth_and_the_number_of_rounds_can_be_chosen(boost: Any) -> None:
+    asked, *_ = boost(clusters=["0"], strategy="depth", max_rounds=1)
+    assert [len(tested.hypotheses) for tested in asked.rounds] == [1]
+
+
+def test_a_cluster_that_is_none_is_named_with_those_that_are(boost: Any) -> None:
+    with pytest.raises(RuntimeError, match=r"no cluster '99'.*the clusters are 0, 1, 2"):
+        boost(clusters=["99"])
+
+
+@pytest.mark.parametrize("config", [{"strategy": "width"}, {"max_rounds": 5}, {"score_threshold": 101}])
+def test_a_choice_that_does_not_exist_is_refused(boost: Any, config: dict[str, Any]) -> None:
+    with pytest.raises((dg.DagsterInvalidConfigError, RuntimeError), match=r"enum type|less than or equal"):
+        boost(**config)
