@@ -106,7 +106,9 @@ def test_a_model_of_unknown_price_is_said_to_be_one(demo: Demo) -> None:
     assert "an unknown price (give it with usd_per_million_input and usd_per_million_output)" in " ".join(said.split())
 
 
-def test_the_models_of_the_command_line_become_part_of_the_catalog(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_models_of_the_command_line_become_part_of_the_catalog(
+    monkeypatch: pytest.MonkeyPatch, islets_path: Path
+) -> None:
     seen: dict[str, object] = {}
     monkeypatch.setattr(cli, "_materialize", lambda _, **fields: seen.update(fields))
     run(
@@ -114,7 +116,7 @@ def test_the_models_of_the_command_line_become_part_of_the_catalog(monkeypatch: 
         *("--annotation-model", "openrouter/anthropic/claude-sonnet-4.5", "--score-model", "openrouter/openai/o3"),
         *("--score-threshold", "75", "--max-workers", "6", "--max-usd", "5"),
     )
-    entry = cli._entry({name: seen[name] for name in seen if name != "renamed"} | {"path": "cells.h5ad"})
+    entry = cli._entry({name: seen[name] for name in seen if name != "renamed"} | {"path": islets_path})
     assert entry.model("annotation").title == "openrouter/anthropic/claude-sonnet-4.5"
     assert (entry.model("score").title, entry.model("merge").title) == ("openrouter/openai/o3", "openai/gpt-5")
     assert (entry.score_threshold, entry.max_workers, entry.max_usd) == (75, 6, 5)
