@@ -64,8 +64,16 @@ class ModelResource(dg.ConfigurableResource, ModelFields):
         return ModelResource.of(chosen)
 
     def door(self, store: Store) -> Door:
-        """Return the way to ask this model and its fallbacks, with replies, ledger and limits in the store."""
+        """Return the way to ask this model and its fallbacks, with replies, ledger and limits in the store.
+
+        Raises
+        ------
+        ModelError
+            If there is a budget, and one of them has no known price.
+        """
         first, *fallbacks = self.backends()
+        for backend in (first, *fallbacks):
+            store.budget.check_price(backend)
         return Door(first, store, fallbacks)
 
     def check(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cassia_dagster.errors import ModelError
-from cassia_dagster.llm.backend import Backend
+from cassia_dagster.llm.backend import Backend, MeteredBackend
 from cassia_dagster.llm.database import Database, within
 from cassia_dagster.llm.errors import BudgetExhausted
 
@@ -66,10 +66,10 @@ class Budget:
             if most is not None
         ]
 
-    @property
-    def is_limited(self) -> bool:
-        """Whether there is any limit."""
-        return bool(self._scopes)
+    def check_price(self, backend: Backend) -> None:
+        """Raise `ModelError` if there is a limit and the price of a backend's calls is unknown."""
+        if self._scopes and isinstance(backend, MeteredBackend) and backend.price is None:
+            raise _unknown_price(backend)
 
     def permits(self, usd: float | None, backend: Backend) -> bool:
         """Tell whether a call may be sent now; call it in the transaction that writes the call down.
@@ -89,7 +89,7 @@ class Budget:
         if not self._scopes:
             return True
         if usd is None:
-            raise unknown_price(backend)
+            raise _unknown_price(backend)
         permitted = True
         for what, most, (condition, names) in self._scopes:
             spent, under_way = self._database.one(f"{_SPENT} WHERE {condition}", *names) or (0.0, 0.0)
@@ -103,7 +103,7 @@ class Budget:
         return permitted
 
 
-def unknown_price(backend: Backend) -> ModelError:
+def _unknown_price(backend: Backend) -> ModelError:
     """Make the error that says why a model without a price is not asked under a budget."""
     return ModelError(
         f"There is a budget, and the price of {backend.provider}/{backend.model} is not known. Give it as "

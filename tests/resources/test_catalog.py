@@ -283,3 +283,31 @@ def test_the_resource_sees_the_file_as_it_is_now(tmp_path: Path) -> None:
     assert resource.entry("islets").tissue == "pancreas"
     Catalog().with_entry(entry(tissue="islets of Langerhans")).write(path)
     assert resource.entry("islets").tissue == "islets of Langerhans"
+
+
+def test_models_are_written_as_a_person_would(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        """
+        datasets:
+        - {name: islets, path: /data/islets.h5ad, tissue: pancreas, models: openai/gpt-5}
+        - name: blood
+          path: /data/blood.h5ad
+          tissue: blood
+          models:
+            all: openai/gpt-5
+            score: {provider: openrouter, model: anthropic/claude-sonnet-4.5, requests_per_minute: 60}
+        """,
+    )
+    catalog = Catalog.read(path)
+    blood = catalog.entry("blood")
+    assert catalog.entry("islets").model("merge").title == blood.model("merge").title == "openai/gpt-5"
+    assert blood.model("score").title == "openrouter/anthropic/claude-sonnet-4.5"
+    catalog.write(path)
+    assert yaml.safe_load(path.read_text())["datasets"][1]["models"]["all"] == "openai/gpt-5"
+    assert Catalog.read(path) == catalog
+
+
+def test_a_role_that_there_is_none_of_is_named(tmp_path: Path) -> None:
+    path = written(tmp_path, "datasets: [{name: islets, path: /d, tissue: gut, models: {booster: openai/gpt-5}}]")
+    assert "islets → models → booster" in complaint(path)

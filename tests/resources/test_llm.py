@@ -7,10 +7,10 @@ import dagster as dg
 import pytest
 
 from cassia_dagster.agents.embedded import EmbeddedBackend
-from cassia_dagster.errors import ConfigurationError
+from cassia_dagster.errors import ConfigurationError, ModelError
 from cassia_dagster.llm.choice import ModelChoice
 from cassia_dagster.llm.litellm_backend import LiteLLMBackend
-from cassia_dagster.llm.store import Store
+from cassia_dagster.llm.store import Limits, Store
 from resources.llm import ModelResource, ModelStore
 
 KEY = "sk-test-0123456789abcdef"
@@ -90,3 +90,12 @@ def test_the_environment_chooses_the_model_of_a_role(monkeypatch: pytest.MonkeyP
 def test_a_provider_without_a_model_is_refused_when_the_model_is_needed() -> None:
     with pytest.raises(ConfigurationError, match="provider 'openai' is given without a model"):
         ModelResource(provider="openai").check()
+
+
+def test_a_fallback_of_unknown_price_is_refused_under_a_budget_before_anybody_is_asked(tmp_path: Path) -> None:
+    resource = ModelResource(provider="openai", model="gpt-4.1", fallbacks=["openai/a-model-of-ours"])
+    with (
+        Store.open(tmp_path / "models.sqlite", limits=Limits(usd_per_run=1.0)) as store,
+        pytest.raises(ModelError, match="openai/a-model-of-ours is not known"),
+    ):
+        resource.door(store)

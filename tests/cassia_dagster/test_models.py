@@ -1,0 +1,136 @@
+"""Tests of the commands about models, as a user types them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from cassia_dagster import cli, models
+from cassia_dagster.cli import app
+from cassia_dagster.errors import ConfigurationError, ModelError
+from cassia_dagster.llm.backend import RawReply
+from cassia_dagster.llm.question import Usage
+from cassia_dagster.llm.store import Store
+from resources.catalog import Catalog, DatasetEntry
+from resources.home import Home
+
+if TYPE_CHECKING:
+    from tests.conftest import Demo
+
+OLD = 1_700_000_000.0
+
+
+def run(*arguments: object, typed: str = "") -> str:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=typed, env={"COLUMNS": "120"})
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.output
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A home whose store holds an old reply of one model, and a new one of another."""
+    place = Home(tmp_path / "home")
+    with Store.open(place.model_store) as store:
+        for key, model in (("a", "gpt-4.1"), ("b", "gpt-5")):
+            reply = RawReply('{"x": 1}', "stop", model, Usage(100, 20), usd=0.25)
+            store.replies.keep(key, '{"x": 1}', reply, provider="openai", model=model)
+        store._database.run("UPDATE replies SET created = ? WHERE key = 'a'", OLD)
+    return place
+
+
+def test_the_cache_says_what_it_holds(home: Home) -> None:
+    said = run("cache", "info", "--home", home.root)
+    assert "openai/gpt-4.1" in said
+    assert "2023-11-14" in said
+    assert "0 questions were answered without a call" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "left"),
+    [
+        (["--model", "openai/gpt-5"], ["a"]),
+        (["--older-than", "30"], ["b"]),
+        (["--model", "openai/gpt-5", "--older-than", "30"], ["a", "b"]),
+        ([], []),
+    ],
+)
+def test_replies_are_forgotten_by_model_and_by_age(home: Home, options: list[str], left: list[str]) -> None:
+    run("cache", "clear", *options, "--yes", "--home", home.root)
+    with Store.open(home.model_store) as store:
+        assert [key for key in "ab" if store.replies.find(key)] == left
+
+
+def test_nothing_is_forgotten_without_a_yes(home: Home) -> None:
+    said = run("cache", "clear", "--home", home.root, typed="n\n")
+    assert "Forget 2 replies?" in said
+    with Store.open(home.model_store) as store:
+        assert store.replies.count() == 2
+
+
+def test_the_ledger_of_the_demo_is_beside_its_report_and_can_be_exported_whole(demo: Demo, tmp_path: Path) -> None:
+    beside = pq.read_table(demo.output / "demo" / "leiden_res_0.4" / "demo_ledger.parquet").to_pylist()
+    assert {row["role"] for row in beside} >= {"annotate", "validate", "score", "merge"}
+    assert all(row["subject"].startswith("demo/0.4") for row in beside)
+    assert "rows are in" in run("cache", "export", tmp_path / "all.parquet", "--home", demo.home.root)
+    assert pq.read_metadata(tmp_path / "all.parquet").num_rows > len(beside)
+
+
+def test_an_estimate_counts_what_was_answered_before_as_free(demo: Demo) -> None:
+    said = run("estimate", "demo", "--resolution", "0.4", "--home", demo.home.root)
+    assert "12 clusters. 0 calls and" in said
+
+
+def test_an_estimate_prices_another_model_role_by_role(demo: Demo) -> None:
+    said = run("estimate", "demo", "--resolution", "0.4", "--model", "openai/gpt-4.1", "--home", demo.home.root)
+    rows = {line.split()[0]: line.split() for line in said.splitlines() if line.endswith("openai/gpt-4.1")}
+    assert list(rows) == ["annotate", "validate", "score", "boost", "merge"]
+    assert (rows["annotate"][1], rows["merge"][1]) == ("12", "1")
+    assert 0 < float(rows["annotate"][5]) < float(rows["annotate"][6])
+
+
+def test_before_there_are_clusters_an_estimate_is_a_range_for_one(demo: Demo, tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    Catalog.read(demo.home.catalog).write(home.catalog)
+    said = run("estimate", "demo", "--resolution", "0.4", "--model", "openai/gpt-4.1", "--home", home.root)
+    assert "not clustered yet" in said
+    least, most = (line.split() for line in said.splitlines() if "calls and" in line)
+    assert int(least[0]) < int(most[0])
+
+
+def test_a_model_of_unknown_price_is_said_to_be_one(demo: Demo) -> None:
+    said = run("estimate", "demo", "--resolution", "0.4", "--model", "openai/no-such-model", "--home", demo.home.root)
+    assert "an unknown price (give it with usd_per_million_input and usd_per_million_output)" in " ".join(said.split())
+
+
+def test_the_models_of_the_command_line_become_part_of_the_catalog(
+    monkeypatch: pytest.MonkeyPatch, islets_path: Path
+) -> None:
+    seen: dict[str, object] = {}
+    monkeypatch.setattr(cli, "_materialize", lambda _, **fields: seen.update(fields))
+    run(
+        *("run", "cells.h5ad", "--tissue", "blood", "--species", "human", "--model", "openai/gpt-5"),
+        *("--annotation-model", "openrouter/anthropic/claude-sonnet-4.5", "--score-model", "openrouter/openai/o3"),
+        *("--score-threshold", "75", "--max-workers", "6", "--max-usd", "5"),
+    )
+    entry = cli._entry({name: seen[name] for name in seen if name != "renamed"} | {"path": islets_path})
+    assert entry.model("annotation").title == "openrouter/anthropic/claude-sonnet-4.5"
+    assert (entry.model("score").title, entry.model("merge").title) == ("openrouter/openai/o3", "openai/gpt-5")
+    assert (entry.score_threshold, entry.max_workers, entry.max_usd) == (75, 6, 5)
+
+
+def test_a_model_without_a_provider_is_refused_at_once() -> None:
+    with pytest.raises(ConfigurationError, match="Model 'gpt-5' has no provider: write provider/model"):
+        models.said_of_models(all="gpt-5")
+
+
+def test_a_model_that_cannot_be_asked_is_told_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    entry = DatasetEntry.model_validate(
+        {"name": "d", "path": "d.h5ad", "tissue": "blood", "models": {"merge": "openai/gpt-5"}}
+    )
+    with pytest.raises(ModelError, match="OPENAI_API_KEY"):
+        models.check_models(entry)
