@@ -19,11 +19,6 @@ def _pattern(word: str) -> str:
     return start if word.endswith("*") else rf"{start}s?(?![\w-])"
 
 
-def organs() -> tuple[str, ...]:
-    """All organs that are told apart."""
-    return tuple(_patterns())
-
-
 @cache
 def organs_named(text: str) -> frozenset[str]:
     """Organs that a label or a free-text tissue speaks of.

@@ -6,7 +6,8 @@ import numpy as np
 
 from cassia_dagster.knowledge.belief import Belief, TypeModel, believe, load_model, speaking_genes
 from cassia_dagster.knowledge.candidates import propose, shortlist
-from cassia_dagster.knowledge.ontology import Ontology, load_ontology
+from cassia_dagster.knowledge.ontology import load_ontology
+from cassia_dagster.knowledge.resolver import resolve_name
 from cassia_dagster.records import Annotation, ClusterEvidence, EvidenceCheck, Finding, rounded
 
 # Confidence from which a proposal may be held against a label; no gold label of the development clusters is so hit.
@@ -34,7 +35,7 @@ def check_annotation(annotation: Annotation, evidence: ClusterEvidence) -> Evide
         0. A lineage contradiction is found only where the proposal from marker knowledge is confident.
     """
     ontology, model = load_ontology(), load_model(evidence.species)
-    cl_id = _resolve(ontology, annotation)
+    cl_id = _resolve(annotation, evidence)
     up, absent = _cited_genes(model, annotation, evidence)
     belief = believe(evidence)
     findings = [Finding.GENE_ABSENT] if absent else []
@@ -55,9 +56,10 @@ def check_annotation(annotation: Annotation, evidence: ClusterEvidence) -> Evide
     )
 
 
-def _resolve(ontology: Ontology, annotation: Annotation) -> str | None:
+def _resolve(annotation: Annotation, evidence: ClusterEvidence) -> str | None:
     names = (name for name in (annotation.label, annotation.general_celltype) if name is not None)
-    return next((found for name in names if (found := ontology.resolve(name)) is not None), None)
+    read = (resolve_name(name, evidence.tissue, evidence.species).cl_id for name in names)
+    return next((cl_id for cl_id in read if cl_id is not None), None)
 
 
 def _cited_genes(

@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import permutations
+from itertools import chain, permutations
+from math import log
 from typing import NamedTuple
 
 import numpy as np
@@ -113,20 +114,23 @@ class NameIndex:
 
     @cached_property
     def _postings(self) -> Mapping[str, tuple[NDArray[np.intp], NDArray[np.float64]]]:
+        """Of each n-gram, the rows of the names that have it, and its weight in each."""
         counted = [_grams(key) for key in self._keys]
-        n_names = Counter(gram for grams in counted for gram in grams)
-        rows: defaultdict[str, list[int]] = defaultdict(list)
-        values: defaultdict[str, list[float]] = defaultdict(list)
-        for row, grams in enumerate(counted):
-            weights = {gram: count * self._rarity(n_names[gram]) for gram, count in grams.items()}
-            length = sum(weight**2 for weight in weights.values()) ** 0.5 or 1.0
-            for gram, weight in weights.items():
-                rows[gram].append(row)
-                values[gram].append(weight / length)
-        return {gram: (np.array(rows[gram]), np.array(values[gram])) for gram in rows}
+        number = {gram: i for i, gram in enumerate(dict.fromkeys(chain.from_iterable(counted)))}
+        grams = np.fromiter((number[gram] for one in counted for gram in one), dtype=np.intp)
+        counts = np.fromiter((count for one in counted for count in one.values()), dtype=np.float64)
+        rows = np.repeat(np.arange(len(counted)), [len(one) for one in counted])
+        n_names = np.bincount(grams, minlength=len(number))
+        weights = counts * self._rarity(n_names)[grams]
+        weights /= np.sqrt(np.bincount(rows, weights**2, minlength=len(counted)))[rows]
+        order, ends = np.argsort(grams, kind="stable"), np.cumsum(n_names)
+        parts = zip(np.split(rows[order], ends[:-1]), np.split(weights[order], ends[:-1]), strict=True)
+        return dict(zip(number, parts, strict=True))
 
-    def _rarity(self, n_names: int) -> float:
-        return float(np.log((1 + len(self.names)) / (1 + n_names))) + 1
+    def _rarity(self, n_names: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Inverse document frequency of n-grams that so many names have."""
+        rarity: NDArray[np.float64] = np.log((1 + len(self.names)) / (1 + n_names)) + 1
+        return rarity
 
     def _likeness(self, key: str) -> NDArray[np.float64]:
         likeness = np.zeros(len(self.names))
@@ -134,7 +138,7 @@ class NameIndex:
         nowhere: tuple[NDArray[np.intp], NDArray[np.float64]] = (np.array([], dtype=np.intp), np.array([]))
         for gram, count in _grams(key).items():
             rows, values = self._postings.get(gram, nowhere)
-            weight = count * self._rarity(len(rows))
+            weight = count * float(self._rarity(np.array(len(rows))))
             squares += weight**2
             likeness[rows] += weight * values
         return likeness / (squares**0.5 or 1.0)
@@ -153,8 +157,8 @@ class NameIndex:
                 if its_other and not _NO_CONTENT.issuperset(phrase) and len(phrase) <= _LONGEST_PHRASE:
                     terms[" ".join(phrase), " ".join(its_other)].add(term)
         found: defaultdict[str, dict[str, frozenset[str]]] = defaultdict(dict)
-        for (phrase, its_other), supporting in terms.items():
-            found[phrase][its_other] = frozenset(supporting)
+        for (before, after), supporting in terms.items():
+            found[before][after] = frozenset(supporting)
         return found
 
 
@@ -172,7 +176,7 @@ def _grams(key: str) -> dict[str, float]:
         for size in _GRAM_SIZES
         for start in range(len(padded) - size + 1)
     )
-    return {gram: 1 + float(np.log(count)) for gram, count in counts.items()}
+    return {gram: 1 + log(count) for gram, count in counts.items()}
 
 
 def _telling(key: str) -> frozenset[str]:

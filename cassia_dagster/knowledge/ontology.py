@@ -88,8 +88,12 @@ class Ontology:
 
     def names(self, cl_id: str) -> tuple[str, ...]:
         """The term's label and its synonyms; a label "…, human" also without that."""
-        term = self._term(cl_id)
-        return tuple(dict.fromkeys((term.label, term.label.removesuffix(", human"), *term.synonyms)))
+        label = self.label(cl_id)
+        return tuple(dict.fromkeys((label, label.removesuffix(", human"), *self.synonyms(cl_id))))
+
+    def synonyms(self, cl_id: str) -> tuple[str, ...]:
+        """The ontology's other names for the term, without those that hold in one species only."""
+        return self._term(cl_id).synonyms
 
     def parents(self, cl_id: str) -> tuple[str, ...]:
         """Terms directly above."""

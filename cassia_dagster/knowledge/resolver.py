@@ -6,10 +6,10 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from itertools import islice, product
 
-from cassia_dagster.knowledge.anatomy import organs, organs_named
+from cassia_dagster.knowledge.anatomy import organs_named
 from cassia_dagster.knowledge.markers import is_answer
 from cassia_dagster.knowledge.names import Named, NameIndex, index_of
 from cassia_dagster.knowledge.ontology import load_ontology
@@ -64,9 +64,8 @@ class Resolution(Record):
         return self.candidates[0].cl_id if self.certainty is Certainty.RESOLVED else None
 
 
-def resolve_name(
-    text: str, tissue: str = "", species: Species = "human", left_out: Named | None = None
-) -> Resolution:
+@lru_cache(maxsize=4096)
+def resolve_name(text: str, tissue: str = "", species: Species = "human", left_out: Named | None = None) -> Resolution:
     """Read free text as a Cell Ontology term.
 
     In this order, and the first that finds something decides: the text as it stands; its words in any order, with
@@ -113,7 +112,7 @@ class _Reader:
     def read(self, text: str) -> _Terms:
         """Terms of which the text is a name: one, or several that share it."""
         named = self._named(text)
-        if any(is_answer(cl_id) for cl_id in named):
+        if any(is_answer(cl_id) for cl_id in named) or (named and not self._organs):
             return named
         # "Ductal cell" is a term of its own, but in the pancreas it says more.
         return self._named_here(text) or named
@@ -142,7 +141,7 @@ class _Reader:
         """Terms whose name is the text and the name of an organ: of the sample's, or of any where it is unknown."""
         if self._left_out is not None:
             return frozenset()
-        indices = [_of_organ(organ) for organ in sorted(self._organs | organs_named(text)) or organs()]
+        indices = [_of_organ(organ) for organ in sorted(self._organs | organs_named(text)) or (None,)]
         return self._first_found(
             _drop_organs(text),
             lambda reading: frozenset(cl_id for index in indices for cl_id in index.with_words(reading)),
@@ -156,7 +155,10 @@ class _Reader:
         return frozenset()
 
     def read_parts(self, text: str) -> tuple[_Terms, bool]:
-        """Terms of a text that names a type twice, "Immune (B cell)", or several, "DC/macrophage"; and if all was read."""
+        """Terms of a text that names a type twice, "Immune (B cell)", or several, "DC/macrophage".
+
+        And whether every part was read: half of "B/T doublet" is no answer.
+        """
         if aside := re.fullmatch(r"(.+?)\s+\((.+)\)", text):
             outer, inner = aside.groups()
             if whole := self.read(f"{inner} {outer}"):
@@ -265,7 +267,10 @@ def _daily_index() -> NameIndex:
 
 
 @cache
-def _of_organ(organ: str) -> NameIndex:
-    """The names that speak of an organ, without the words that do."""
-    named = ((cl_id, name) for cl_id, name in all_names() if organ in organs_named(name))
+def _of_organ(organ: str | None) -> NameIndex:
+    """The names that speak of an organ (``None``: of any), without the words that do; only of terms bound to it."""
+    ontology = load_ontology()
+    bound = ((cl_id, name) for cl_id, name in all_names() if ontology.organs(cl_id))
+    spoken_of = ((cl_id, name, organs_named(name) & ontology.organs(cl_id)) for cl_id, name in bound)
+    named = ((cl_id, name) for cl_id, name, those in spoken_of if (organ in those if organ else those))
     return index_of((cl_id, bare) for cl_id, name in named if (bare := _drop_organs(name)))
