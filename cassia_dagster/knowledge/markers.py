@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cassia_dagster.errors import InputError
+from cassia_dagster.knowledge.genes import former_symbols
 from cassia_dagster.knowledge.ontology import load_ontology
 from cassia_dagster.knowledge.tables import read_rows, read_toml, versions
 from cassia_dagster.records import SPECIES, Species
@@ -37,6 +38,8 @@ class MarkerKnowledge:
     """Genes by types, none below 0."""
     against: Mapping[str, frozenset[str]]
     """CL id → genes (symbols of the species) that the type does not express; only for common types."""
+    genes: tuple[str, ...]
+    """Human symbols, one a row of ``weights``."""
     _rows: Mapping[str, int]
 
     @property
@@ -126,13 +129,14 @@ def load_markers(species: Species) -> MarkerKnowledge:
     for column, cl_id in enumerate(types):
         weights[[rows[gene] for gene in sorted(curated[cl_id])], column] += _CURATED
 
-    names = _mouse_names() if species == "mouse" else {**dict(_pairs("aliases.tsv.gz")), **{g: g for g in rows}}
+    names = _mouse_names() if species == "mouse" else former_symbols("human") | {g: g for g in rows}
     return MarkerKnowledge(
         version=f"cellconsensus {versions()['cellconsensus']}, celltypepilot {versions()['celltypepilot']}",
         species=species,
         types=types,
         weights=weights,
         against=_in_species(against, species),
+        genes=tuple(rows),
         _rows={name: rows[symbol] for name, symbol in names.items() if symbol in rows},
     )
 
@@ -156,7 +160,7 @@ def _heaviest(weights: Mapping[str, float]) -> dict[str, float]:
 
 def _mouse_names() -> dict[str, str]:
     """Mouse symbol, present or former, to human symbol."""
-    former = {name.capitalize(): symbol for name, symbol in _pairs("aliases.tsv.gz")}
+    former = {name.capitalize(): symbol for name, symbol in former_symbols("human").items()}
     return former | dict(_pairs("orthologs.tsv.gz"))
 
 
