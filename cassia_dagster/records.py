@@ -111,6 +111,8 @@ class ClusterEvidence(Record):
     species: Species
     tissue: str
     context: str = ""
+    lab_markers: str = ""
+    """Version of the lab's own marker table that counts here; empty where there is none."""
 
 
 # --- what a model says ----------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cassia_dagster.knowledge.belief import Belief, TypeModel, believe, load_model, speaking_genes
+from cassia_dagster.knowledge.belief import Belief, TypeModel, believe, model_of, speaking_genes
 from cassia_dagster.knowledge.candidates import propose, shortlist
 from cassia_dagster.knowledge.ontology import load_ontology
 from cassia_dagster.knowledge.resolver import resolve_name
@@ -34,7 +34,7 @@ def check_annotation(annotation: Annotation, evidence: ClusterEvidence) -> Evide
         The same for the same input. A label of whose markers nothing is known gets no finding about them, and support
         0. A lineage contradiction is found only where the proposal from marker knowledge is confident.
     """
-    ontology, model = load_ontology(), load_model(evidence.species)
+    ontology, model = load_ontology(), model_of(evidence)
     cl_id = _resolve(annotation, evidence)
     up, absent = _cited_genes(model, annotation, evidence)
     belief = believe(evidence)

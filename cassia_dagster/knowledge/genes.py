@@ -72,6 +72,11 @@ def symbols_of(names: Iterable[object], species: Species) -> GeneSymbols:
     return GeneSymbols(tuple(symbols), became["id"], became["former"], became["unknown"], became["second"])
 
 
+def knows_symbol(name: str, species: Species) -> bool:
+    """Whether a name is a symbol of a gene of the species, present or former."""
+    return name in _present(species) or name in _present_symbols(species)
+
+
 def _number(name: str, species: Species) -> int | None:
     found = _ENSEMBL_ID.fullmatch(name)
     if found is None:
@@ -113,9 +118,14 @@ def _symbol_of_id(species: Species) -> dict[int, tuple[int, str]]:
 
 
 @cache
+def _present(species: Species) -> frozenset[str]:
+    return frozenset(symbol for _, symbol in _symbol_of_id(species).values())
+
+
+@cache
 def _present_symbols(species: Species) -> dict[str, str]:
     """Former symbol → present symbol, for names that no present gene has."""
-    present = {symbol for _, symbol in _symbol_of_id(species).values()}
+    present = _present(species)
     pairs = former_symbols(species).items()
     return {former: symbol for former, symbol in pairs if former not in present and symbol in present}
 

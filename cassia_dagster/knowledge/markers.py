@@ -40,16 +40,19 @@ class MarkerKnowledge:
     """CL id → genes (symbols of the species) that the type does not express; only for common types."""
     genes: tuple[str, ...]
     """Human symbols, one a row of ``weights``."""
-    _rows: Mapping[str, int]
+    row_of: Mapping[str, int]
+    """Symbol of the species, present or former → its row."""
+    from_lab: frozenset[str] = frozenset()
+    """Types that a lab's own table speaks for."""
 
     @property
     def species_genes(self) -> frozenset[str]:
         """All symbols that are understood, former ones included."""
-        return frozenset(self._rows)
+        return frozenset(self.row_of)
 
     def row(self, gene: str) -> int | None:
         """Row of a gene in ``weights``; former symbols (SDPR, now CAVIN2) are understood."""
-        return self._rows.get(gene)
+        return self.row_of.get(gene)
 
     def weight(self, cl_id: str, gene: str) -> float:
         """How loudly a gene speaks for a type; 0 where it does not, or where the type is none of ``types``."""
@@ -137,7 +140,7 @@ def load_markers(species: Species) -> MarkerKnowledge:
         weights=weights,
         against=_in_species(against, species),
         genes=tuple(rows),
-        _rows={name: rows[symbol] for name, symbol in names.items() if symbol in rows},
+        row_of={name: rows[symbol] for name, symbol in names.items() if symbol in rows},
     )
 
 
