@@ -132,6 +132,8 @@ class ClusterEvidence(Record):
     tissues: tuple[TissueShare, ...] = ()
     """Most frequent first; empty where one tissue is known for all cells."""
     context: str = ""
+    lab_markers: str = ""
+    """Version of the lab's own marker table that counts here; empty where there is none."""
 
 
 class Expression(StrEnum):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cassia_dagster.knowledge.anatomy import organs_named
+from cassia_dagster.knowledge.lab import markers_with_lab
 from cassia_dagster.knowledge.markers import MarkerKnowledge, is_answer, load_markers, tells_identity
 from cassia_dagster.knowledge.ontology import ROOT, Ontology, load_ontology
 from cassia_dagster.records import ClusterEvidence, Marker, Species
@@ -21,6 +22,7 @@ type Flags = NDArray[np.bool_]
 # as well there, so little hangs on them.
 _TEMPERATURE = 0.03  # differences of fit that make a type e times as likely
 _RENOWN = 0.6  # power of the number of sources that speak of a type itself, and not of one of its kinds
+_LAB_SOURCES = 20  # a type that a lab lists is expected in its samples as one that so many sources speak of
 _LINEAGE_WEIGHT = 3.0
 _LINEAGE_MARKERS = 50  # a lineage shows in more markers than a type
 _LINEAGE_FLOOR = 0.02
@@ -59,13 +61,24 @@ class TypeModel:
         return np.array([self.ontology.excludes(cl_id, t) for t in self.knowledge.types])
 
 
+def model_of(evidence: ClusterEvidence) -> TypeModel:
+    """The model that a cluster is weighed with: that of its species, and its lab's own markers if there are any."""
+    if not evidence.lab_markers:
+        return load_model(evidence.species)
+    return _model(markers_with_lab(evidence.species, evidence.lab_markers, evidence.tissue))
+
+
 @cache
 def load_model(species: Species) -> TypeModel:
     """The model of a species."""
-    ontology, knowledge = load_ontology(), load_markers(species)
-    types = knowledge.types
+    return _model(load_markers(species))
+
+
+@cache
+def _model(knowledge: MarkerKnowledge) -> TypeModel:
+    ontology, types = load_ontology(), knowledge.types
     above = sorted(frozenset[str]().union(*(ontology.ancestors(t) for t in types)) - {ROOT})
-    answers = tuple(cl_id for cl_id in above if is_answer(cl_id))
+    answers = tuple(cl_id for cl_id in above if is_answer(cl_id) or cl_id in knowledge.from_lab)
     ours, truth = _membership(ontology, answers, above), _membership(ontology, types, above)
     agreement = 2 * (ours @ truth.T) / (ours.sum(axis=1)[:, None] + truth.sum(axis=1)[None, :])
     lineages = tuple(sorted(frozenset[str]().union(*(ontology.lineages(t) for t in types))))
@@ -73,7 +86,7 @@ def load_model(species: Species) -> TypeModel:
     return TypeModel(
         ontology=ontology,
         knowledge=knowledge,
-        renown=np.log([ontology.n_own_sources(t) for t in types]),
+        renown=np.log([max(ontology.n_own_sources(t), _LAB_SOURCES * (t in knowledge.from_lab)) for t in types]),
         lineages=lineages,
         in_lineage=in_lineage,
         lineage_log_odds=_lineage_log_odds(knowledge.weights, in_lineage),
@@ -128,7 +141,7 @@ def believe(evidence: ClusterEvidence, n_markers: int = 20) -> Belief | None:
     markers. That of a type is a softmax over the sum of its fit / 0.03, 0.6 times the logarithm of the number of its
     own sources, the logarithm of the probability of its lineage, and 0.6 if it is bound to the sample's organ.
     """
-    model = load_model(evidence.species)
+    model = model_of(evidence)
     markers = informative_markers(evidence, n_markers)
     rows, strength = _read_markers(model, markers)
     if not rows:

@@ -24,7 +24,7 @@ from cassia_dagster.knowledge.tables import read_rows, read_toml
 DATA = Path(__file__).parent / "data"
 GENES_PER_TYPE = 80
 """Genes kept of each type, by weight: the long tail of single mentions is noise, and the file stays small."""
-SOURCES = ("cellconsensus", "celltypepilot", "celltypist", "cellxgene-ontology-guide")
+SOURCES = ("cap-upload-validator", "cellconsensus", "celltypepilot", "celltypist", "cellxgene-ontology-guide")
 
 
 class Term(NamedTuple):
@@ -138,10 +138,36 @@ def read_orthologs(path: Path, genes: frozenset[str]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def read_aliases(path: Path, genes: frozenset[str]) -> dict[str, str]:
-    """Former symbol to present symbol, for the genes of the marker table."""
+def read_genes(path: Path) -> list[tuple[str, str, int]]:
+    """Ensembl id, symbol and length of the named genes of one species; a retired id has length -1."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = [(row["ENSEMBL_gene"], row["HGNC_symbol"], int(row["b"])) for row in csv.DictReader(stream)]
+    return [
+        row for row in rows if re.fullmatch(r"ENS(MUS)?G\d{11}", row[0]) and not row[1].startswith("ENS") and row[1]
+    ]
+
+
+def number_genes(genes: Iterable[tuple[str, str, int]]) -> list[tuple[int, str]]:
+    """Number of the id, and symbol: first the longest gene of each symbol, then the others."""
+    ranked = sorted(
+        ((int(cl_id[-11:]), symbol, length) for cl_id, symbol, length in genes), key=lambda g: (-g[2], g[0])
+    )
+    first = {symbol: number for number, symbol, _ in reversed(ranked)}
+    return sorted(((n, symbol) for n, symbol, _ in ranked), key=lambda row: (first[row[1]] != row[0], row[0]))
+
+
+def read_former(path: Path, genes: frozenset[str], ids: dict[str, str], earlier: Path) -> dict[str, str]:
+    """Former symbol or alias to present symbol, of human genes.
+
+    From a table of aliases, for what the table of genes or the marker table has; and from an earlier release, where
+    the same id had another symbol.
+    """
     aliases: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
-    return {old: new for old, new in sorted(aliases.items()) if new in genes and old not in genes}
+    present = genes.union(ids.values())
+    with earlier.open(encoding="utf-8", newline="") as stream:
+        renamed = {row[1]: ids[row[0]] for row in csv.reader(stream) if row[0] in ids and not row[1].startswith("ENS")}
+    pairs = sorted((aliases | renamed).items())
+    return {old: new for old, new in pairs if new in present and old not in present and old.isprintable()}
 
 
 def write_table(name: str, header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
@@ -150,13 +176,24 @@ def write_table(name: str, header: Iterable[str], rows: Iterable[Iterable[object
     (DATA / name).write_bytes(gzip.compress(text, mtime=0) if name.endswith(".gz") else text)
 
 
+def write_genes(aliases: Path, earlier: Path, marker_genes: frozenset[str]) -> None:
+    """Write the tables of gene names."""
+    folder = package_folder("cap_upload_validator") / "gene_mapping" / "data"
+    genes = {"human": read_genes(folder / "homo_sapiens.csv"), "mouse": read_genes(folder / "mus_musculus.csv")}
+    for species, of_species in genes.items():
+        write_table(f"genes_{species}.tsv.gz", ("ensembl_number", "symbol"), number_genes(of_species))
+    ids = {ensembl: symbol for ensembl, symbol, _ in genes["human"]}
+    former = read_former(aliases, marker_genes, ids, earlier)
+    write_table("former_symbols.tsv.gz", ("former", "symbol"), former.items())
+
+
 def main() -> None:
     """Write all tables."""
     consensus = package_folder("cellconsensus") / "data"
     guide = package_folder("cellxgene_ontology_guide") / "data"
     atlas = package_folder("celltypepilot") / "data" / "marker_atlas.json"
     ontology_file = max(guide.glob("CL-ontology-v*.json.zst"))
-    orthologs = package_folder("celltypist") / "data" / "samples" / "Ensembl105_Human2Mouse_Genes.csv"
+    samples = package_folder("celltypist") / "data" / "samples"
 
     terms = read_ontology(ontology_file)
     known = frozenset(term.cl_id for term in terms)
@@ -169,8 +206,12 @@ def main() -> None:
     rows = ((*t[:2], *("|".join(field) for field in t[2:]), n_sources.get(t.cl_id, 0)) for t in terms)
     write_table("cell_ontology.tsv", header, rows)
     write_table("markers.tsv.gz", Edge._fields, (*edges, *curated))
-    write_table("orthologs.tsv.gz", ("mouse", "human"), read_orthologs(orthologs, genes).items())
-    write_table("aliases.tsv.gz", ("former", "symbol"), read_aliases(consensus / "gene_alias.json", genes).items())
+    write_table(
+        "orthologs.tsv.gz",
+        ("mouse", "human"),
+        read_orthologs(samples / "Ensembl105_Human2Mouse_Genes.csv", genes).items(),
+    )
+    write_genes(consensus / "gene_alias.json", samples / "GENCODEv44_Gene_id2name.csv", genes)
     found = {name: version(name) for name in SOURCES}
     found["cell-ontology"] = ontology_file.name.removeprefix("CL-ontology-v").removesuffix(".json.zst")
     (DATA / "versions.json").write_text(json.dumps(found, indent=2, sort_keys=True) + "\n", encoding="utf-8")

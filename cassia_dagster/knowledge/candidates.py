@@ -10,7 +10,7 @@ from cassia_dagster.knowledge.belief import (
     TypeModel,
     believe,
     informative_markers,
-    load_model,
+    model_of,
     rank_discounts,
     speaking_genes,
 )
@@ -73,7 +73,7 @@ def shortlist(evidence: ClusterEvidence, limit: int = 5, n_markers: int = _N_MAR
         Empty where no marker is known to speak for any type.
     """
     belief = believe(evidence, n_markers)
-    return () if belief is None else _shortlist(load_model(evidence.species), belief, limit)
+    return () if belief is None else _shortlist(model_of(evidence), belief, limit)
 
 
 def _shortlist(model: TypeModel, belief: Belief, limit: int) -> tuple[Candidate, ...]:
@@ -105,7 +105,7 @@ def propose(evidence: ClusterEvidence, n_markers: int = _N_MARKERS) -> Proposal:
     n_markers
         How many informative markers to read.
     """
-    model, belief = load_model(evidence.species), believe(evidence, n_markers)
+    model, belief = model_of(evidence), believe(evidence, n_markers)
     if belief is None:
         low_quality = _is_low_quality(evidence, n_markers)
         return _nothing_known(Unresolved.LOW_QUALITY if low_quality else Unresolved.NO_MARKERS)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from cassia_dagster.knowledge.belief import Belief, TypeModel, believe, load_model, speaking_genes
+from cassia_dagster.knowledge.belief import Belief, TypeModel, believe, model_of, speaking_genes
 from cassia_dagster.knowledge.candidates import propose, shortlist
-from cassia_dagster.knowledge.ontology import Ontology, load_ontology
+from cassia_dagster.knowledge.ontology import load_ontology
+from cassia_dagster.knowledge.resolver import resolve_name
 from cassia_dagster.records import Annotation, ClusterEvidence, EvidenceCheck, Finding, rounded
 
 # Confidence from which a proposal may be held against a label; no gold label of the development clusters is so hit.
@@ -37,8 +38,8 @@ def check_annotation(
         The same for the same input. A label of whose markers nothing is known gets no finding about them, and support
         0. A lineage contradiction is found only where the proposal from marker knowledge is confident.
     """
-    ontology, model = load_ontology(), load_model(evidence.species)
-    cl_id = _resolve(ontology, annotation)
+    ontology, model = load_ontology(), model_of(evidence)
+    cl_id = _resolve(annotation, evidence)
     up, absent = _cited_genes(model, annotation, evidence, also_up)
     belief = believe(evidence)
     findings = [Finding.GENE_ABSENT] if absent else []
@@ -59,9 +60,10 @@ def check_annotation(
     )
 
 
-def _resolve(ontology: Ontology, annotation: Annotation) -> str | None:
+def _resolve(annotation: Annotation, evidence: ClusterEvidence) -> str | None:
     names = (name for name in (annotation.label, annotation.general_celltype) if name is not None)
-    return next((found for name in names if (found := ontology.resolve(name)) is not None), None)
+    read = (resolve_name(name, evidence.tissue, evidence.species).cl_id for name in names)
+    return next((cl_id for cl_id in read if cl_id is not None), None)
 
 
 def _cited_genes(

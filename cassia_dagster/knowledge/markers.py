@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cassia_dagster.errors import InputError
+from cassia_dagster.knowledge.genes import former_symbols
 from cassia_dagster.knowledge.ontology import load_ontology
 from cassia_dagster.knowledge.tables import read_rows, read_toml, versions
 from cassia_dagster.records import SPECIES, Species
@@ -39,16 +40,21 @@ class MarkerKnowledge:
     """CL id → genes (symbols of the species) that the type does not express; only for common types."""
     symbols: tuple[str, ...]
     """Of each row of ``weights``, as the species spells it; the human symbol where the mouse has no such gene."""
-    _rows: Mapping[str, int]
+    genes: tuple[str, ...]
+    """Human symbols, one a row of ``weights``."""
+    row_of: Mapping[str, int]
+    """Symbol of the species, present or former → its row."""
+    from_lab: frozenset[str] = frozenset()
+    """Types that a lab's own table speaks for."""
 
     @property
     def species_genes(self) -> frozenset[str]:
         """All symbols that are understood, former ones included."""
-        return frozenset(self._rows)
+        return frozenset(self.row_of)
 
     def row(self, gene: str) -> int | None:
         """Row of a gene in ``weights``; former symbols (SDPR, now CAVIN2) are understood."""
-        return self._rows.get(gene)
+        return self.row_of.get(gene)
 
     def weight(self, cl_id: str, gene: str) -> float:
         """How loudly a gene speaks for a type; 0 where it does not, or where the type is none of ``types``."""
@@ -128,7 +134,7 @@ def load_markers(species: Species) -> MarkerKnowledge:
     for column, cl_id in enumerate(types):
         weights[[rows[gene] for gene in sorted(curated[cl_id])], column] += _CURATED
 
-    names = _mouse_names() if species == "mouse" else {**dict(_pairs("aliases.tsv.gz")), **{g: g for g in rows}}
+    names = _mouse_names() if species == "mouse" else former_symbols("human") | {g: g for g in rows}
     return MarkerKnowledge(
         version=f"cellconsensus {versions()['cellconsensus']}, celltypepilot {versions()['celltypepilot']}",
         species=species,
@@ -136,7 +142,8 @@ def load_markers(species: Species) -> MarkerKnowledge:
         weights=weights,
         against=_in_species(against, species),
         symbols=_symbols(rows, species),
-        _rows={name: rows[symbol] for name, symbol in names.items() if symbol in rows},
+        genes=tuple(rows),
+        row_of={name: rows[symbol] for name, symbol in names.items() if symbol in rows},
     )
 
 
@@ -159,7 +166,7 @@ def _heaviest(weights: Mapping[str, float]) -> dict[str, float]:
 
 def _mouse_names() -> dict[str, str]:
     """Mouse symbol, present or former, to human symbol."""
-    former = {name.capitalize(): symbol for name, symbol in _pairs("aliases.tsv.gz")}
+    former = {name.capitalize(): symbol for name, symbol in former_symbols("human").items()}
     return former | dict(_pairs("orthologs.tsv.gz"))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,17 +10,10 @@ from functools import cache, cached_property
 from typing import NamedTuple
 
 from cassia_dagster.errors import InputError
+from cassia_dagster.knowledge.spelling import normalise
 from cassia_dagster.knowledge.tables import read_rows, versions
 
 ROOT = "CL:0000000"
-_GREEK = {
-    "\N{GREEK SMALL LETTER ALPHA}": "alpha",
-    "\N{GREEK SMALL LETTER BETA}": "beta",
-    "\N{GREEK SMALL LETTER GAMMA}": "gamma",
-    "\N{GREEK SMALL LETTER DELTA}": "delta",
-    "\N{GREEK SMALL LETTER EPSILON}": "epsilon",
-    "\N{GREEK SMALL LETTER KAPPA}": "kappa",
-}
 
 
 class Relation(StrEnum):
@@ -75,7 +67,7 @@ class Ontology:
     version: str
     _terms: Mapping[str, _Term]
     _anchors: Mapping[str, _Anchor]
-    _daily_names: Mapping[str, str]
+    _daily_names: tuple[tuple[str, str], ...]
 
     def __contains__(self, cl_id: object) -> bool:
         return cl_id in self._terms
@@ -93,6 +85,15 @@ class Ontology:
     def label(self, cl_id: str) -> str:
         """The term's name."""
         return self._term(cl_id).label
+
+    def names(self, cl_id: str) -> tuple[str, ...]:
+        """The term's label and its synonyms; a label "…, human" also without that."""
+        label = self.label(cl_id)
+        return tuple(dict.fromkeys((label, label.removesuffix(", human"), *self.synonyms(cl_id))))
+
+    def synonyms(self, cl_id: str) -> tuple[str, ...]:
+        """The ontology's other names for the term, without those that hold in one species only."""
+        return self._term(cl_id).synonyms
 
     def parents(self, cl_id: str) -> tuple[str, ...]:
         """Terms directly above."""
@@ -228,11 +229,14 @@ class Ontology:
         labels: dict[str, str | None] = {}
         synonyms: dict[str, str | None] = {}
         for cl_id, term in self._terms.items():
-            other_names = (term.label.removesuffix(", human"), *term.synonyms)
-            for name, table in ((term.label, labels), *((name, synonyms) for name in other_names)):
+            for name, table in ((term.label, labels), *((name, synonyms) for name in self.names(cl_id))):
                 key = normalise(name)
                 table[key] = cl_id if table.get(key, cl_id) == cl_id else None
-        synonyms.update({normalise(name): cl_id for name, cl_id in self._daily_names.items()})
+        daily: dict[str, str | None] = {}
+        for name, cl_id in self._daily_names:
+            key = normalise(name)
+            daily[key] = cl_id if key not in daily else None
+        synonyms.update(daily)
         return labels, synonyms
 
     def relation(self, label_id: str | None, gold_id: str | None) -> Relation:
@@ -272,21 +276,6 @@ class Ontology:
 
 
 @cache
-def normalise(text: str) -> str:
-    """A name without case, plural, Greek letters and punctuation; "+" and "-" after a marker are kept as words."""
-    text = text.casefold()
-    for letter, name in _GREEK.items():
-        text = text.replace(letter, name)
-    text = re.sub(r"(?<=\w)\+(?!\w)|(?<=\w)\+(?=[^\W\d_]{2})", " positive ", text)
-    text = re.sub("(?<=\\d)[-\N{MINUS SIGN}](?=\\s|,|$)", " negative ", text)
-    return " ".join(_singular(word) for word in re.findall(r"[a-z0-9]+", text))
-
-
-def _singular(word: str) -> str:
-    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
-
-
-@cache
 def load_ontology() -> Ontology:
     """The Cell Ontology that ships with the package."""
     terms = {
@@ -297,7 +286,7 @@ def load_ontology() -> Ontology:
         anchor: _Anchor(lineage, named == "yes", _split(becomes))
         for anchor, _, lineage, named, becomes in read_rows("lineages.csv")
     }
-    return Ontology(versions()["cell-ontology"], terms, anchors, dict(_pairs("names.csv")))
+    return Ontology(versions()["cell-ontology"], terms, anchors, tuple(_pairs("names.csv")))
 
 
 def _pairs(name: str) -> Iterator[tuple[str, str]]:

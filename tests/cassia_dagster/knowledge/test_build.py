@@ -10,7 +10,14 @@ import pytest
 from cassia_dagster.errors import InputError
 from cassia_dagster.knowledge import build
 
-PACKAGES = ("cellconsensus", "celltypepilot", "celltypist", "cellxgene_ontology_guide", "zstandard")
+PACKAGES = (
+    "cap_upload_validator",
+    "cellconsensus",
+    "celltypepilot",
+    "celltypist",
+    "cellxgene_ontology_guide",
+    "zstandard",
+)
 
 
 class _Harmful:
