@@ -154,7 +154,7 @@ def test_a_marker_of_which_only_the_name_is_known_has_dashes_for_numbers(blood: 
     changed = first.model_copy(update={"annotated": annotated})
     page = render_report(blood.model_copy(update={"clusters": (changed, *others)}), cells=None)
     (row,) = re.findall(r"<tr><td[^>]*>1</td><th[^>]*><i[^>]*>LYZ</i></th>.*?</tr>", page, re.DOTALL)[:1]
-    assert row.count("–") == 4
+    assert row.count("\N{EN DASH}") == 4
 
 
 def test_agreement_with_gold_labels_is_shown_where_given(blood: ResolutionResult, blood_cells: pd.DataFrame) -> None:
