@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from dotenv import load_dotenv
 
-from cassia_dagster import __version__, annotating, datasets
+from cassia_dagster import __version__, annotating, benchmarking, datasets
 from cassia_dagster.datasets import HomeOption, home_of
 from cassia_dagster.errors import CassiaError, ConfigurationError, InputError
 from resources.home import VARIABLE, Home
@@ -39,6 +39,7 @@ app = typer.Typer(
 app.add_typer(datasets.app, name="datasets")
 app.command("inspect")(datasets.inspect_file)
 app.command("annotate")(annotating.annotate)
+app.command("benchmark")(benchmarking.benchmark)
 
 OutputOption = Annotated[Path, typer.Option("--output", help="Folder for reports, tables and the annotated file.")]
 ModelOption = Annotated[
