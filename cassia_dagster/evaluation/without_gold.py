@@ -36,9 +36,9 @@ class Confidence(Record):
     """What the agreement with the shortlist says of one label."""
 
     standing: Standing
-    right: Fraction
+    right: Fraction | None
     """Share of the labels of this standing that were the gold label or a kind of it; one that was and one that was not
-    are added beforehand, so that few labels prove little."""
+    are added beforehand, so that few labels prove little. ``None`` where it was never measured."""
     n: Annotated[int, Field(ge=0)]
     """How many labels the share was measured on."""
 
@@ -76,7 +76,7 @@ def confidence_without_gold(label_id: str | None, evidence: ClusterEvidence) -> 
     """
     standing = standing_of(label_id, shortlist(evidence))
     one = calibration()[standing]
-    return Confidence(standing=standing, right=(one.right + 1) / (one.n + 2), n=one.n)
+    return Confidence(standing=standing, right=(one.right + 1) / (one.n + 2) if one.n else None, n=one.n)
 
 
 def calibrate(labels: Iterable[tuple[Standing, Comparison]]) -> list[Calibration]:
