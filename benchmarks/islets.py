@@ -11,28 +11,43 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
+    from anndata import AnnData
 
 CASES = Path(__file__).with_name("islets.csv")
 RESOLUTION = 0.8
 N_MARKERS = 50
 
 
-def islet_cases() -> pd.DataFrame:
-    """Cluster the demo's cells, rank their markers, and take the published label of most cells of each cluster."""
-    import pandas as pd
-
-    from cassia_dagster.records import natural_order
+def make_cases() -> pd.DataFrame:
+    """Cluster the demo's cells, and make a case of each cluster."""
     from cassia_dagster.singlecell.cluster import leiden
     from cassia_dagster.singlecell.embed import embed
     from cassia_dagster.singlecell.load import load_counts
     from cassia_dagster.singlecell.markers import rank_markers
     from cassia_dagster.singlecell.normalize import normalize
 
-    with as_file(files("cassia_dagster") / "data") as data:
-        adata = embed(normalize(load_counts(data / "islets.h5ad")))
-        terms = pd.read_csv(data / "islets_labels.csv").set_index("label")["cl_id"]
+    with as_file(files("cassia_dagster") / "data" / "islets.h5ad") as path:
+        adata = embed(normalize(load_counts(path)))
     labels = leiden(adata, RESOLUTION).labels
-    markers = rank_markers(adata, labels)
+    return cases_of(adata, labels, rank_markers(adata, labels))
+
+
+def cases_of(adata: AnnData, labels: pd.Series, markers: pd.DataFrame) -> pd.DataFrame:
+    """Give each cluster its best markers, and the published label of most of its cells.
+
+    Parameters
+    ----------
+    adata
+        The demo's cells.
+    labels, markers
+        Their clusters, and the markers of these.
+    """
+    import pandas as pd
+
+    from cassia_dagster.records import natural_order
+
+    with as_file(files("cassia_dagster") / "data" / "islets_labels.csv") as path:
+        terms = pd.read_csv(path).set_index("label")["cl_id"]
     rows = []
     for cluster in natural_order(labels.unique()):
         gold = adata.obs["cell_type"][(labels == cluster).to_numpy()].value_counts(normalize=True)
@@ -52,4 +67,4 @@ def islet_cases() -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    islet_cases().to_csv(CASES, index=False, lineterminator="\n")
+    make_cases().to_csv(CASES, index=False, lineterminator="\n")
