@@ -7,7 +7,7 @@ from cassia_dagster.evaluation.cases import read_cases
 def test_every_case_has_a_gold_term_and_markers():
     cases = read_cases(CASES)
     assert {case.gold_label for case in cases} >= {"alpha", "beta", "delta", "ductal", "acinar"}
-    assert all(case.gold_id and len(case.evidence.markers) == N_MARKERS for case in cases)
+    assert all(case.gold_id and 20 < len(case.evidence.markers) <= N_MARKERS for case in cases)
 
 
 def test_the_cases_are_what_the_script_makes(islets):
