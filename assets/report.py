@@ -8,7 +8,6 @@ from assets.raw_adata import raw_adata
 from assets.results import Spent, Tables, assemble, compare
 from cassia_dagster.evaluation.agreement import Agreement
 from cassia_dagster.files import replacing
-from cassia_dagster.knowledge.ontology import Relation
 from cassia_dagster.llm.store import Store
 from cassia_dagster.outputs.ledger import write_ledger
 from cassia_dagster.outputs.maps import draw_maps, thumbnail
@@ -121,13 +120,15 @@ def _numbers(agreement: Agreement) -> dict[str, float]:
 
 
 def _agrees(agreements: dict[str, Agreement]) -> dg.AssetCheckResult:
-    contradicted = {
-        column: [row.cluster for row in agreement.clusters if row.relation is Relation.CONTRADICTION]
-        for column, agreement in agreements.items()
-    }
+    contradicted = {column: list(agreement.contradicted) for column, agreement in agreements.items()}
     return dg.AssetCheckResult(
         check_name="agrees_with_known_labels",
         passed=not any(contradicted.values()),
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"contradicted clusters": dg.MetadataValue.json(contradicted)},
+        metadata={
+            "contradicted clusters": dg.MetadataValue.json(contradicted),
+            "mixed clusters, not judged": dg.MetadataValue.json(
+                {column: list(agreement.mixed) for column, agreement in agreements.items()}
+            ),
+        },
     )

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from dotenv import load_dotenv
 
-from cassia_dagster import __version__, datasets, models
+from cassia_dagster import __version__, annotating, benchmarking, datasets, models
 from cassia_dagster.dataset_options import OutputOption, Said, describes_dataset, entry_of
 from cassia_dagster.datasets import HomeOption, home_of, register
 from cassia_dagster.errors import CassiaError
@@ -38,6 +38,8 @@ app.add_typer(datasets.app, name="datasets")
 app.command("inspect")(datasets.inspect_file)
 app.add_typer(models.cache, name="cache")
 app.command("estimate")(models.estimate)
+app.command("annotate")(annotating.annotate)
+app.command("benchmark")(benchmarking.benchmark)
 
 
 def main() -> None:

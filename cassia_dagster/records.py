@@ -74,18 +74,23 @@ class Record(BaseModel):
 
 
 class Marker(Record):
-    """A gene that is up in one cluster against all other cells."""
+    """A gene that is up in one cluster against all other cells; a statistic that nobody gave is ``None``, not zero."""
 
     gene: str
-    avg_log2FC: float
+    avg_log2FC: float | None = None
     """log2 fold change of mean expression (means of log values, transformed back), cluster against the rest."""
-    pct_1: Fraction
+    pct_1: Fraction | None = None
     """Fraction of the cluster's cells in which the gene is detected."""
-    pct_2: Fraction
+    pct_2: Fraction | None = None
     """Fraction of all other cells in which the gene is detected."""
-    p_val_adj: Fraction
-    score: float
+    p_val_adj: Fraction | None = None
+    score: float | None = None
     """The Wilcoxon rank-sum z-score."""
+
+    @property
+    def is_up(self) -> bool:
+        """Whether nothing is known against it: a gene in a bare list is taken at its word."""
+        return self.avg_log2FC is None or self.avg_log2FC > 0
 
 
 class ClusterQuality(Record):

@@ -9,9 +9,13 @@ from typing import Annotated
 from pydantic import Field
 
 from cassia_dagster.errors import InputError
+from cassia_dagster.evaluation.measures import Measures, compare_terms, measure
 from cassia_dagster.knowledge.anatomy import organs_named
 from cassia_dagster.knowledge.ontology import Relation, load_ontology
 from cassia_dagster.records import Fraction, Record
+
+PURITY_FLOOR = 0.5
+"""Where no gold label has more than this share of a cluster's labelled cells, no one label can be right for it."""
 
 
 class ClusterAgreement(Record):
@@ -23,12 +27,17 @@ class ClusterAgreement(Record):
     """``None`` where none of the cells has a gold label; ties go to the first by name."""
     purity: Fraction
     """Share of the cluster's cells that have this gold label."""
+    is_mixed: bool = False
+    """Whether its labelled cells are of several types, none with more than the floor: an error of the clustering or
+    of the gold labels, and none of ours."""
     gold_id: str | None
     label_id: str | None
     label: str | None
     relation: Relation
     hierarchical_f1: Fraction | None
     """``None`` where the gold label is no term of the ontology; 0 where the cluster is unresolved."""
+    grade: Fraction | None = None
+    """1, 0.5 or 0 by the rule of `measures.GRADES`; ``None`` as for the F1."""
 
 
 class Agreement(Record):
@@ -37,15 +46,40 @@ class Agreement(Record):
     clusters: tuple[ClusterAgreement, ...]
     cell_share: dict[Relation, Fraction]
     """Share of all cells that are in clusters of each relation; sums to 1."""
-    exact_or_finer: Fraction
-    """Share of the clusters with a mapped gold label whose label is the gold label or a kind of it."""
-    mean_hierarchical_f1: Fraction | None
-    """Over the clusters with a mapped gold label, each counting once."""
+    by_cluster: Measures | None
+    """Each cluster with a mapped gold label counts once; mixed ones not at all. ``None`` where there are none."""
+    by_cell: Measures | None
+    """Each cell counts once, with its own gold label: what a user of the labels meets."""
+    by_type: Measures | None
+    """Each gold label counts once, whatever its number of cells, so that rare types are seen."""
     coverage: Fraction
     """Share of all cells whose own gold label maps to the ontology."""
     adjusted_rand_index: Annotated[float, Field(ge=-1, le=1)] | None
     """Of the clusters against the gold labels, whatever they are called; ``None`` without gold labels."""
     normalized_mutual_information: Fraction | None
+    homogeneity: Fraction | None
+    """1 where every cluster holds cells of one gold label only."""
+
+    @property
+    def mean_hierarchical_f1(self) -> float | None:
+        """Over the clusters that are compared, each counting once."""
+        return self.by_cluster.mean_hf1 if self.by_cluster else None
+
+    @property
+    def exact_or_finer(self) -> float:
+        """Share of the clusters that are compared whose label is the gold label or a kind of it."""
+        return self.by_cluster.exact_or_finer if self.by_cluster else 0.0
+
+    @property
+    def mixed(self) -> tuple[str, ...]:
+        """Clusters that no one label can be right for."""
+        return tuple(row.cluster for row in self.clusters if row.is_mixed)
+
+    @property
+    def contradicted(self) -> tuple[str, ...]:
+        """Clusters whose label is of another lineage than the gold label; mixed ones left out."""
+        wrong = Relation.CONTRADICTION
+        return tuple(row.cluster for row in self.clusters if row.relation is wrong and not row.is_mixed)
 
 
 def compare_with_gold(
@@ -53,6 +87,7 @@ def compare_with_gold(
     clusters: Sequence[str],
     gold_labels: Sequence[str | None],
     gold_ids: Mapping[str, str | None],
+    purity_floor: float = PURITY_FLOOR,
 ) -> Agreement:
     """Compare the labels of clusters with gold labels of their cells.
 
@@ -64,6 +99,8 @@ def compare_with_gold(
         Of each cell, in the same order: its cluster id and its gold label. ``None``, NaN and ``""`` mean no gold label.
     gold_ids
         Gold label → Cell Ontology id; a label that is missing here, or ``None``, is unmapped.
+    purity_floor
+        A cluster where no gold label has more than this share of the labelled cells is mixed, and not compared.
 
     Returns
     -------
@@ -85,32 +122,38 @@ def compare_with_gold(
         raise InputError(
             f"Cluster {unknown[0]!r} has no label; there are labels for {sorted(labels)}. Ids match exactly."
         )
-    rows = tuple(_compare_cluster(c, labels[c], cells, gold_ids) for c, cells in members.items())
+    rows = tuple(_compare_cluster(c, labels[c], cells, gold_ids, purity_floor) for c, cells in members.items())
     n_cells = max(1, len(clusters))
     shares = Counter[Relation]()
     for row in rows:
         shares[row.relation] += row.n_cells
-    f1s = [row.hierarchical_f1 for row in rows if row.hierarchical_f1 is not None]
-    same_or_finer = sum(row.relation in (Relation.EXACT, Relation.FINER) for row in rows)
-    ari, nmi = _partition_agreement(clusters, gold_of_cell)
+    compared = [compare_terms(row.label_id, row.gold_id) for row in rows if not row.is_mixed]
+    by_cell, by_type = _measure_cells(labels, members, gold_ids)
+    ari, nmi, homogeneity = _partition_agreement(clusters, gold_of_cell)
     return Agreement(
         clusters=rows,
         cell_share={relation: shares[relation] / n_cells for relation in Relation},
-        exact_or_finer=same_or_finer / max(1, len(f1s)),
-        mean_hierarchical_f1=sum(f1s) / len(f1s) if f1s else None,
+        by_cluster=measure(compared),
+        by_cell=by_cell,
+        by_type=by_type,
         coverage=sum(gold is not None and gold_ids.get(gold) is not None for gold in gold_of_cell) / n_cells,
         adjusted_rand_index=ari,
         normalized_mutual_information=nmi,
+        homogeneity=homogeneity,
     )
 
 
 def _compare_cluster(
-    cluster: str, label_id: str | None, cells: list[str | None], gold_ids: Mapping[str, str | None]
+    cluster: str,
+    label_id: str | None,
+    cells: list[str | None],
+    gold_ids: Mapping[str, str | None],
+    purity_floor: float,
 ) -> ClusterAgreement:
-    ontology = load_ontology()
     counts = Counter(gold for gold in cells if gold is not None)
     gold_label = min(counts, key=lambda gold: (-counts[gold], gold), default=None)
     gold_id = gold_ids.get(gold_label) if gold_label is not None else None
+    compared = compare_terms(label_id, gold_id)
     return ClusterAgreement(
         cluster=cluster,
         n_cells=len(cells),
@@ -118,22 +161,46 @@ def _compare_cluster(
         purity=counts[gold_label] / len(cells) if gold_label is not None else 0.0,
         gold_id=gold_id,
         label_id=label_id,
-        label=ontology.label(label_id) if label_id is not None else None,
-        relation=ontology.relation(label_id, gold_id),
-        hierarchical_f1=ontology.hierarchical_score(label_id, gold_id).f1 if gold_id is not None else None,
+        is_mixed=gold_label is not None and counts[gold_label] <= purity_floor * counts.total(),
+        label=load_ontology().label(label_id) if label_id is not None else None,
+        relation=compared.relation,
+        hierarchical_f1=compared.f1,
+        grade=compared.grade,
     )
 
 
-def _partition_agreement(clusters: Sequence[str], gold: list[str | None]) -> tuple[float | None, float | None]:
+def _measure_cells(
+    labels: Mapping[str, str | None], members: Mapping[str, list[str | None]], gold_ids: Mapping[str, str | None]
+) -> tuple[Measures | None, Measures | None]:
+    """Compare each cell's own gold label with the label of its cluster: each cell, and each gold label, counts once."""
+    pairs = Counter((cluster, gold) for cluster, cells in members.items() for gold in cells if gold is not None)
+    compared = [compare_terms(labels[cluster], gold_ids.get(gold)) for cluster, gold in pairs]
+    of_type = Counter[str]()
+    for (_, gold), cells in pairs.items():
+        of_type[gold] += cells
+    by_cell = measure(compared, list(pairs.values()))
+    by_type = measure(compared, [cells / of_type[gold] for (_, gold), cells in pairs.items()])
+    n_cells = sum(cells for (_, gold), cells in pairs.items() if gold_ids.get(gold) is not None)
+    n_types = sum(gold_ids.get(gold) is not None for gold in of_type)
+    return (
+        by_cell and by_cell.model_copy(update={"n": n_cells}),
+        by_type and by_type.model_copy(update={"n": n_types}),
+    )
+
+
+def _partition_agreement(
+    clusters: Sequence[str], gold: list[str | None]
+) -> tuple[float | None, float | None, float | None]:
     labelled = [(cluster, label) for cluster, label in zip(clusters, gold, strict=True) if label is not None]
     if not labelled:
-        return None, None
-    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+        return None, None, None
+    from sklearn.metrics import adjusted_rand_score, homogeneity_score, normalized_mutual_info_score
 
     ours, theirs = zip(*labelled, strict=True)
     # Rounding can carry a perfect agreement past 1.
     ari, nmi = adjusted_rand_score(theirs, ours), normalized_mutual_info_score(theirs, ours)
-    return min(1.0, float(ari)), min(1.0, max(0.0, float(nmi)))
+    homogeneity = homogeneity_score(theirs, ours)
+    return min(1.0, float(ari)), min(1.0, max(0.0, float(nmi))), min(1.0, max(0.0, float(homogeneity)))
 
 
 def map_gold_labels(labels: Iterable[str], tissue: str = "") -> dict[str, str | None]:

@@ -29,6 +29,7 @@ _LINEAGE_FLOOR = 0.02
 _OWN_ORGAN = 0.6  # added to the logarithm of the probability of types that are bound to the sample's organ
 _OTHER_ORGAN = 0.6  # factor on the fit of types that are bound to organs other than the sample's
 _MIN_PCT_DIFFERENCE = 0.02
+_USUAL_PCT_DIFFERENCE = 0.4  # where none is known; of a bare list of genes it cancels out
 _SPEAKS = 0.02  # weight below which a gene does not speak for a type
 
 
@@ -124,7 +125,7 @@ class Belief:
 
 def informative_markers(evidence: ClusterEvidence, n_markers: int) -> tuple[Marker, ...]:
     """The best markers that are significantly up and can tell identity, in their order."""
-    up = (m for m in evidence.markers if m.avg_log2FC > 0 and m.p_val_adj < 0.05 and tells_identity(m.gene))
+    up = (m for m in evidence.markers if m.is_up and (m.p_val_adj or 0) < 0.05 and tells_identity(m.gene))
     return tuple(up)[:n_markers]
 
 
@@ -176,10 +177,16 @@ def _read_markers(model: TypeModel, markers: tuple[Marker, ...]) -> tuple[list[i
     for marker, discount in zip(markers, rank_discounts(len(markers)), strict=True):
         row = model.knowledge.row(marker.gene)
         if row is not None:
-            strength = float(discount * np.sqrt(max(marker.pct_1 - marker.pct_2, _MIN_PCT_DIFFERENCE)))
+            strength = float(discount * np.sqrt(_pct_difference(marker)))
             # Two mouse genes may stand for one human gene: it counts once.
             strengths[row] = max(strengths.get(row, 0.0), strength)
     return list(strengths), np.array(list(strengths.values()))
+
+
+def _pct_difference(marker: Marker) -> float:
+    if marker.pct_1 is None or marker.pct_2 is None:
+        return _USUAL_PCT_DIFFERENCE
+    return max(marker.pct_1 - marker.pct_2, _MIN_PCT_DIFFERENCE)
 
 
 def speaking_genes(model: TypeModel, belief: Belief, types: Flags) -> tuple[str, ...]:

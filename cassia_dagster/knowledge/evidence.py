@@ -70,7 +70,7 @@ def _cited_genes(
     model: TypeModel, annotation: Annotation, evidence: ClusterEvidence, also_up: frozenset[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The cited genes that are up in the cluster, and the others; case and former symbols do not matter."""
-    up = [*(marker.gene for marker in evidence.markers if marker.avg_log2FC > 0), *also_up]
+    up = [*(marker.gene for marker in evidence.markers if marker.is_up), *also_up]
     names = {gene.casefold() for gene in up}
     rows = {row for gene in up if (row := model.knowledge.row(gene)) is not None}
     cited = tuple(dict.fromkeys(annotation.supporting_genes))

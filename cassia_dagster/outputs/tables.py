@@ -101,11 +101,16 @@ def write_tables(result: ResolutionResult, folder: Path, name: str) -> dict[str,
     tables = {"summary": summary_table(result), "full": full_table(result), "scored": scored_table(result)}
     paths = {kind: folder / f"{name}_{kind}.csv" for kind in tables}
     for kind, table in tables.items():
-        with replacing(paths[kind]) as temporary:
-            # Quoted text stays one cell also where a spreadsheet splits at semicolons.
-            inert = table.map(_inert)
-            inert.to_csv(temporary, index=False, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
+        write_inert(table, paths[kind])
     return paths
+
+
+def write_inert(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV that no spreadsheet runs anything of; the file is replaced whole or not at all."""
+    with replacing(path) as temporary:
+        # Quoted text stays one cell also where a spreadsheet splits at semicolons.
+        inert = table.map(_inert)
+        inert.to_csv(temporary, index=False, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
 
 
 def _summary(result: ClusterResult) -> Row:

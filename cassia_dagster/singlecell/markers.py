@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cassia_dagster.records import Marker, natural_order, rounded
 
@@ -93,18 +93,27 @@ def contrast(adata: AnnData, labels: pd.Series, cluster: str, other: str, *, n_g
 
 def as_markers(table: pd.DataFrame, n_markers: int) -> tuple[Marker, ...]:
     """Turn the best rows of a marker table into records, rounded, ties broken by gene name."""
-    markers = [
+    ranked = sorted(to_markers(table), key=lambda marker: (-(marker.score or 0), marker.gene))
+    return tuple(ranked[:n_markers])
+
+
+def to_markers(table: pd.DataFrame) -> list[Marker]:
+    """Turn the rows of a marker table into records, in their order; numbers are rounded, NaN becomes ``None``."""
+    return [
         Marker(
             gene=str(row.gene),
-            avg_log2FC=rounded(row.avg_log2FC),
-            pct_1=rounded(row.pct_1),
-            pct_2=rounded(row.pct_2),
-            p_val_adj=rounded(row.p_val_adj),
-            score=rounded(row.score),
+            avg_log2FC=_known(row.avg_log2FC),
+            pct_1=_known(row.pct_1),
+            pct_2=_known(row.pct_2),
+            p_val_adj=_known(row.p_val_adj),
+            score=_known(row.score),
         )
         for row in table.rename(columns={"pct.1": "pct_1", "pct.2": "pct_2"}).itertuples()
     ]
-    return tuple(sorted(markers, key=lambda marker: (-marker.score, marker.gene))[:n_markers])
+
+
+def _known(value: Any) -> float | None:
+    return None if value != value else rounded(value)  # noqa: PLR0124 - NaN alone differs from itself
 
 
 def _wilcoxon(adata: AnnData, labels: pd.Series, clusters: list[str]) -> pd.DataFrame:

@@ -88,3 +88,31 @@ def test_gold_labels_are_read_in_the_light_of_the_tissue() -> None:
 
 def test_gold_labels_without_a_tissue_are_read_as_they_stand() -> None:
     assert map_gold_labels(["alpha", "NK", "B cells"]) == {"alpha": None, "NK": "CL:0000623", "B cells": "CL:0000236"}
+
+
+def test_a_mixed_cluster_is_reported_and_not_held_against_the_label() -> None:
+    clusters, gold = ["0"] * 4 + ["1"] * 4, ["T", "T", "B", "B", "B", "B", "B", "T"]
+    agreement = compare_with_gold({"0": MONOCYTE, "1": B_CELL}, clusters, gold, GOLD_IDS)
+    assert agreement.mixed == ("0",)
+    assert agreement.contradicted == ()
+    assert agreement.by_cluster is not None
+    assert (agreement.by_cluster.n, agreement.by_cluster.exact) == (1, 1)
+    strict = compare_with_gold({"0": MONOCYTE, "1": B_CELL}, clusters, gold, GOLD_IDS, purity_floor=0.2)
+    assert (strict.mixed, strict.contradicted) == ((), ("0",))
+
+
+def test_each_cell_counts_with_its_own_label_and_each_type_once() -> None:
+    clusters, gold = ["0"] * 10 + ["1"] * 2, ["T"] * 8 + ["B"] * 2 + ["B"] * 2
+    agreement = compare_with_gold({"0": T_CELL, "1": B_CELL}, clusters, gold, GOLD_IDS)
+    assert agreement.by_cell is not None
+    assert agreement.by_type is not None
+    assert (agreement.by_cell.n, agreement.by_type.n) == (12, 2)
+    assert agreement.by_cell.exact == pytest.approx(10 / 12)
+    assert agreement.by_type.exact == pytest.approx((1 + 0.5) / 2)
+
+
+def test_clusters_of_one_type_each_are_homogeneous_also_where_a_type_is_split() -> None:
+    agreement = compare_with_gold({"0": T_CELL, "1": T_CELL, "2": B_CELL}, list("0122"), list("TTBB"), GOLD_IDS)
+    assert agreement.homogeneity == pytest.approx(1)
+    assert agreement.adjusted_rand_index is not None
+    assert agreement.adjusted_rand_index < 1

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cassia_dagster.knowledge.belief import believe, informative_markers, load_model, rank_discounts, speaking_genes
-from cassia_dagster.records import ClusterEvidence
+from cassia_dagster.records import ClusterEvidence, Marker
 
 model = load_model("human")
 BETA, T_CELL = "CL:0000169", "CL:0000084"
@@ -59,3 +59,14 @@ def test_speaking_genes_come_strongest_first_and_are_markers(evidence_from: Call
     belief = believe(evidence_from("NOSUCHGENE CD3E CD3D ALB"))
     assert belief is not None
     assert set(speaking_genes(model, belief, model.on_path(T_CELL))) == {"CD3D", "CD3E"}
+
+
+def test_a_bare_list_of_genes_says_as_much_as_one_with_the_same_statistics_for_all(
+    evidence_from: Callable[..., ClusterEvidence],
+) -> None:
+    with_statistics = evidence_from("INS IAPP MAFA")
+    bare = with_statistics.model_copy(update={"markers": tuple(Marker(gene=m.gene) for m in with_statistics.markers)})
+    one, other = believe(with_statistics), believe(bare)
+    assert one is not None
+    assert other is not None
+    assert other.probability == pytest.approx(one.probability)

@@ -15,7 +15,7 @@ from cassia_dagster.outputs import report
 from cassia_dagster.outputs.report import render_report
 from cassia_dagster.outputs.result import ResolutionResult
 from cassia_dagster.outputs.transcripts import transcript_names
-from cassia_dagster.records import Record, TissueShare
+from cassia_dagster.records import Marker, Record, TissueShare
 
 HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(2)">\'"&{{ 7 * 7 }}'
 
@@ -173,6 +173,16 @@ def test_a_bare_marker_table_gives_a_report_without_maps(blood: ResolutionResult
     page = Page(render_report(blood, None))
     assert not page.attributes("image")
     assert len(page.attributes("article")) == len(blood.clusters)
+
+
+def test_a_marker_of_which_only_the_name_is_known_has_dashes_for_numbers(blood: ResolutionResult) -> None:
+    first, *others = blood.clusters
+    bare = first.evidence.model_copy(update={"markers": (Marker(gene="LYZ"),)})
+    annotated = first.annotated.model_copy(update={"evidence": bare})
+    changed = first.model_copy(update={"annotated": annotated})
+    page = render_report(blood.model_copy(update={"clusters": (changed, *others)}), cells=None)
+    (row,) = re.findall(r"<tr><td[^>]*>1</td><th[^>]*><i[^>]*>LYZ</i></th>.*?</tr>", page, re.DOTALL)[:1]
+    assert row.count("\N{EN DASH}") == 4
 
 
 def test_agreement_with_gold_labels_is_shown_where_given(blood: ResolutionResult, blood_cells: pd.DataFrame) -> None:

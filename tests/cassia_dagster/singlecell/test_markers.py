@@ -189,3 +189,9 @@ def test_records_of_markers_are_rounded_and_ties_stand_by_name() -> None:
     assert [marker.gene for marker in markers] == ["C", "A"]
     best = markers[0]
     assert (best.avg_log2FC, best.p_val_adj, best.pct_1, best.pct_2) == (1.23, 1.23e-8, 0.988, 0.333)
+
+
+def test_a_statistic_that_is_missing_stays_missing() -> None:
+    row = {"cluster": "0", "gene": "A", "avg_log2FC": 1.0, "p_val": 0.0, "p_val_adj": 0.0, "score": 2.0}
+    (marker,) = as_markers(pd.DataFrame([row | {"pct.1": float("nan"), "pct.2": float("nan")}]), 1)
+    assert (marker.avg_log2FC, marker.p_val_adj, marker.pct_1, marker.pct_2) == (1, 0, None, None)

@@ -1,0 +1,188 @@
+"""Measures the embedded model, and CASSIA's published answers, on published data; writes the figures of the docs.
+
+``CASSIA_EVALUATION_DATA=FOLDER uv run python -m benchmarks.published`` replaces the figures in ``docs/evaluation.md``
+and the calibration in ``cassia_dagster/evaluation``. With ``--keep-cells`` the figures of whole data sets, which take
+minutes, stay as they are.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from benchmarks.cells import measure_cells
+from benchmarks.islets import CASES
+from cassia_dagster.agents.embedded import EmbeddedBackend
+from cassia_dagster.evaluation import without_gold
+from cassia_dagster.evaluation.benchmark import BenchmarkRun, run_benchmark, score_given
+from cassia_dagster.evaluation.cases import Case, read_cases
+from cassia_dagster.evaluation.without_gold import Calibration, calibrate
+from cassia_dagster.files import replacing
+from cassia_dagster.llm.door import Door
+from cassia_dagster.llm.store import Store
+from cassia_dagster.singlecell.marker_evidence import evidence_from_markers
+from cassia_dagster.singlecell.marker_files import read_marker_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PROJECT = Path(__file__).parent.parent
+PAGE = PROJECT / "docs" / "evaluation.md"
+FOLDER = "CASSIA_EVALUATION_DATA"
+
+PUBLISHED = {"CASSIA, GPT-4o": "gpt4o", "CASSIA, Claude 3.5": "claude35"}
+"""Whose answers were published, and what their files are called."""
+
+TABLES = {"pancreas_de": "pancreas", "pbmc3k_seurat_de": "blood"}
+"""Seurat tables with statistics, and where their cells are from."""
+
+HEADINGS = (
+    "clusters", "answers of", "n", "mean hF1 (95 %)", "hF1 where named", "grade", "exact", "exact or finer",
+    "contradiction", "coverage", "right with ≥ 75", "of ≥ 75, right",
+)  # fmt: skip
+
+
+def cassia_cases(folder: Path) -> pd.DataFrame:
+    """CASSIA's kidney and lung clusters, each once, with the answers that were published for them."""
+    import pandas as pd
+
+    def key(table: pd.DataFrame) -> pd.Series:
+        return table["True Cell Type"] + "|" + table["Tissue"].str.lower()
+
+    table = pd.read_csv(folder / "markers" / "cassia_benchmark_dev43.csv", dtype=str, keep_default_na=False)
+    table = table[~key(table).duplicated()]
+    cases = pd.DataFrame(
+        {
+            "species": table["Species"],
+            "tissue": table["Tissue"],
+            "gold_label": table["True Cell Type"],
+            "gold_cl_id": table["gold_cl_id"],
+            "markers": table["Marker List"],
+        }
+    )
+    for title, name in PUBLISHED.items():
+        theirs = pd.read_csv(folder / "markers" / f"cassia_predictions_{name}_dev43.csv", dtype=str)
+        answers = dict(zip(key(theirs), theirs["Predicted Sub Cell Types_processed"], strict=True))
+        cases[title] = [answers[one] for one in key(table)]
+    return cases
+
+
+def table_cases(folder: Path, name: str, tissue: str) -> tuple[Case, ...]:
+    """The clusters of a Seurat table, with their statistics."""
+    import pandas as pd
+
+    gold = pd.read_csv(folder / "markers" / "de_gold.csv", dtype=str)
+    of_cluster = gold[gold["table"] == name].set_index("cluster")
+    table = read_marker_table(folder / "markers" / f"{name}.csv.gz")
+    return tuple(
+        Case(
+            case=f"{name}/{one.cluster}",
+            gold_label=str(of_cluster.loc[one.cluster, "gold_label"]),
+            gold_id=str(of_cluster.loc[one.cluster, "gold_cl_id"]),
+            evidence=one,
+        )
+        for one in evidence_from_markers(table, species="human", tissue=tissue)
+    )
+
+
+def measure_marker_tables(folder: Path) -> tuple[list[tuple[str, BenchmarkRun]], list[Calibration]]:
+    """Answer all cases by the embedded model, score what was published, and calibrate by the published answers.
+
+    Only answers of models that never saw the offline shortlist can say what agreement with it is worth.
+    """
+    with TemporaryDirectory() as place, Store.open(Path(place) / "models.sqlite") as store:
+        path = Path(place) / "cassia.csv"
+        cassia_cases(folder).to_csv(path, index=False)
+        kidney_and_lung = read_cases(path)
+        sets = {
+            "kidney and lung (CASSIA's)": kidney_and_lung,
+            **{f"{tissue} ({name})": table_cases(folder, name, tissue) for name, tissue in TABLES.items()},
+            "islets (the demo's)": read_cases(CASES),
+        }
+        door = Door(EmbeddedBackend(), store)
+        runs = [(name, run_benchmark(cases, door, store, "embedded")) for name, cases in sets.items()]
+    published = [score_given(kidney_and_lung, title) for title in PUBLISHED]
+    rows = [runs[0], *((runs[0][0], run) for run in published), *runs[1:]]
+    return rows, calibrate((one.standing, one.compared) for run in published for one in run.answers)
+
+
+def table_of_runs(rows: Sequence[tuple[str, BenchmarkRun]]) -> str:
+    """Write the figures of marker tables as Markdown."""
+    lines = [f"| {' | '.join(HEADINGS)} |", f"|---|---{'|--:' * (len(HEADINGS) - 2)}|"]
+    for name, run in rows:
+        one = run.summary
+        low, high = one.mean_hf1_interval
+        shares = (one.exact, one.exact_or_finer, one.contradiction, one.coverage)
+        trust = (one.right_scored_high, one.high_scored_right)
+        cells = [
+            name,
+            run.title,
+            str(one.n),
+            f"{one.mean_hf1:.2f} ({low:.2f} to {high:.2f})",
+            _number(one.mean_hf1_where_named),
+            _number(one.mean_grade),
+            *map(_percent, (*shares, *trust)),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def table_of_calibration(rows: Sequence[Calibration]) -> str:
+    """Write what agreement with the shortlist is worth as Markdown."""
+    lines = ["| the label and the first of the shortlist | n | exact or finer | mean hF1 |", "|---|--:|--:|--:|"]
+    for row in rows:
+        share = _percent(row.right / row.n if row.n else None)
+        lines.append(f"| {row.standing.replace('_', ' ')} | {row.n} | {share} | {_number(row.mean_hf1)} |")
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.0%}"
+
+
+def put(page: str, block: str, text: str) -> str:
+    """Replace what stands between the marks of a block.
+
+    Examples
+    --------
+    >>> put("<!-- a -->old<!-- /a -->", "a", "new").splitlines()
+    ['<!-- a -->', 'new', '<!-- /a -->']
+    """
+    pattern = re.compile(rf"(<!-- {block} -->).*?(<!-- /{block} -->)", re.DOTALL)
+    if not pattern.search(page):
+        raise ValueError(f"The page has no block {block!r} to put figures into.")
+    return pattern.sub(lambda marks: f"{marks[1]}\n{text}\n{marks[2]}", page)
+
+
+def main() -> None:
+    """Measure, and write page and calibration."""
+    import pandas as pd
+
+    folder = os.environ.get(FOLDER)
+    if not folder:
+        sys.exit(f"{FOLDER} does not name the folder of evaluation data.")
+    rows, calibration = measure_marker_tables(Path(folder))
+    blocks = {"marker tables": table_of_runs(rows), "calibration": table_of_calibration(calibration)}
+    if "--keep-cells" not in sys.argv:
+        blocks["cells"] = measure_cells(Path(folder))
+    page = PAGE.read_text("utf-8")
+    for block, text in blocks.items():
+        page = put(page, block, text)
+    with replacing(PAGE) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    table = pd.DataFrame([row.model_dump(mode="json") for row in calibration])
+    with replacing(Path(without_gold.__file__).with_name(without_gold.CALIBRATION)) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.3f", lineterminator="\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,260 @@
+"""The command and the function `annotate`: the whole method from a marker table alone, without any cells."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cassia_dagster import __version__
+from cassia_dagster.datasets import HomeOption, home_of
+from cassia_dagster.errors import ConfigurationError, InputError
+from cassia_dagster.model_options import said_of_model
+from cassia_dagster.records import SPECIES, ClusterResult, Species
+from resources.home import Home
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cassia_dagster.llm.door import Door
+    from cassia_dagster.llm.ledger import Totals
+    from cassia_dagster.llm.store import Store
+    from cassia_dagster.outputs.result import ResolutionResult
+
+GIVEN = "given"
+"""The key of a clustering that the user brings."""
+
+LIBRARIES = ("pandas", "litellm")
+
+WITHOUT_CELLS = (
+    "Only a marker table is known: there are no maps, no cell counts and no annotated file, and the second look "
+    "could look up nothing beyond the table."
+)
+
+
+def annotate_markers(
+    markers: pd.DataFrame | Path | str,
+    *,
+    tissue: str,
+    species: str,
+    model: str = "embedded",
+    context: str = "",
+    name: str = "markers",
+    home: Path | None = None,
+) -> ResolutionResult:
+    """Name the clusters of a marker table: annotate, validate, score, look again, group.
+
+    Parameters
+    ----------
+    markers
+        A table as Seurat's FindAllMarkers, Scanpy's ``get.rank_genes_groups_df`` or presto give it, or with two
+        columns, cluster and its genes with commas between them; or the path of a file that holds one
+        (``.csv``, ``.tsv``, also ``.gz``; ``.parquet``; ``.h5ad`` with ``uns["rank_genes_groups"]``).
+    tissue
+        Where the cells are from, such as ``"bone marrow"``.
+    species
+        ``"human"`` or ``"mouse"``.
+    model
+        ``"embedded"`` (no key, no network), or ``provider/model`` as LiteLLM names it.
+    context
+        What else a model should know, such as ``"biopsy of a tumour"``.
+    name
+        What the ledger and the tables call the dataset.
+    home
+        Folder of the project's state, whose replies and ledger are used; ``CASSIA_HOME`` or ``.cassia`` if not given.
+
+    Returns
+    -------
+    ResolutionResult
+        A row for every cluster; ``cassia_dagster.scored_table(result)`` makes the table of CASSIA's columns of it.
+        What only cells can tell (their number, maps, expression beyond the table) is not in it.
+
+    Raises
+    ------
+    InputError
+        If the table cannot be read; with the row and column.
+    ModelError
+        If the model cannot be asked at all.
+
+    Examples
+    --------
+    >>> from cassia_dagster import annotate_markers, scored_table
+    >>> result = annotate_markers(markers, tissue="blood", species="human")  # doctest: +SKIP
+    >>> scored_table(result)[["cluster", "celltype_1", "score"]]  # doctest: +SKIP
+    """
+    from cassia_dagster.method import annotate_clusters
+    from cassia_dagster.singlecell.marker_columns import tidy_markers
+    from cassia_dagster.singlecell.marker_evidence import evidence_from_markers
+    from cassia_dagster.singlecell.marker_files import read_marker_table
+
+    known_species, where = check_sample(species, tissue), "The marker table"
+    if isinstance(markers, Path | str):
+        where, table = str(markers), read_marker_table(Path(markers))
+    else:
+        table = tidy_markers(markers, where)
+    check_marker_genes(table["gene"], known_species, where)
+    evidence = evidence_from_markers(table, species=known_species, tissue=tissue.strip(), context=context)
+    place = Home.from_environment() if home is None else home_of(home)
+    with open_store(place) as store:
+        results, _ = annotate_clusters(evidence, open_door(model, store), f"{name}/{GIVEN}")
+        totals = store.totals(store.run)
+    return _result(results, name, known_species, tissue.strip(), totals)
+
+
+def check_sample(species: str, tissue: str) -> Species:
+    """Return the species, or raise `InputError` if it is none that is known, or the tissue is not said."""
+    known = next((one for one in SPECIES if one == species.strip().lower()), None)
+    if known is None:
+        raise InputError(f"species {species!r} is not known; it must be {' or '.join(SPECIES)}.")
+    if not tissue.strip() or not tissue.isprintable():
+        raise InputError(f"tissue {tissue!r} says nothing; name where the cells are from, such as 'blood'.")
+    return known
+
+
+def check_marker_genes(genes: Iterable[str], species: Species, where: str) -> None:
+    """Raise `InputError` if the genes are no symbols, or those of the other species."""
+    from cassia_dagster.knowledge.markers import known_genes
+    from cassia_dagster.singlecell.load import ensembl_ids
+
+    names = list(dict.fromkeys(genes))
+    if len(ensembl := ensembl_ids(names)) > len(names) / 2:
+        raise InputError(f"{where} names its genes by Ensembl ids (such as {ensembl[0]}). Give gene symbols instead.")
+    known = known_genes(names)
+    likely = max(SPECIES, key=lambda one: known[one])
+    if known[likely] == 0:
+        raise InputError(f"{where}: none of its {len(names):,} genes is a known symbol (such as {names[0]!r}).")
+    if known[species] < known[likely] / 3:
+        raise InputError(
+            f"{where}: only {known[species]} of its {len(names):,} genes are known symbols of {species}, and "
+            f"{known[likely]} of {likely}. Are the cells of {likely}?"
+        )
+
+
+def open_store(home: Home) -> Store:
+    """Open the project's replies and ledger for one run of its own; a context manager that closes itself."""
+    from cassia_dagster.llm.store import Store
+
+    try:
+        home.root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"The project's home {home.root} cannot be made: {error.strerror}.") from error
+    return Store.open(home.model_store)
+
+
+def open_door(model: str, store: Store) -> Door:
+    """Return the way to a model by its title, ``embedded`` or ``provider/model``; checked before it is asked."""
+    from cassia_dagster.llm.choice import ModelChoice
+    from resources.llm import ModelResource
+
+    resource = ModelResource.of(ModelChoice.model_validate(said_of_model(model)))
+    resource.check()
+    return resource.door(store)
+
+
+def _result(
+    clusters: tuple[ClusterResult, ...], name: str, species: Species, tissue: str, totals: Totals
+) -> ResolutionResult:
+    from cassia_dagster.knowledge.versions import source_versions
+    from cassia_dagster.outputs.result import ResolutionResult
+
+    histories = [(row.annotated.history, row.scored.history, row.boosted.history) for row in clusters]
+    exchanges = [exchange for row in histories for stage in row for exchange in stage]
+    return ResolutionResult(
+        dataset=name,
+        resolution=GIVEN,
+        species=species,
+        tissue=tissue,
+        clusters=clusters,
+        models={exchange.role: f"{exchange.provider}/{exchange.model}" for exchange in exchanges},
+        versions={
+            "cassia-dagster": __version__,
+            **{library: version(library) for library in LIBRARIES},
+            **source_versions(),
+        },
+        created=datetime.now(UTC).date().isoformat(),
+        usd=totals.usd,
+        calls=totals.calls + totals.cached,
+        cached_calls=totals.cached,
+        unpriced_calls=totals.unpriced,
+    )
+
+
+def write_results(result: ResolutionResult, folder: Path) -> dict[str, Path]:
+    """Write the report and the tables of a marker table's clusters; return what was written."""
+    from cassia_dagster.files import replacing
+    from cassia_dagster.outputs.report import render_report
+    from cassia_dagster.outputs.tables import write_tables
+
+    report = folder / f"{result.dataset}_report.html"
+    try:
+        paths = write_tables(result, folder, result.dataset)
+        with replacing(report) as temporary:
+            temporary.write_text(render_report(result, cells=None), encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"The output folder {folder} cannot be written: {error.strerror}.") from error
+    return {"report": report, **paths}
+
+
+def annotate(
+    markers: Annotated[
+        Path, typer.Argument(help="Marker table: .csv, .tsv (also .gz), .parquet, or .h5ad with rank_genes_groups.")
+    ],
+    tissue: Annotated[str, typer.Option(help="Where the cells are from, such as 'pancreas'.")],
+    species: Annotated[str, typer.Option(help="human or mouse.")],
+    name: Annotated[
+        str | None, typer.Option(help="What the results are called.  [default: as the file]", show_default=False)
+    ] = None,
+    context: Annotated[str, typer.Option(help="What else a model should know, such as 'biopsy of a tumour'.")] = "",
+    output: Annotated[Path, typer.Option(help="Folder for the report and the tables.")] = Path("output"),
+    home: HomeOption = None,
+    model: Annotated[
+        str, typer.Option(help="Who plays the roles: 'embedded' (no key, no network), or provider/model.")
+    ] = "embedded",
+) -> None:
+    """Annotate the clusters of a marker table, as Seurat, Scanpy or CASSIA write it; no cells are needed."""
+    from resources.catalog import check_name
+
+    chosen = name or re.sub(r"[^A-Za-z0-9._-]+", "_", markers.name.split(".")[0]).strip("._-")[:100] or "markers"
+    try:
+        check_name(chosen)
+    except ValueError as error:
+        raise InputError(f"{error}.") from error
+    try:
+        result = annotate_markers(
+            markers, tissue=tissue, species=species, model=model, context=context, name=chosen, home=home
+        )
+    except KeyboardInterrupt:
+        typer.echo("Stopped. The same command asks no model twice.", err=True)
+        sys.exit(130)
+    paths = write_results(result, output.absolute() / chosen / GIVEN)
+    _show(result, paths)
+
+
+def _show(result: ResolutionResult, paths: dict[str, Path]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from cassia_dagster.outputs.result import final_label
+    from cassia_dagster.outputs.words import cost_of
+    from cassia_dagster.terminal import plain
+
+    console, table = Console(highlight=False), Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for heading in ("cluster", "label", "score", "status", "best markers"):
+        table.add_column(heading, overflow="fold", justify="right" if heading == "score" else "left")
+    for row in result.clusters:
+        score = row.boosted.score
+        genes = ", ".join(marker.gene for marker in row.evidence.markers[:5])
+        status = row.boosted.status.value.replace("_", " ")
+        shown = (row.cluster, final_label(row), "" if score is None else f"{score:.0f}", status, genes)
+        table.add_row(*map(plain, shown))
+    console.print(table)
+    console.print(f"[dim]{cost_of(result)}. {WITHOUT_CELLS}[/]")
+    for kind, path in paths.items():
+        console.print(f"{kind:<8}{plain(str(path))}", soft_wrap=True)

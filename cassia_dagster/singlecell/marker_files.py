@@ -1,0 +1,131 @@
+"""Reads marker genes from files: tables as R and Python write them, and Scanpy's ranking in an .h5ad."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cassia_dagster.errors import InputError
+from cassia_dagster.singlecell.marker_columns import split_genes, tidy_markers
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RANKING = "rank_genes_groups"
+"""Where Scanpy keeps it in ``uns``."""
+
+
+def read_marker_table(path: Path) -> pd.DataFrame:
+    """Read the marker genes of clusters from a file.
+
+    Parameters
+    ----------
+    path
+        ``.csv`` or ``.tsv`` (also ``.gz``) or ``.parquet`` with a table that `tidy_markers` takes, or an ``.h5ad``
+        with ``uns["rank_genes_groups"]``, of which nothing else is read.
+
+    Returns
+    -------
+    DataFrame
+        As `tidy_markers` returns it.
+
+    Raises
+    ------
+    InputError
+        With the file, the line, and the way out.
+    """
+    suffix = next((suffix for suffix in _READERS if path.name.lower().endswith(suffix)), None)
+    if suffix is None:
+        raise InputError(f"{path} is no marker table that can be read; its name must end in {', '.join(_READERS)}.")
+    if not path.is_file():
+        raise InputError(f"There is no file {path}. Give the path of a marker table.")
+    try:
+        return _READERS[suffix](path)
+    except InputError:
+        raise
+    except Exception as error:  # each format's library raises many types for files that are not its own
+        reason = (str(error).splitlines() or [""])[0]
+        raise InputError(f"{path} cannot be read as a {suffix} file ({type(error).__name__}: {reason}).") from error
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    return _read_text(path, ",")
+
+
+def _read_tsv(path: Path) -> pd.DataFrame:
+    return _read_text(path, "\t")
+
+
+def _read_text(path: Path, separator: str) -> pd.DataFrame:
+    import pandas as pd
+
+    # As text, so that a cluster "01" or "NA" keeps its name.
+    table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    if table.shape[1] == 1:
+        raise InputError(
+            f"{path} has one column when it is read with {'commas' if separator == ',' else 'tabs'} between columns. "
+            "Give it the suffix .csv or .tsv that fits."
+        )
+    if table.shape[1] == 2 and len(split_genes(str(table.columns[1]))) > 1:
+        # A bare list has no header; its first row is a cluster like the others.
+        table = pd.read_csv(
+            path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", header=None
+        ).rename(columns={0: "cluster", 1: "markers"})
+        return tidy_markers(table, str(path), first_line=1)
+    return tidy_markers(table, str(path), first_line=2)
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    return tidy_markers(pd.read_parquet(path), str(path))
+
+
+def _read_h5ad(path: Path) -> pd.DataFrame:
+    import h5py
+    from anndata.io import read_elem
+
+    with h5py.File(path) as file:
+        if f"uns/{RANKING}" not in file:
+            raise InputError(
+                f"{path} holds no ranking of genes in uns[{RANKING!r}]. Run scanpy.tl.rank_genes_groups and save it, "
+                "or annotate the cells themselves with `cassia-dagster run`."
+            )
+        ranking = read_elem(file[f"uns/{RANKING}"])
+    return ranked_genes(ranking, str(path))
+
+
+def ranked_genes(ranking: Mapping[str, Any], where: str) -> pd.DataFrame:
+    """Put what ``scanpy.tl.rank_genes_groups`` leaves in ``uns`` into CASSIA's columns.
+
+    Parameters
+    ----------
+    ranking
+        ``adata.uns["rank_genes_groups"]``; statistics that the test did not compute may be absent.
+    where
+        What messages call it.
+    """
+    import pandas as pd
+
+    if "names" not in ranking or ranking["names"].dtype.names is None:
+        raise InputError(f"{where}: the ranking of genes has no names, so it is none of scanpy.tl.rank_genes_groups.")
+    parts = []
+    for group in ranking["names"].dtype.names:
+        columns = ("names", "scores", "logfoldchanges", "pvals", "pvals_adj")
+        part = pd.DataFrame({column: ranking[column][group] for column in columns if column in ranking})
+        for column, given in (("pct_nz_group", "pts"), ("pct_nz_reference", "pts_rest")):
+            if given in ranking:
+                part[column] = ranking[given][group].reindex(part["names"]).to_numpy()
+        parts.append(part.assign(group=group))
+    return tidy_markers(pd.concat(parts, ignore_index=True), where)
+
+
+_READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
+    ".csv": _read_csv,
+    ".csv.gz": _read_csv,
+    ".tsv": _read_tsv,
+    ".tsv.gz": _read_tsv,
+    ".parquet": _read_parquet,
+    ".h5ad": _read_h5ad,
+}

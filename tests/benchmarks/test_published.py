@@ -1,0 +1,39 @@
+"""The figures of the documentation."""
+
+import pytest
+
+from benchmarks.published import PUBLISHED, measure_marker_tables, put, table_of_calibration, table_of_runs
+
+
+@pytest.fixture(scope="module")
+def measured(evaluation_data):
+    return measure_marker_tables(evaluation_data)
+
+
+def test_the_offline_answers_keep_their_bars(measured):
+    """mean hF1 ≥ 0.85 on CASSIA's clusters, ≥ 0.80 on the tables, contradictions ≤ 5 %, coverage ≥ 90 %."""
+    rows, _ = measured
+    ours = [run.summary for _, run in rows if run.title == "embedded"]
+    assert len(ours) == 4
+    assert ours[0].mean_hf1 >= 0.85
+    assert all(one.mean_hf1 >= 0.80 for one in ours[1:])
+    assert all(one.contradiction <= 0.05 and one.coverage >= 0.90 for one in ours)
+    assert all(one.right_scored_high >= 0.5 for one in ours)
+
+
+def test_published_answers_stand_beside_ours_on_the_same_clusters(measured):
+    rows, calibration = measured
+    theirs = [run for _, run in rows if run.title in PUBLISHED]
+    assert {run.summary.n for run in theirs} == {rows[0][1].summary.n}
+    assert sum(row.n for row in calibration) == sum(run.summary.n for run in theirs)
+
+
+def test_every_run_and_standing_has_a_line(measured):
+    rows, calibration = measured
+    assert len(table_of_runs(rows).splitlines()) == len(rows) + 2
+    assert len(table_of_calibration(calibration).splitlines()) == len(calibration) + 2
+
+
+def test_a_page_without_the_block_is_an_error():
+    with pytest.raises(ValueError, match="no block 'cells'"):
+        put("a page", "cells", "figures")
