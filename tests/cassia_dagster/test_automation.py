@@ -185,7 +185,7 @@ def test_what_comes_out_the_same_starts_nothing_below_it(finished):
     finished.write(islets.model_copy(update={"tissue": "liver"}))
     finished.settle()
     redone = {name for tick in finished.walk(anew=False) for name in tick}
-    assert redone == {"normalized_adata", "leiden_clusters", "annotations", "merged", "report", "annotated_adata"}
+    assert redone == {"normalized_adata", "annotations", "merged", "report", "annotated_adata"}
 
 
 def test_a_resolution_that_is_listed_later_is_made_later(finished):
