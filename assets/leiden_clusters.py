@@ -7,7 +7,6 @@ from pydantic import Field
 
 from assets.failures import fatal_errors
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
-from assets.raw_adata import raw_adata
 from cassia_dagster.errors import InputError
 from cassia_dagster.singlecell.cluster import leiden
 from cassia_dagster.singlecell.columns import given_clusters
@@ -28,7 +27,6 @@ class LeidenConfig(dg.Config):
 
 @dg.asset(
     partitions_def=BY_DATASET_AND_RESOLUTION,
-    deps=[raw_adata],
     group_name="clusters",
     kinds={"scanpy", "parquet"},
     code_version="1",

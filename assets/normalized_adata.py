@@ -68,7 +68,7 @@ def normalized_adata(
         embed(adata, n_neighbors=config.n_neighbors, n_pcs=config.n_pcs, seed=config.seed)
     return dg.MaterializeResult(
         value=adata,
-        data_version=version_of_adata(adata),
+        data_version=version_of_adata(adata, entry.given),
         metadata={
             "cells": adata.n_obs,
             "genes": adata.n_vars,

@@ -1,7 +1,7 @@
 """Data versions made from meaning: the same labels, scores and genes have the same version, whatever they cost."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -26,8 +26,12 @@ def version_of_table(table: "pd.DataFrame | pd.Series") -> dg.DataVersion:
     return _version([repr(list(frame.columns)).encode(), pd.util.hash_pandas_object(frame).to_numpy().tobytes()])
 
 
-def version_of_adata(adata: "AnnData") -> dg.DataVersion:
-    """Hash ``obs``, the genes, the values of ``X``, the variable genes, the components and the graph."""
+def version_of_adata(adata: "AnnData", given: Mapping[str, str] | None = None) -> dg.DataVersion:
+    """Hash ``obs``, the genes, the values of ``X``, the variable genes, the components and the graph.
+
+    Which columns of ``obs`` are clusterings, by resolution key, is hashed too: what is made of them must be made anew
+    when a key comes to stand for another column, and nothing else when the user says other things of the dataset.
+    """
     import numpy as np
 
     graph = adata.obsp["connectivities"]
@@ -37,7 +41,8 @@ def version_of_adata(adata: "AnnData") -> dg.DataVersion:
         adata.var["highly_variable"].to_numpy(),
     ]
     cells, genes = version_of_table(adata.obs).value.encode(), "\n".join(adata.var_names).encode()
-    return _version([cells, genes, *(np.ascontiguousarray(array).tobytes() for array in arrays)])
+    said = [repr(sorted(given.items())).encode()] if given else []
+    return _version([cells, genes, *said, *(np.ascontiguousarray(array).tobytes() for array in arrays)])
 
 
 def version_of_files(parts: Iterable[bytes]) -> dg.DataVersion:

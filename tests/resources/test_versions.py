@@ -132,6 +132,14 @@ def test_other_cells_have_another_version(cells: anndata.AnnData, part: str) -> 
     assert version_of_adata(other) != version_of_adata(cells)
 
 
+def test_another_column_behind_a_key_is_another_version(cells: anndata.AnnData) -> None:
+    assert version_of_adata(cells, {}) == version_of_adata(cells)
+    given = [{}, {"given": "a"}, {"given": "b"}, {"given": "a", "given-b": "b"}]
+    assert len({version_of_adata(cells, one).value for one in given}) == len(given)
+    one, other = ({"given": "a", "given-b": "b"}, {"given-b": "b", "given": "a"})
+    assert version_of_adata(cells, one) == version_of_adata(cells, other)
+
+
 def test_files_have_the_version_of_their_contents_in_order() -> None:
     version = version_of_files([b"a", b"b"])
     assert isinstance(version, dg.DataVersion)
