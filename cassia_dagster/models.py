@@ -121,7 +121,7 @@ def estimate(
             console.print(f"[bold]{_plain(entry.name)}, {_plain(entry.title(one))}[/]", soft_wrap=True)
             if evidence is not None:
                 rows = rehearse(evidence, backends, store, score_threshold=threshold, **context)
-                console.print(_expected(rows), f"{len(evidence)} clusters. {_sum(rows)}", soft_wrap=True)
+                console.print(_expected(rows), f"{len(evidence)} clusters. {_asked(rows)} {_sum(rows)}", soft_wrap=True)
                 continue
             example = [example_cluster(entry.species, entry.where)]
             least, most = (
@@ -158,11 +158,19 @@ def _evidence(place: Home, entry: DatasetEntry, resolution: str) -> list[Cluster
 
 
 def _expected(rows: list[Expected]) -> Table:
-    table = _table("role", "calls", "cached", "tokens in", "tokens out", "USD", "at most", "model")
+    table = _table("role", "calls", "cached", "tokens in", "out", "USD", "at most")
     for row in rows:
         numbers = (f"{number:,}" for number in (row.calls, row.cached, row.input_tokens, row.output_tokens))
-        table.add_row(row.role, *numbers, _usd(row.usd), _usd(row.most_usd), _plain(row.model))
+        table.add_row(row.role, *numbers, _usd(row.usd), _usd(row.most_usd))
     return table
+
+
+def _asked(rows: list[Expected]) -> str:
+    """Say who plays which role; in one word where one plays all."""
+    models = {row.role: row.model for row in rows}
+    if len(set(models.values())) == 1:
+        return f"All roles: {_plain(rows[0].model)}."
+    return "; ".join(f"{role}: {_plain(model)}" for role, model in models.items()) + "."
 
 
 def _sum(rows: list[Expected]) -> str:

@@ -14,6 +14,7 @@ from cassia_dagster.agents.annotate import annotate_cluster
 from cassia_dagster.agents.embedded import EmbeddedBackend
 from cassia_dagster.agents.score import score_cluster
 from cassia_dagster.definitions import ASSETS
+from cassia_dagster.llm.choice import MODEL_ROLES
 from cassia_dagster.llm.door import Door
 from cassia_dagster.llm.store import Store
 from cassia_dagster.records import Record
@@ -21,6 +22,7 @@ from cassia_dagster.singlecell.profile import gather_evidence
 from resources.catalog import Catalog, CatalogResource, DatasetEntry
 from resources.llm import ModelResource, ModelStore
 from resources.record_tables import read_records, to_arrow
+from resources.settings import AnnotationSettings
 from resources.storage import AdataStorage, TableStorage
 
 if TYPE_CHECKING:
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 PARTITION = dg.MultiPartitionKey({"dataset": "islets", "resolution": "0.4"})
-ROLES = ("annotation_llm", "validation_llm", "score_llm", "boost_llm", "merge_llm")
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +81,8 @@ def materialize(artifacts: Path, tmp_path: Path) -> Callable[..., list[Any]]:
                     "table_storage": TableStorage(root=str(artifacts)),
                     "model_store": ModelStore(path=str(tmp_path / "models.sqlite")),
                     "catalog": CatalogResource(path=str(artifacts / "datasets.yaml")),
-                    **dict.fromkeys(ROLES, ModelResource()),
+                    "settings": AnnotationSettings(),
+                    **{f"{role}_llm": ModelResource() for role in MODEL_ROLES},
                 },
                 run_config={"ops": {asset: {"config": config}}},
                 raise_on_error=False,
