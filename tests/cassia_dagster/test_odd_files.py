@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,11 +180,9 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_line(
 ) -> None:
     write, said = CANNOT_BE_USED[kind]
     write(cells.copy(), tmp_path / "cells.h5ad")
-    began = time.monotonic()
     message = refused(command("inspect", tmp_path / "cells.h5ad"))
     assert said in message
     assert str(tmp_path / "cells.h5ad") in message or kind == "with numbers for genes"
-    assert time.monotonic() - began < 60
 
 
 RUN = ("--tissue", "pancreas", "--species", "human")
