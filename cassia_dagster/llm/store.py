@@ -108,15 +108,16 @@ class Store:
             time.sleep(min(wait, _LONGEST_SLEEP) * random.uniform(1.0, 1.2))  # noqa: S311
         raise Unavailable(
             f"{backend.provider}/{backend.model} had no place for this question in {LONGEST_QUEUE / 60:.0f} minutes: "
-            "other calls took all of its quota or budget. Run again later; what is finished is not asked again."
+            "other calls took all of its quota or budget. Run again later; what is finished is not asked again.",
+            retry_after=LONGEST_QUEUE,  # longer than anybody waits, so that this is not tried again
         )
 
     def _wait(self, key: str, backend: MeteredBackend, reservation: Reservation, take: Take) -> float:
         """Tell how long to wait before the call may be sent; 0 if it may be now."""
-        if not self.budget.permits(reservation.usd, backend):
-            return POLL
         if take.attempt == 1 and self.ledger.is_under_way(key):
             return POLL  # another process is buying this very reply
+        if not self.budget.permits(reservation.usd, backend):
+            return POLL
         return self.gate.wait(backend.quota, reservation.tokens)
 
     @property
