@@ -3,7 +3,8 @@
 import dagster as dg
 from pydantic import Field
 
-from assets.partitions import BY_DATASET_AND_RESOLUTION
+from assets.model_calls import MODELS, expected_calls
+from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from cassia_dagster.records import natural_order
 from cassia_dagster.singlecell.markers import rank_markers
 from resources.storage import AdataFile, TableFile
@@ -35,6 +36,7 @@ class MarkerConfig(dg.Config):
     kinds={"scanpy", "parquet"},
     code_version="1",
     io_manager_key="table_storage",
+    required_resource_keys=MODELS,
     dagster_type=dg.Any,
     check_specs=[
         dg.AssetCheckSpec(
@@ -44,14 +46,18 @@ class MarkerConfig(dg.Config):
         )
     ],
 )
-def marker_table(config: MarkerConfig, normalized_adata: AdataFile, leiden_clusters: TableFile) -> dg.MaterializeResult:
+def marker_table(
+    context: dg.AssetExecutionContext, config: MarkerConfig, normalized_adata: AdataFile, leiden_clusters: TableFile
+) -> dg.MaterializeResult:
     """Positive markers of each cluster against all other cells, by the Wilcoxon rank-sum test.
 
     The test sees the log-normalised values of all genes. The columns are those that users of CASSIA and of
-    Seurat's FindAllMarkers know, and `score`, the z-score by which a cluster's genes are ranked.
+    Seurat's FindAllMarkers know, and `score`, the z-score by which a cluster's genes are ranked. With the markers it
+    is known what the models will be asked: what that is expected to cost is in the metadata.
     """
     labels = leiden_clusters.read().set_index("cell_id")["cluster"]
-    markers = rank_markers(normalized_adata.open(), labels, **config.model_dump())
+    adata = normalized_adata.open()
+    markers = rank_markers(adata, labels, **config.model_dump())
     counts = markers["cluster"].value_counts()
     clusters = natural_order(labels.unique())
     without = [cluster for cluster in clusters if cluster not in counts]
@@ -73,6 +79,7 @@ def marker_table(config: MarkerConfig, normalized_adata: AdataFile, leiden_clust
             "clusters_without_markers": len(without),
             "top_genes": dg.MetadataValue.table(rows),
             "parameters": dg.MetadataValue.json(config.model_dump()),
+            **expected_calls(context.resources, *dataset_and_resolution(context), adata, labels, markers),
         },
         check_results=[
             dg.AssetCheckResult(

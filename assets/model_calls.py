@@ -1,20 +1,27 @@
 """Who is asked what, and what it took: the choice of models in a run, and metadata that the UI can plot."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
 
 from assets.replies import show_replies
 from cassia_dagster.agents.embedded import RULES_VERSION
+from cassia_dagster.agents.estimate import rehearse
 from cassia_dagster.agents.role import Role
 from cassia_dagster.knowledge.versions import knowledge_version
-from cassia_dagster.llm.choice import ModelChoice, ModelRole, chosen_in_environment
+from cassia_dagster.llm.choice import EMBEDDED, ModelChoice, ModelRole, chosen_in_environment
 from cassia_dagster.llm.store import Store
+from cassia_dagster.singlecell.profile import gather_evidence
 from resources.catalog import DatasetEntry
 from resources.llm import ModelOverride, ModelResource
 from resources.settings import AnnotationSettings
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
 
 NAMES: Mapping[str, ModelRole] = {
     "annotate": "annotation",
@@ -24,6 +31,10 @@ NAMES: Mapping[str, ModelRole] = {
     "merge": "merge",
 }
 """What the role of each verb is called where its model is chosen."""
+
+
+MODELS = frozenset({"catalog", "model_store", "settings", *(f"{name}_llm" for name in NAMES.values())})
+"""The resources that decide what models are asked."""
 
 
 class AskConfig(dg.Config):
@@ -108,3 +119,41 @@ def describe_calls(store: Store, cast: Cast) -> dict[str, dg.MetadataValue]:
         "prompts": dg.MetadataValue.json({role.name: role.template for role in cast.models}),
         **({"replies": replies} if (replies := show_replies(store)) else {}),
     }
+
+
+def expected_calls(
+    resources: Any, dataset: str, resolution: str, adata: "AnnData", labels: "pd.Series", markers: "pd.DataFrame"
+) -> dict[str, dg.MetadataValue]:
+    """Say what naming these clusters is expected to take, before a model is asked.
+
+    The models are those of the catalog and the environment; a choice that the launchpad will make is not known yet.
+    """
+    entry: DatasetEntry = resources.catalog.entry(dataset)
+    models = {verb: getattr(resources, f"{name}_llm").overlaid(entry.model(name)) for verb, name in NAMES.items()}
+    if all(model.title == EMBEDDED for model in models.values()):
+        return {"expected_calls": dg.MetadataValue.int(0), "expected_usd": dg.MetadataValue.float(0.0)}
+    evidence = gather_evidence(
+        adata, labels, markers, species=entry.species, tissue=entry.tissue, context=entry.context
+    )
+    with Store.open(resources.model_store.path) as store:
+        rows = rehearse(
+            evidence,
+            {verb: model.backends()[0] for verb, model in models.items()},
+            store,
+            dataset=dataset,
+            resolution=resolution,
+            score_threshold=resources.settings.of(entry).score_threshold,
+        )
+    paid = [row for row in rows if row.model.partition("/")[0] != EMBEDDED]
+    tokens = sum(row.input_tokens + row.output_tokens for row in paid)
+    return {
+        "expected_calls": dg.MetadataValue.int(sum(row.calls for row in paid)),
+        "expected_tokens": dg.MetadataValue.int(tokens),
+        "expected_usd": _usd([row.usd for row in paid if row.calls]),
+        "expected_usd_at_most": _usd([row.most_usd for row in paid if row.calls]),
+    }
+
+
+def _usd(prices: Sequence[float | None]) -> dg.MetadataValue:
+    known = [price for price in prices if price is not None]
+    return dg.MetadataValue.float(sum(known)) if len(known) == len(prices) else dg.MetadataValue.text("unknown price")

@@ -22,6 +22,10 @@ atexit.register(_HOME.cleanup)
 os.environ["CASSIA_HOME"] = _HOME.name
 os.environ.pop("DAGSTER_HOME", None)
 
+# Nor may a test ask the models that whoever runs it has chosen, and pay for them.
+for _name in [name for name in os.environ if name.startswith("CASSIA_") and name.endswith(("_MODEL", "_PROVIDER"))]:
+    del os.environ[_name]
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

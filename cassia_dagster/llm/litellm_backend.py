@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
-from functools import cache
+from functools import cache, cached_property
 from threading import Lock, Thread
 from types import ModuleType
 from typing import Any
@@ -105,7 +105,7 @@ class LiteLLMBackend:
     @property
     def price(self) -> Price | None:
         """The price of a token: as it was given, else as LiteLLM knows it; ``None`` if nobody does."""
-        return self._given_price or (Price(0.0, 0.0) if self.provider in _FREE else self._listed_price())
+        return self._given_price or (Price(0.0, 0.0) if self.provider in _FREE else self._listed_price)
 
     def reservation(self, question: Question[Any], take: Take) -> Reservation:
         """Tell what a call may take at worst: every byte that is sent a token, and a reply as long as is allowed."""
@@ -180,6 +180,7 @@ class LiteLLMBackend:
         price = self.price
         return None if price is None else price.of(reply.usage.input_tokens, reply.usage.output_tokens)
 
+    @cached_property
     def _listed_price(self) -> Price | None:
         # Importing LiteLLM here keeps the seconds that takes out of the time between a call's intent and the call.
         try:

@@ -59,7 +59,9 @@ _WAYS_OUT: dict[_Kind, str] = {
     "unavailable": "Try again later, or with fewer calls at once.",
 }
 
-_SIGNS_OF_A_CUT = ("disconnected", "peer closed", "reset by peer", "ReadError", "ReadTimeout", "incomplete")
+_NEVER_LEFT = {"ConnectError", "ConnectTimeout", "ClientConnectorError", "ConnectionRefusedError"}
+_NEVER_CAME_BACK = {"Timeout", "TimeoutError", "APITimeoutError", "ReadTimeout", "ReadError", "RemoteProtocolError"}
+_LONGEST_CHAIN = 20
 
 _SECRET_LIKE = re.compile(r"(?i)\bBearer\s+\S+|\b(?:(?:sk|pk|gsk|xai)[-_]|AIza)[-\w]{12,}|[-\w]*\*{3,}[-\w]*")
 _SHOWN_OF_A_KEY = 4
@@ -126,12 +128,18 @@ def _kind(error: Exception) -> _Kind:
     return _BY_STATUS.get(status, "unavailable" if status >= 500 else "rejected")
 
 
-def _was_sent(error: Exception) -> bool:
-    """Tell whether a call may have reached the provider and never came back: too slow, or cut off."""
-    names = {ancestor.__name__ for ancestor in type(error).__mro__}
-    if names & {"Timeout", "TimeoutError", "APITimeoutError"}:
-        return True
-    return "APIConnectionError" in names and any(sign in str(error) for sign in _SIGNS_OF_A_CUT)
+def _was_sent(error: BaseException | None) -> bool:
+    """Tell whether a call may have reached the provider and never came back: too slow, or cut off.
+
+    LiteLLM has one class for connections that were refused and for those that broke; its causes tell them apart.
+    """
+    names = set[str]()
+    for _ in range(_LONGEST_CHAIN):
+        if error is None:
+            break
+        names |= {ancestor.__name__ for ancestor in type(error).__mro__}
+        error = error.__cause__ or error.__context__
+    return not names & _NEVER_LEFT and bool(names & _NEVER_CAME_BACK)
 
 
 def _retry_after(error: Exception) -> float:

@@ -25,7 +25,7 @@ __all__ = ["Limits", "Store"]
 LONGEST_QUEUE = 1800.0
 """Seconds that a call waits for its turn."""
 _LONGEST_SLEEP = 1.0
-_BETWEEN_FUNERALS = 5.0
+_BETWEEN_LOOKS = 5.0
 """Seconds between two looks for processes that died and left calls behind."""
 
 
@@ -94,7 +94,7 @@ class Store:
         if not isinstance(backend, MeteredBackend):
             return self.ledger.intend(question, key, backend, take.attempt)
         reservation, begun = backend.reservation(question, take), time.monotonic()
-        funeral = begun + _BETWEEN_FUNERALS
+        look = begun + _BETWEEN_LOOKS
         while (now := time.monotonic()) < begun + LONGEST_QUEUE:
             with self.transaction():
                 if take.attempt == 1 and self.replies.find(key) is not None:
@@ -102,21 +102,22 @@ class Store:
                 wait = self._wait(key, backend, reservation, take)
                 if not wait:
                     return self.ledger.intend(question, key, backend, take.attempt, reservation)
-            if now > funeral:
+            if now > look:
                 self.ledger.mark_lost()
-                funeral = now + _BETWEEN_FUNERALS
+                look = now + _BETWEEN_LOOKS
             time.sleep(min(wait, _LONGEST_SLEEP) * random.uniform(1.0, 1.2))  # noqa: S311
         raise Unavailable(
             f"{backend.provider}/{backend.model} had no place for this question in {LONGEST_QUEUE / 60:.0f} minutes: "
-            "other calls took all of its quota or budget. Run again later; what is finished is not asked again."
+            "other calls took all of its quota or budget. Run again later; what is finished is not asked again.",
+            retry_after=LONGEST_QUEUE,  # longer than anybody waits, so that this is not tried again
         )
 
     def _wait(self, key: str, backend: MeteredBackend, reservation: Reservation, take: Take) -> float:
         """Tell how long to wait before the call may be sent; 0 if it may be now."""
-        if not self.budget.permits(reservation.usd, backend):
-            return POLL
         if take.attempt == 1 and self.ledger.is_under_way(key):
             return POLL  # another process is buying this very reply
+        if not self.budget.permits(reservation.usd, backend):
+            return POLL
         return self.gate.wait(backend.quota, reservation.tokens)
 
     @property

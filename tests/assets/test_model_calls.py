@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pytest
 
-from assets.model_calls import NAMES, AskConfig, Cast, code_version
+from assets.model_calls import NAMES, AskConfig, Cast, code_version, expected_calls
 from cassia_dagster.agents.score import SCORER
 from cassia_dagster.definitions import build_defs
 from cassia_dagster.llm.choice import MODEL_ROLES, ModelChoice
@@ -18,7 +18,7 @@ from cassia_dagster.records import AnnotatedCluster, Annotation, Status, Verdict
 from resources.catalog import Catalog, DatasetEntry
 from resources.home import Home
 from resources.llm import ModelOverride, ModelResource
-from resources.storage import stored_table
+from resources.storage import stored_cells, stored_table
 from tests.servers.aimock import AIMock, aimock, aimock_server
 
 if TYPE_CHECKING:
@@ -145,6 +145,22 @@ def test_a_launchpad_choice_is_asked_and_shown_with_its_prices(project: Project,
         everything = Path(project.home.model_store).read_bytes()
     assert usd == pytest.approx(12 * 1100 * 5e-6)
     assert KEY.encode() not in everything
+
+
+def test_what_it_will_cost_is_known_with_the_markers(project: Project, aimock: AIMock) -> None:
+    project.annotate()  # leaves a catalog, and replies that are free from now on
+    labels = stored_table(project.home.artifacts, "leiden_clusters", "demo", "0.4").read().set_index("cell_id")
+    markers = stored_table(project.home.artifacts, "marker_table", "demo", "0.4").read()
+    adata = stored_cells(project.home.artifacts, "demo").open()
+    asked = len(aimock.requests())
+    context = dg.build_asset_context(resources=build_defs(project.home).resources)
+    with context:
+        expected = expected_calls(context.resources, "demo", "0.4", adata, labels["cluster"], markers)
+    values = {name: value.value for name, value in expected.items()}
+    # So broad a label gets a second look: each cluster is scored, boosted and scored again, and all are merged.
+    assert values["expected_calls"] == 3 * 12 + 1
+    assert 0 < values["expected_usd"] < values["expected_usd_at_most"]
+    assert len(aimock.requests()) == asked
 
 
 def test_a_model_without_a_price_is_refused_under_a_budget_before_anything_is_sent(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import traceback
@@ -35,13 +36,17 @@ class Listener:
 
     def __init__(self) -> None:
         self.heard: list[str] = []
-        heard = self.heard
+        self.hangs_up = False
+        heard, listener = self.heard, self
 
         class Refuse(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"])).decode()
                 heard.append(str(self.headers).strip() + "\n\n" + body)
-                self.send_error(400)
+                if listener.hangs_up:
+                    self.connection.shutdown(socket.SHUT_RDWR)
+                else:
+                    self.send_error(400)
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
@@ -292,6 +297,20 @@ def test_every_provider_s_errors_mean_the_same(
 def test_a_server_that_is_not_there_is_unavailable(question: Question[Annotation]) -> None:
     with pytest.raises(Unavailable):
         backend("hosted_vllm", "m", "http://127.0.0.1:9/v1").answer(question)
+    with pytest.raises(Unavailable) as caught:
+        backend("openai", "m", "http://127.0.0.1:9/v1").answer(question)
+    assert not caught.value.unanswered, "nothing was sent, and nothing can be on a bill"
+
+
+@pytest.mark.parametrize(("provider", "base"), [("openai", "/v1"), ("anthropic", ""), ("hosted_vllm", "/v1")])
+def test_a_connection_that_breaks_after_the_question_may_have_been_paid_for(
+    listener: Listener, question: Question[Annotation], provider: str, base: str
+) -> None:
+    listener.hangs_up = True
+    with pytest.raises(Unavailable) as caught:
+        backend(provider, "m", f"{listener.url}{base}").answer(question)
+    assert caught.value.unanswered
+    assert len(listener.heard) == 1
 
 
 def test_a_missing_key_is_named_before_anything_is_sent(
