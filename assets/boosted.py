@@ -33,6 +33,7 @@ from cassia_dagster.records import (
     Marker,
     ScoredCluster,
 )
+from cassia_dagster.singlecell.cluster import digest_cells
 from cassia_dagster.singlecell.lookup import LookUp, sum_expression
 from cassia_dagster.singlecell.markers import contrast
 from resources.catalog import CatalogResource
@@ -175,6 +176,12 @@ def _data_of(
         return {}
     adata = normalized_adata.expression()
     labels = leiden_clusters.read().set_index("cell_id")["cluster"]
+    digests = digest_cells(labels)
+    if strangers := [row.cluster for row in rows if row.cells != digests.get(row.cluster)]:
+        raise InputError(
+            f"The annotation of cluster {strangers[0]} is about other cells than those that leiden_clusters holds now. "
+            "Materialize annotations and scores again."
+        )
     sums = sum_expression(adata, labels)
     return {
         row.cluster: _ClusterData(

@@ -163,6 +163,7 @@ class Comparison(Record):
     """Id of the other cluster, or ``""`` for all other cells."""
     expression: Expression
     log2FC: float | None
+    """``None`` where one of the two has no cell with the gene, so that there is no ratio."""
     mean: float | None
     """Mean log-normalised expression in the other cells; never of fewer than two."""
     pct: Fraction | None

@@ -195,12 +195,13 @@ def _untested(request: BoostRequest) -> tuple[Hypothesis, ...]:
 def _hypotheses(evidence: ClusterEvidence, *terms: str | None) -> tuple[Hypothesis, ...]:
     """Set the first of the terms against the others, and against the candidates that the markers speak for next."""
     candidates = (one.cl_id for one in shortlist(evidence, limit=10, n_markers=N_MARKERS_BOOST))
-    first, *others = dict.fromkeys(term for term in (*terms, *candidates) if term) or ("",)
+    known = tuple(dict.fromkeys(term for term in (*terms, *candidates) if term))
+    if not known:
+        return ()
+    first, *others = known
     # Some terms are one type under two names: no gene tells them apart.
     told_apart = {term: deciding_genes(evidence.species, term, (first,)) for term in others}
     rivals = dict(islice(((term, genes) for term, genes in told_apart.items() if genes), N_HYPOTHESES - 1))
-    if not rivals:
-        return ()
     genes = {first: deciding_genes(evidence.species, first, tuple(rivals)), **rivals}
     ontology = load_ontology()
     return tuple(Hypothesis(celltype=ontology.label(term), genes=own) for term, own in genes.items() if own)

@@ -29,6 +29,7 @@ _DETECTED = 0.01  # fraction of the cells
 _LEAST_LOG2FC = 0.25  # as for a marker
 # Genes are asked for by name, to decide a question: there is no genome to correct for.
 _LARGEST_P = 0.01
+_EPSILON = 1e-9  # Scanpy's
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,8 @@ class _Cells:
 
     def moments(self, gene: int) -> tuple[float, float]:
         """Mean, and standard deviation with one degree of freedom less."""
-        mean = float(self.total[gene]) / self.n
+        # A sum from which another was taken may miss nothing by a rounding.
+        mean = max(float(self.total[gene]), 0.0) / self.n
         variance = (float(self.squares[gene]) - self.n * mean * mean) / (self.n - 1)
         return mean, math.sqrt(max(variance, 0.0))
 
@@ -199,26 +201,30 @@ def _not_measured(gene: str) -> GeneLookup:
 
 
 def _compare(gene: int, cluster: _Cells, others: _Cells, against: str) -> Comparison:
-    from scipy.stats import ttest_ind_from_stats
-
-    (mean, deviation), (other_mean, other_deviation) = cluster.moments(gene), others.moments(gene)
-    # Scanpy's fold change, as in the marker table.
-    log2fc = math.log2((math.expm1(mean) + 1e-9) / (math.expm1(max(other_mean, 0.0)) + 1e-9))
-    if deviation == other_deviation == 0:
-        p_value = 1.0 if mean == other_mean else 0.0
-    else:
-        test = ttest_ind_from_stats(mean, deviation, cluster.n, other_mean, other_deviation, others.n, equal_var=False)
-        p_value = float(test.pvalue)
+    mean, other_mean = cluster.moments(gene)[0], others.moments(gene)[0]
+    # Scanpy's fold change, as in the marker table; from nothing or to nothing it is only as large as its epsilon.
+    fold = math.log2((math.expm1(mean) + _EPSILON) / (math.expm1(other_mean) + _EPSILON))
     if cluster.pct(gene) < _DETECTED:
         expression = Expression.NOT_DETECTED
-    elif p_value > _LARGEST_P or abs(log2fc) < _LEAST_LOG2FC:
+    elif abs(fold) < _LEAST_LOG2FC or _p_value(gene, cluster, others) > _LARGEST_P:
         expression = Expression.NOT_DIFFERENT
     else:
-        expression = Expression.UP if log2fc > 0 else Expression.DOWN
+        expression = Expression.UP if fold > 0 else Expression.DOWN
     return Comparison(
         against=against,
         expression=expression,
-        log2FC=rounded(log2fc),
-        mean=rounded(max(other_mean, 0.0)),
+        log2FC=rounded(fold) if cluster.detected[gene] and others.detected[gene] else None,
+        mean=rounded(other_mean),
         pct=rounded(others.pct(gene)),
     )
+
+
+def _p_value(gene: int, cluster: _Cells, others: _Cells) -> float:
+    """Welch's test; where no cell differs from its group, the means alone decide."""
+    from scipy.stats import ttest_ind_from_stats
+
+    (mean, deviation), (other_mean, other_deviation) = cluster.moments(gene), others.moments(gene)
+    if deviation == other_deviation == 0:
+        return float(mean == other_mean)
+    test = ttest_ind_from_stats(mean, deviation, cluster.n, other_mean, other_deviation, others.n, equal_var=False)
+    return float(test.pvalue)

@@ -18,6 +18,7 @@ from cassia_dagster.llm.choice import MODEL_ROLES
 from cassia_dagster.llm.door import Door
 from cassia_dagster.llm.store import Store
 from cassia_dagster.records import Record
+from cassia_dagster.singlecell.cluster import digest_cells
 from cassia_dagster.singlecell.profile import gather_evidence
 from resources.catalog import Catalog, CatalogResource, DatasetEntry
 from resources.llm import ModelResource, ModelStore
@@ -41,7 +42,8 @@ def artifacts(
     evidence = gather_evidence(islets, islets_labels, islets_markers, species="human", tissue="pancreas")
     with Store.open(root / "models.sqlite") as store:
         door = Door(EmbeddedBackend(), store)
-        annotated = [annotate_cluster(one, door, door, one.cluster) for one in evidence]
+        named = [annotate_cluster(one, door, door, one.cluster) for one in evidence]
+        annotated = [row.model_copy(update={"cells": digest_cells(islets_labels)[row.cluster]}) for row in named]
         scored = [score_cluster(row.evidence, row, door, row.cluster) for row in annotated]
     for asset, table in {"annotations": to_arrow(annotated), "scores": to_arrow(scored)}.items():
         pq.write_table(table, _made(root, asset))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pandas as pd
 import pytest
 
 from cassia_dagster.agents.embedded import NO_OPINION
@@ -42,6 +44,18 @@ def test_depth_and_the_number_of_rounds_can_be_chosen(boost: Any) -> None:
 def test_a_cluster_that_is_none_is_named_with_those_that_are(boost: Any) -> None:
     with pytest.raises(RuntimeError, match=r"no cluster '99'.*the clusters are 0, 1, 2"):
         boost(clusters=["99"])
+
+
+def test_labels_of_another_clustering_are_not_looked_at_again(boost: Any, artifacts: Path) -> None:
+    path = artifacts / "leiden_clusters" / "islets" / "0.4.parquet"
+    before = path.read_bytes()
+    clusters = pd.read_parquet(path)
+    clusters.assign(cluster=clusters["cluster"].replace({"0": "1", "1": "0"})).to_parquet(path)
+    try:
+        with pytest.raises(RuntimeError, match="about other cells"):
+            boost(clusters=["0"])
+    finally:
+        path.write_bytes(before)
 
 
 @pytest.mark.parametrize("config", [{"strategy": "width"}, {"max_rounds": 5}, {"score_threshold": 101}])

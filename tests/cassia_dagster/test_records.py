@@ -6,14 +6,18 @@ import pytest
 from pydantic import ValidationError
 
 from cassia_dagster.records import (
+    MOST_GENES,
     Annotation,
     EvidenceCheck,
     Finding,
+    Hypothesis,
     Marker,
     NearbyCluster,
+    Record,
     Rubric,
     ScoredCluster,
     Unresolved,
+    Verdict,
     natural_order,
 )
 
@@ -74,6 +78,27 @@ def test_an_annotation_has_three_subtypes_at_most_and_commas_do_not_split_them()
         Annotation(general_celltype="lymphocyte", subtypes=(*subtypes, "NK cell"))
     with pytest.raises(ValidationError, match="valid tuple"):
         Annotation.model_validate({"general_celltype": "lymphocyte", "subtypes": "CD8"})
+
+
+GENES = tuple(f"GENE{number}" for number in range(MOST_GENES + 1))
+
+
+@pytest.mark.parametrize(
+    ("record", "too_much"),
+    [
+        (Annotation, {"general_celltype": "T cell", "supporting_genes": GENES}),
+        (Annotation, {"general_celltype": "T cell", "contradicting_genes": GENES}),
+        (Annotation, {"general_celltype": "T cell", "mixed_celltypes": GENES}),
+        (Annotation, {"general_celltype": "T cell", "rationale": "because " * 1000}),
+        (Annotation, {"general_celltype": "T cell", "cell_state": "cycling " * 100}),
+        (Verdict, {"accepted": False, "reasons": "because " * 1000}),
+        (Hypothesis, {"celltype": "T cell", "genes": GENES}),
+        (Hypothesis, {"celltype": "T cell", "genes": ()}),
+    ],
+)
+def test_what_a_model_says_is_bounded(record: type[Record], too_much: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match=r"at (most|least)"):
+        record.model_validate(too_much)
 
 
 def test_the_label_is_the_most_detailed_name() -> None:

@@ -12,19 +12,25 @@ from cassia_dagster.records import (
     Annotation,
     BoostedCluster,
     BoostOutcome,
+    BoostRound,
     Candidate,
     ClusterEvidence,
     ClusterQuality,
+    Comparison,
     EvidenceCheck,
     Exchange,
+    Expression,
     Finding,
+    GeneLookup,
     Grouping,
+    Hypothesis,
     Marker,
     NearbyCluster,
     Record,
     Rubric,
     ScoredCluster,
     Status,
+    Strategy,
     Unresolved,
     Verdict,
 )
@@ -37,6 +43,7 @@ ANNOTATION = Annotation(
     general_celltype="T cell",
     subtypes=(NAME, "memory T cell"),
     mixed_celltypes=("B cell",),
+    cell_state="cycling",
     supporting_genes=("CD8A", "CD3D"),
     contradicting_genes=("HBB",),
     rationale=TEXT,
@@ -72,6 +79,15 @@ BARE_EVIDENCE = ClusterEvidence(cluster="T?", n_cells=None, share=None, markers=
 RUBRIC = Rubric(identity=9, specificity=0, balance=10, alternatives=6)
 SAID = Exchange(role="score", provider="p", model="m", template="score@0123", question=TEXT, reply="{}")
 
+FOUND = GeneLookup(
+    gene="GZMK",
+    mean=1.23,
+    pct=0.5,
+    rest=Comparison(against="", expression=Expression.UP, log2FC=2.5, mean=0.1, pct=0.05),
+    nearest=(Comparison(against="10", expression=Expression.NOT_DETECTED, log2FC=None, mean=0, pct=0),),
+)
+TESTED = BoostRound(hypotheses=(Hypothesis(celltype="T cell", genes=("GZMK", "CD3D")),), lookups=(FOUND,))
+
 FULL: dict[type[Record], Record] = {
     AnnotatedCluster: AnnotatedCluster(
         cluster="0",
@@ -80,6 +96,8 @@ FULL: dict[type[Record], Record] = {
         annotation=ANNOTATION,
         check=CHECK,
         rounds=(Verdict(accepted=False, reasons=TEXT, mixed=True), Verdict(accepted=True, reasons="")),
+        strategy=Strategy.FUSED,
+        lookups=(FOUND,),
         history=(SAID, SAID),
     ),
     ScoredCluster: ScoredCluster(
@@ -90,6 +108,11 @@ FULL: dict[type[Record], Record] = {
         status=Status.OK,
         outcome=BoostOutcome.CHANGED,
         explanation=TEXT,
+        rounds=(TESTED, BoostRound(hypotheses=(), lookups=())),
+        supporting_genes=("GZMK",),
+        refuting_genes=("HBB",),
+        additional_task=TEXT,
+        additional_answer=TEXT,
         annotation=ANNOTATION,
         check=CHECK,
         score=85,

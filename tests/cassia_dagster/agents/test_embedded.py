@@ -180,6 +180,13 @@ def found(gene, how):
     return GeneLookup(gene=gene, rest=Comparison(against="", expression=how, log2FC=None, mean=None, pct=None))
 
 
+def test_where_nothing_is_known_nothing_is_tested_and_the_row_says_so(door, evidence_of):
+    row = boost_cluster(*in_doubt(door, evidence_of("3", "GENE1 GENE2 GENE3")), door, door, "islets/0.4/3")
+    assert (row.outcome, row.status) == (BoostOutcome.FAILED, Status.UNRESOLVED)
+    assert row.rounds == ()
+    assert "nothing that could be tested" in row.explanation
+
+
 def test_it_has_no_opinion_on_an_extra_question_and_says_so(door, evidence_of):
     plan = BoostPlan(additional_task="Is this malignant?")
     row = boost_cluster(*in_doubt(door, evidence_of("3", BETA)), door, door, "islets/0.4/3", plan=plan)

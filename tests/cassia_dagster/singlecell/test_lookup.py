@@ -72,6 +72,13 @@ def test_the_numbers_are_those_of_the_cells(sums, cells):
     assert found.rest.log2FC == pytest.approx(np.log2(ratio), rel=0.005)
 
 
+def test_there_is_no_fold_change_from_nothing(sums):
+    (absent,) = sums.look_up(evidence("0", "1"), ["Absent"])
+    (only_here,) = sums.look_up(evidence("1", "0"), ["Absent"])
+    assert [one.log2FC for one in (absent.rest, *absent.nearest, *only_here.nearest)] == [None, None, None]
+    assert only_here.nearest[0].expression is Expression.UP
+
+
 def test_a_gene_that_is_up_against_the_rest_need_not_be_against_the_nearest(sums):
     (found,) = sums.look_up(evidence("0", "1", "2"), ["Contrast"])
     assert found.expression is Expression.UP
