@@ -79,6 +79,16 @@ def is_answer(cl_id: str) -> bool:
     return _pattern("answers").search(ontology.label(cl_id)) is None
 
 
+def species_term(cl_id: str, species: Species) -> str:
+    """The term that a type has of its own in a species, else the type; see ``data/species_terms.csv``."""
+    return _species_terms().get((species, cl_id), cl_id)
+
+
+@cache
+def _species_terms() -> dict[tuple[str, str], str]:
+    return {(species, cl_id): own for species, cl_id, _, own, _ in read_rows("species_terms.csv")}
+
+
 @cache
 def _pattern(section: str) -> re.Pattern[str]:
     table = read_toml("judgement.toml")
