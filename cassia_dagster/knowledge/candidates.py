@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cassia_dagster.knowledge.anatomy import organs_named
 from cassia_dagster.knowledge.belief import (
     Belief,
     Flags,
@@ -16,7 +17,7 @@ from cassia_dagster.knowledge.belief import (
     rank_discounts,
     speaking_genes,
 )
-from cassia_dagster.knowledge.markers import species_term
+from cassia_dagster.knowledge.markers import species_term, tells_malignancy
 from cassia_dagster.knowledge.ontology import Ontology
 from cassia_dagster.records import Candidate, ClusterEvidence, Fraction, Record, Unresolved, rounded
 
@@ -29,6 +30,10 @@ _MIXED = 0.2
 _RIVAL_FIT = 0.2  # of the chosen type's fit, below which another lineage is no rival
 _FEW_INFORMATIVE = 0.25
 _HIGH_MITO = 30.0
+_GERM_LINE = frozenset({"testis", "ovary", "placenta"})
+_N_MARKERS_TUMOUR = 50
+_TUMOUR_GENES = 2  # one alone may be chance among 50 markers
+_SIGNIFICANT = 0.05
 _SURE = 0.75  # confidence in a type from which on its kinds are told apart
 _CLEAR_KIND = 0.75  # of a kind's fit: the most that its siblings may reach where it is named instead of its parent
 
@@ -113,8 +118,7 @@ def propose(evidence: ClusterEvidence, n_markers: int = _N_MARKERS) -> Proposal:
     """
     model, belief = model_of(evidence), believe(evidence, n_markers)
     if belief is None:
-        low_quality = _is_low_quality(evidence, n_markers)
-        return _nothing_known(Unresolved.LOW_QUALITY if low_quality else Unresolved.NO_MARKERS)
+        return _nothing_known(_why_nothing_known(evidence, n_markers))
     reading = _choose(model, belief)
     reason = _why_unresolved(evidence, n_markers, reading)
     named = reading.chosen if reason is None else None
@@ -169,15 +173,14 @@ def _kind_that_fits(model: TypeModel, belief: Belief, chosen: str) -> str:
     What many sources say of a type is a mixture of what is true of its kinds. Where one kind's own list fits as well
     and those of its siblings do not, the mixture's renown is no reason to stop at the type.
     """
-    ontology, types = model.ontology, model.knowledge.types
-    if chosen not in types:
+    types, kinds = model.knowledge.types, model.kinds(chosen)
+    if chosen not in types or not kinds.any():
         return chosen
-    fit = dict(zip(types, belief.fit, strict=True))
-    kinds = [t for t in types if t != chosen and chosen in ontology.ancestors(t)]
-    best = max(kinds, key=lambda t: (fit[t], t), default=chosen)
-    family = ontology.ancestors(best) | {t for t in kinds if best in ontology.ancestors(t)}
-    sibling = max((fit[t] for t in kinds if t not in family), default=0.0)
-    return best if fit[best] >= fit[chosen] and sibling <= _CLEAR_KIND * fit[best] else chosen
+    fit = belief.fit
+    best = int(np.argmax(np.where(kinds, fit, -np.inf)))
+    sibling = float(fit[kinds & ~model.on_path(types[best])].max(initial=0))
+    borne_out = fit[best] >= fit[types.index(chosen)] and sibling <= _CLEAR_KIND * fit[best]
+    return types[best] if borne_out else chosen
 
 
 def _nothing_known(reason: Unresolved) -> Proposal:
@@ -197,11 +200,27 @@ def _nothing_known(reason: Unresolved) -> Proposal:
 
 
 def _why_unresolved(evidence: ClusterEvidence, n_markers: int, reading: _Reading) -> Unresolved | None:
+    if _is_malignant(evidence):
+        return Unresolved.MALIGNANT
     if reading.rival > _MIXED:
         return Unresolved.CONFLICTING_SUPPORT
     if reading.confidence >= _MIN_CONFIDENCE:
         return None
     return Unresolved.LOW_QUALITY if _is_low_quality(evidence, n_markers) else Unresolved.WEAK_SUPPORT
+
+
+def _why_nothing_known(evidence: ClusterEvidence, n_markers: int) -> Unresolved:
+    if _is_malignant(evidence):
+        return Unresolved.MALIGNANT
+    return Unresolved.LOW_QUALITY if _is_low_quality(evidence, n_markers) else Unresolved.NO_MARKERS
+
+
+def _is_malignant(evidence: ClusterEvidence) -> bool:
+    """Whether the best markers hold several genes that only tumours switch on, in a tissue where that is so."""
+    if organs_named(evidence.tissue) & _GERM_LINE:
+        return False
+    up = [m for m in evidence.markers[:_N_MARKERS_TUMOUR] if m.avg_log2FC > 0 and m.p_val_adj < _SIGNIFICANT]
+    return sum(tells_malignancy(marker.gene) for marker in up) >= _TUMOUR_GENES
 
 
 def _confidence(model: TypeModel, belief: Belief, chosen: str, fit: float, on_path: Flags) -> float:

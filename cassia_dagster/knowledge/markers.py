@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from math import log, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +65,12 @@ class MarkerKnowledge:
 def tells_identity(gene: str) -> bool:
     """Whether a gene can tell what a cell is: not one of cell cycle, stress, ribosomes, mitochondria or sex."""
     return _pattern("genes.no_identity").search(gene.upper()) is None
+
+
+@cache
+def tells_malignancy(gene: str) -> bool:
+    """Whether a gene is silent in healthy cells outside germ line and placenta, and on in tumours of any origin."""
+    return _pattern("genes.malignancy").search(gene.upper()) is not None
 
 
 @cache
@@ -137,7 +144,7 @@ def load_markers(species: Species) -> MarkerKnowledge:
     rows = {gene: row for row, gene in enumerate(sorted({*n_types, *(g for t in types for g in curated[t])}))}
     weights = np.zeros((len(rows), len(types)))
     for column, of_type in enumerate(heaviest):
-        values = np.array([np.sqrt(weight) * np.log(len(types) / n_types[gene]) for gene, weight in of_type.items()])
+        values = np.array([sqrt(weight) * log(len(types) / n_types[gene]) for gene, weight in of_type.items()])
         weights[[rows[gene] for gene in of_type], column] = values / np.linalg.norm(values)
     for column, cl_id in enumerate(types):
         weights[[rows[gene] for gene in sorted(curated[cl_id])], column] += _CURATED
