@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 
 import numpy as np
@@ -96,6 +96,8 @@ def model_of(evidence: ClusterEvidence) -> TypeModel:
 @cache
 def load_model(species: Species) -> TypeModel:
     """The model of a species."""
+    if species == "mouse":  # the weights are the same, under other names
+        return replace(load_model("human"), knowledge=load_markers("mouse"))
     return _model(load_markers(species))
 
 

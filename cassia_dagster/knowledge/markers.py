@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import log, sqrt
 
@@ -136,6 +136,8 @@ def load_markers(species: Species) -> MarkerKnowledge:
     w, the consensus of the sources, of the 65 heaviest genes a type; T types, of which :math:`T_g` know g. Genes that
     curators chose for t gain 0.1.
     """
+    if species == "mouse":
+        return _in_mouse(load_markers("human"))
     ontology = load_ontology()
     consensus, curated, against = _read_edges()
     types = tuple(t for t in consensus if ontology.n_sources(t) >= _MIN_SOURCES and is_answer(t))
@@ -149,13 +151,13 @@ def load_markers(species: Species) -> MarkerKnowledge:
     for column, cl_id in enumerate(types):
         weights[[rows[gene] for gene in sorted(curated[cl_id])], column] += _CURATED
 
-    names = _mouse_names() if species == "mouse" else former_symbols("human") | {g: g for g in rows}
+    names = former_symbols("human") | {gene: gene for gene in rows}
     return MarkerKnowledge(
         version=f"cellconsensus {versions()['cellconsensus']}, celltypepilot {versions()['celltypepilot']}",
         species=species,
         types=types,
         weights=weights,
-        against=_in_species(against, species),
+        against={cl_id: frozenset(genes) for cl_id, genes in against.items()},
         genes=tuple(rows),
         row_of={name: rows[symbol] for name, symbol in names.items() if symbol in rows},
     )
@@ -178,20 +180,21 @@ def _heaviest(weights: Mapping[str, float]) -> dict[str, float]:
     return dict([(gene, weight) for gene, weight in weights.items() if tells_identity(gene)][:_GENES_PER_TYPE])
 
 
-def _mouse_names() -> dict[str, str]:
-    """Mouse symbol, present or former, to human symbol."""
-    former = {name.capitalize(): symbol for name, symbol in former_symbols("human").items()}
-    return former | dict(_pairs("orthologs.tsv.gz"))
-
-
 def _pairs(name: str) -> list[tuple[str, str]]:
     return [(row[0], row[1]) for row in read_rows(name)]
 
 
-def _in_species(genes_of: Mapping[str, set[str]], species: Species) -> dict[str, frozenset[str]]:
-    if species == "human":
-        return {cl_id: frozenset(genes) for cl_id, genes in genes_of.items()}
+def _in_mouse(human: MarkerKnowledge) -> MarkerKnowledge:
+    """The same weights, under the names of mouse genes."""
+    partner = dict(_pairs("orthologs.tsv.gz"))
     mice: defaultdict[str, set[str]] = defaultdict(set)
-    for mouse, human in _pairs("orthologs.tsv.gz"):
-        mice[human].add(mouse)
-    return {cl_id: frozenset(mouse for gene in genes for mouse in mice[gene]) for cl_id, genes in genes_of.items()}
+    for mouse, gene in partner.items():
+        mice[gene].add(mouse)
+    former = {name.capitalize(): symbol for name, symbol in former_symbols("human").items()}
+    row = {gene: number for number, gene in enumerate(human.genes)}
+    return replace(
+        human,
+        species="mouse",
+        against={cl_id: frozenset(m for gene in genes for m in mice[gene]) for cl_id, genes in human.against.items()},
+        row_of={name: row[gene] for name, gene in (former | partner).items() if gene in row},
+    )
