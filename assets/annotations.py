@@ -6,6 +6,7 @@ from typing import Literal
 import dagster as dg
 from pydantic import Field
 
+from assets.evidence import evidence_of
 from assets.failures import fatal_errors
 from assets.model_calls import AskConfig, Cast, code_version, describe_calls, settings_of
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
@@ -15,9 +16,7 @@ from cassia_dagster.agents.crew import for_each
 from cassia_dagster.agents.validate import VALIDATOR
 from cassia_dagster.records import AnnotatedCluster, ClusterEvidence, Status, Strategy
 from cassia_dagster.singlecell.cluster import digest_cells
-from cassia_dagster.singlecell.columns import tissue_of_cells
 from cassia_dagster.singlecell.lookup import sum_expression
-from cassia_dagster.singlecell.profile import gather_evidence
 from resources.catalog import CatalogResource
 from resources.llm import ModelOverride, ModelResource, ModelStore
 from resources.settings import AnnotationSettings
@@ -83,14 +82,7 @@ def annotations(
     with fatal_errors(), model_store.session(context, chosen.limits(dataset)) as store:
         labels = leiden_clusters.read().set_index("cell_id")["cluster"]
         cells = normalized_adata.read("obsm/X_pca")
-        evidence = gather_evidence(
-            cells,
-            labels,
-            marker_table.read(),
-            species=entry.species,
-            tissue=entry.tissue or tissue_of_cells(cells.obs, str(entry.tissue_column), entry.path),
-            context=entry.context,
-        )
+        evidence = evidence_of(entry, cells, labels, marker_table.read())
         digests = digest_cells(labels)
         annotator, validator = (cast.models[role].door(store) for role in (ANNOTATOR, VALIDATOR))
         strategy = Strategy(config.strategy)

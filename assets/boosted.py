@@ -8,6 +8,7 @@ from typing import Literal
 import dagster as dg
 from pydantic import Field
 
+from assets.evidence import know_lab_markers
 from assets.failures import fatal_errors
 from assets.model_calls import AskConfig, Cast, code_version, describe_calls, settings_of
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
@@ -111,6 +112,7 @@ def boosted(
     dataset, resolution = dataset_and_resolution(context)
     with fatal_errors():
         entry = catalog.entry(dataset)
+        know_lab_markers(entry)
         chosen = settings_of(settings, entry, config)
         cast = Cast.of({BOOSTER: boost_llm, SCORER: score_llm}, entry, config)
     scored = {row.cluster: row for row in scores.records(ScoredCluster)}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field
 
+from assets.evidence import evidence_of
 from assets.replies import show_replies
 from cassia_dagster.agents.embedded import RULES_VERSION
 from cassia_dagster.agents.estimate import rehearse
@@ -14,7 +15,6 @@ from cassia_dagster.agents.role import Role
 from cassia_dagster.knowledge.versions import knowledge_version
 from cassia_dagster.llm.choice import EMBEDDED, ModelChoice, ModelRole, chosen_in_environment
 from cassia_dagster.llm.store import Store
-from cassia_dagster.singlecell.profile import gather_evidence
 from resources.catalog import DatasetEntry
 from resources.llm import ModelOverride, ModelResource
 from resources.settings import AnnotationSettings
@@ -132,9 +132,7 @@ def expected_calls(
     models = {verb: getattr(resources, f"{name}_llm").overlaid(entry.model(name)) for verb, name in NAMES.items()}
     if all(model.title == EMBEDDED for model in models.values()):
         return {"expected_calls": dg.MetadataValue.int(0), "expected_usd": dg.MetadataValue.float(0.0)}
-    evidence = gather_evidence(
-        adata, labels, markers, species=entry.species, tissue=entry.tissue, context=entry.context
-    )
+    evidence = evidence_of(entry, adata, labels, markers)
     with Store.open(resources.model_store.path) as store:
         rows = rehearse(
             evidence,

@@ -27,9 +27,9 @@ def observe(entry: DatasetEntry) -> dg.AssetMaterialization:
     Reported as a materialization, for Dagster does not count observations among the versions of partitioned inputs.
     """
     content = fingerprint(entry.path)
-    terms = fingerprint(entry.label_terms) if entry.label_terms and entry.label_terms.is_file() else ""
-    said = entry.model_dump_json(exclude={"path", "label_terms", "notes"})
-    version = hashlib.sha256(f"{content}\n{terms}\n{said}".encode()).hexdigest()[:32]
+    beside = [fingerprint(path) if path.is_file() else "" for path in entry.tables]
+    said = entry.model_dump_json(exclude={"path", "label_terms", "markers", "notes", "max_workers"})
+    version = hashlib.sha256("\n".join((content, *beside, said)).encode()).hexdigest()[:32]
     return dg.AssetMaterialization(
         asset_key=raw_adata.key,
         partition=entry.name,

@@ -100,7 +100,7 @@ def assemble(
         versions={
             "cassia-dagster": __version__,
             **{library: version(library) for library in LIBRARIES},
-            **source_versions(),
+            **source_versions(annotations[0].evidence.lab_markers if annotations else ""),
         },
         notes=notes,
         created=datetime.now(UTC).date().isoformat(),

@@ -3,6 +3,7 @@
 import dagster as dg
 from pydantic import Field
 
+from assets.evidence import know_lab_markers
 from assets.failures import fatal_errors
 from assets.model_calls import AskConfig, Cast, code_version, describe_calls, settings_of
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
@@ -50,6 +51,7 @@ def scores(
     dataset, resolution = dataset_and_resolution(context)
     with fatal_errors():
         entry = catalog.entry(dataset)
+        know_lab_markers(entry)
         chosen = settings_of(settings, entry, config)
         cast = Cast.of({SCORER: score_llm}, entry, config)
     with fatal_errors(), model_store.session(context, chosen.limits(dataset)) as store:

@@ -187,7 +187,7 @@ def _look(
 
 def _size_and_time(entry: DatasetEntry) -> str:
     """Return sizes and times of modification of a dataset's files, or say which one is missing."""
-    paths = [entry.path, *([entry.label_terms] if entry.label_terms else [])]
+    paths = [entry.path, *entry.tables]
     if missing := [str(path) for path in paths if not path.exists()]:
         raise ConfigurationError(f"There is no file {missing[0]}. Put it back, or change its path in the catalog.")
     files = [part for path in paths for part in (sorted(path.rglob("*")) if path.is_dir() else [path])]

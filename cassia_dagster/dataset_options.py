@@ -65,6 +65,10 @@ def _described(
     label_terms: Annotated[
         Path | None, _option("CSV with columns label, cl_id: the known cell types as Cell Ontology terms.")
     ] = None,
+    markers: Annotated[
+        Path | None,
+        _option("CSV of your own marker genes (columns cell_type, gene), which count beside the shipped knowledge."),
+    ] = None,
     batch_key: Annotated[
         str | None, _option("Column of obs with batches; they are counted, and not corrected for yet.")
     ] = None,
@@ -103,6 +107,7 @@ def _described(
             "context": context,
             "labels": tuple(labels or ()),
             "label_terms": label_terms and label_terms.absolute(),
+            "markers": markers and markers.absolute(),
             "batch_key": batch_key,
             "clusters": tuple(clusters or ()),
             "primary_resolution": primary_resolution,

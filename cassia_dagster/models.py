@@ -136,8 +136,7 @@ def estimate(
 
 def _evidence(place: Home, entry: DatasetEntry, resolution: str) -> list[ClusterEvidence] | None:
     """Return what the data says of each cluster, if it was clustered."""
-    from cassia_dagster.singlecell.columns import tissue_of_cells
-    from cassia_dagster.singlecell.profile import gather_evidence
+    from assets.evidence import evidence_of
     from resources.storage import stored_cells, stored_table
 
     cells = stored_cells(place.artifacts, entry.name)
@@ -146,15 +145,7 @@ def _evidence(place: Home, entry: DatasetEntry, resolution: str) -> list[Cluster
     )
     if not all(path.exists() for path in (cells.path, clusters.path, markers.path)):
         return None
-    there = cells.read("obsm/X_pca")
-    return gather_evidence(
-        there,
-        clusters.read().set_index("cell_id")["cluster"],
-        markers.read(),
-        species=entry.species,
-        tissue=entry.tissue or tissue_of_cells(there.obs, str(entry.tissue_column), entry.path),
-        context=entry.context,
-    )
+    return evidence_of(entry, cells.read("obsm/X_pca"), clusters.read().set_index("cell_id")["cluster"], markers.read())
 
 
 def _expected(rows: list[Expected]) -> Table:

@@ -199,6 +199,8 @@ class Unresolved(StrEnum):
     WEAK_SUPPORT = "weak_support"
     CONFLICTING_SUPPORT = "conflicting_support"
     LOW_QUALITY = "low_quality"
+    MALIGNANT = "malignant"
+    """The cells look like a tumour's, which may resemble any type or none."""
 
 
 class Annotation(Record):

@@ -103,6 +103,8 @@ class DatasetEntry(Record):
     """Columns of ``obs`` with known cell types, which the result is compared with."""
     label_terms: Path | None = None
     """CSV with the columns ``label, cl_id``: the Cell Ontology terms of the known labels."""
+    markers: Path | None = None
+    """CSV of the lab's own marker genes, which count beside the shipped knowledge."""
     batch_key: Column | None = None
     """Column of ``obs`` with the batch of each cell: it is counted and shown, and nothing is corrected for it yet."""
     clusters: Columns = ()
@@ -140,6 +142,11 @@ class DatasetEntry(Record):
     def model(self, role: ModelRole) -> ModelChoice:
         """Return the model that this entry chooses for a role, if it does."""
         return self.models.get(role, ModelChoice()).over(self.models.get("all", ModelChoice()))
+
+    @property
+    def tables(self) -> tuple[Path, ...]:
+        """The files beside the cells that bear on results."""
+        return tuple(path for path in (self.label_terms, self.markers) if path)
 
     @property
     def primary(self) -> str:

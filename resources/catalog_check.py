@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cassia_dagster.errors import InputError
+from cassia_dagster.knowledge.lab import read_lab_markers
 from cassia_dagster.knowledge.markers import check_genes
 from cassia_dagster.singlecell.columns import cells_per_batch, given_clusters, tissue_of_cells
 from cassia_dagster.singlecell.frame import read_frame
@@ -35,7 +36,13 @@ def load_checked(entry: DatasetEntry) -> Cells:
     cells = load_cells(entry.path, entry.counts, entry.gene_symbols)
     check_genes(cells.adata.var_names, entry.species)
     check_columns(entry, cells.adata)
+    _check_tables(entry)
     return cells
+
+
+def _check_tables(entry: DatasetEntry) -> None:
+    if entry.markers is not None:
+        read_lab_markers(entry.markers, entry.species)
 
 
 def check_columns(entry: DatasetEntry, adata: AnnData) -> None:
@@ -60,6 +67,7 @@ def check_frame(entry: DatasetEntry) -> None:
     """
     frame = read_frame(entry.path)
     check_columns(entry, frame.cells)
+    _check_tables(entry)
     check_place(entry.counts, frame.places, entry.path)
     tables = [] if entry.counts == "raw" else [frame.cells]
     if frame.raw is not None and entry.counts in (None, "raw"):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from typing import NamedTuple
 
-from cassia_dagster.knowledge.tables import read_toml
+from cassia_dagster.knowledge.tables import read_rows, read_toml
 
 
 @cache
@@ -35,3 +36,27 @@ def organs_named(text: str) -> frozenset[str]:
     """
     lowered = text.lower()
     return frozenset(organ for organ, pattern in _patterns().items() if pattern.search(lowered))
+
+
+class TissueTerm(NamedTuple):
+    """A term of Uberon, the ontology of anatomy."""
+
+    uberon_id: str
+    label: str
+
+
+@cache
+def _uberon() -> dict[str, TissueTerm]:
+    return {organ: TissueTerm(uberon_id, label) for organ, uberon_id, label in read_rows("uberon.csv")}
+
+
+def tissue_term(text: str) -> TissueTerm | None:
+    """The Uberon term of the organ that a free-text tissue names; ``None`` where it names none, or several.
+
+    Examples
+    --------
+    >>> tissue_term("human pancreatic islets")
+    TissueTerm(uberon_id='UBERON:0001264', label='pancreas')
+    """
+    organs = organs_named(text)
+    return _uberon()[next(iter(organs))] if len(organs) == 1 else None

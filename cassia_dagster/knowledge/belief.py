@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,13 +53,38 @@ class TypeModel:
 
     def on_path(self, cl_id: str) -> Flags:
         """Types that are the term, a kind of it, or something that it is a kind of."""
-        ancestors = self.ontology.ancestors
-        above = ancestors(cl_id)
-        return np.array([t in above or cl_id in ancestors(t) for t in self.knowledge.types])
+        return _on_path(self, cl_id)
+
+    def kinds(self, cl_id: str) -> Flags:
+        """Types that are a kind of the term, itself left out."""
+        return _kinds(self, cl_id)
 
     def excluded_by(self, cl_id: str) -> Flags:
         """Types whose lineage excludes the term's."""
-        return np.array([self.ontology.excludes(cl_id, t) for t in self.knowledge.types])
+        return _excluded_by(self, cl_id)
+
+
+@cache
+def _kinds(model: TypeModel, cl_id: str) -> Flags:
+    return _constant([t != cl_id and cl_id in model.ontology.ancestors(t) for t in model.knowledge.types])
+
+
+@cache
+def _on_path(model: TypeModel, cl_id: str) -> Flags:
+    ancestors = model.ontology.ancestors
+    above = ancestors(cl_id)
+    return _constant([t in above or cl_id in ancestors(t) for t in model.knowledge.types])
+
+
+@cache
+def _excluded_by(model: TypeModel, cl_id: str) -> Flags:
+    return _constant([model.ontology.excludes(cl_id, t) for t in model.knowledge.types])
+
+
+def _constant(flags: list[bool]) -> Flags:
+    array = np.array(flags)
+    array.setflags(write=False)  # it is shared by all clusters
+    return array
 
 
 def model_of(evidence: ClusterEvidence) -> TypeModel:
@@ -72,6 +97,8 @@ def model_of(evidence: ClusterEvidence) -> TypeModel:
 @cache
 def load_model(species: Species) -> TypeModel:
     """The model of a species."""
+    if species == "mouse":  # the weights are the same, under other names
+        return replace(load_model("human"), knowledge=load_markers("mouse"))
     return _model(load_markers(species))
 
 
@@ -163,6 +190,7 @@ def believe(evidence: ClusterEvidence, n_markers: int = 20) -> Belief | None:
     )
 
 
+@lru_cache(maxsize=256)
 def _anatomy(model: TypeModel, tissue: str) -> tuple[Floats, Floats]:
     """Factor on the fit of each type, and what its organ adds to the logarithm of its probability."""
     sample = organs_named(tissue)
@@ -191,11 +219,13 @@ def _pct_difference(marker: Marker) -> float:
 
 def speaking_genes(model: TypeModel, belief: Belief, types: Flags) -> tuple[str, ...]:
     """The markers that speak for any of the types, strongest first."""
+    found = [(i, row) for i, m in enumerate(belief.markers) if (row := model.knowledge.row(m.gene)) is not None]
+    ranks, rows = [i for i, _ in found], [row for _, row in found]
+    weights = model.knowledge.weights[np.ix_(rows, np.flatnonzero(types))].max(axis=1, initial=0)
     loudness: dict[str, float] = {}
-    for marker, discount in zip(belief.markers, rank_discounts(len(belief.markers)), strict=True):
-        row = model.knowledge.row(marker.gene)
-        if row is not None and (weight := float(model.knowledge.weights[row, types].max(initial=0))) > _SPEAKS:
-            loudness[marker.gene] = weight * float(discount)
+    for rank, weight, discount in zip(ranks, weights, rank_discounts(len(belief.markers))[ranks], strict=True):
+        if weight > _SPEAKS:
+            loudness[belief.markers[rank].gene] = float(weight * discount)
     return tuple(sorted(loudness, key=lambda gene: (-loudness[gene], gene)))
 
 

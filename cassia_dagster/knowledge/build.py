@@ -122,11 +122,12 @@ def read_orthologs(path: Path, genes: frozenset[str]) -> dict[str, str]:
 
     One-to-one orthologs first. Where the mouse has several genes for a human one, all stand for it (Ins1 and Ins2 for
     INS); where it has one for several, that with the same name, else the first (Adh1 for ADH1A). Genes that the table
-    of orthologs leaves out are taken by their name (Cd68 for CD68). What has no telling name is in ``mouse_genes.csv``.
+    of orthologs leaves out are taken by their name (Cd68 for CD68). What has no telling name, or a
+    misleading partner, is in ``mouse_genes.csv``.
     """
     with path.open(encoding="utf-8", newline="") as stream:
         pairs = sorted({(row[1], row[0]) for row in csv.reader(stream) if len(row) > 1 and row[0] and row[1]})
-    found = {mouse: human for mouse, human in read_rows("mouse_genes.csv") if human in genes}
+    found = {mouse: human for mouse, human in read_rows("mouse_genes.csv") if human in genes or not human}
     by_mouse: dict[str, list[str]] = {}
     for mouse, human in pairs:
         if human in genes:
@@ -135,7 +136,7 @@ def read_orthologs(path: Path, genes: frozenset[str]) -> dict[str, str]:
         found.setdefault(mouse, mouse.upper() if mouse.upper() in humans else humans[0])
     for human in genes:
         found.setdefault(human.capitalize(), human)
-    return dict(sorted(found.items()))
+    return {mouse: human for mouse, human in sorted(found.items()) if human}
 
 
 def read_genes(path: Path) -> list[tuple[str, str, int]]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
+from cassia_dagster.knowledge.anatomy import organs_named
 from cassia_dagster.knowledge.belief import (
     Belief,
     Flags,
@@ -14,6 +17,7 @@ from cassia_dagster.knowledge.belief import (
     rank_discounts,
     speaking_genes,
 )
+from cassia_dagster.knowledge.markers import species_term, tells_malignancy
 from cassia_dagster.knowledge.ontology import Ontology
 from cassia_dagster.records import Candidate, ClusterEvidence, Fraction, Record, Unresolved, rounded
 
@@ -26,6 +30,12 @@ _MIXED = 0.2
 _RIVAL_FIT = 0.2  # of the chosen type's fit, below which another lineage is no rival
 _FEW_INFORMATIVE = 0.25
 _HIGH_MITO = 30.0
+_GERM_LINE = frozenset({"testis", "ovary", "placenta"})
+_N_MARKERS_TUMOUR = 50
+_TUMOUR_GENES = 2  # one alone may be chance among 50 markers
+_SIGNIFICANT = 0.05
+_SURE = 0.75  # confidence in a type from which on its kinds are told apart
+_CLEAR_KIND = 0.75  # of a kind's fit: the most that its siblings may reach where it is named instead of its parent
 
 
 class Proposal(Record):
@@ -47,7 +57,7 @@ class Proposal(Record):
     contradicting_genes: tuple[str, ...]
     """Markers that the chosen type does not express, or that speak for a lineage that excludes it."""
     margin: Fraction
-    """How much worse the best rival fits that is neither a kind of the chosen term nor above it; 1 without any."""
+    """How far behind the best rival stands that is neither a kind of the chosen term nor above it; 1 without any."""
     coverage: Fraction
     """Rank-discounted share of the informative markers that speak for the chosen term or its kinds."""
     confidence: Fraction
@@ -94,7 +104,8 @@ def propose(evidence: ClusterEvidence, n_markers: int = _N_MARKERS) -> Proposal:
     r"""The type that marker knowledge proposes for a cluster.
 
     Of all terms, the one whose hierarchical F1 with the truth is highest in expectation: one type where it stands out,
-    the common ancestor where its kinds share the belief. Its confidence is the product of the probability of its
+    the common ancestor where its kinds share the belief. Where that is sure, and the own list of one of its kinds fits
+    no worse and those of the others clearly do, that kind. Its confidence is the product of the probability of its
     lineage, :math:`s^2 / (s^2 + 0.08^2)` for its fit s, and the mean of 1 and the probability of the types on its path
     in the ontology.
 
@@ -107,17 +118,11 @@ def propose(evidence: ClusterEvidence, n_markers: int = _N_MARKERS) -> Proposal:
     """
     model, belief = model_of(evidence), believe(evidence, n_markers)
     if belief is None:
-        low_quality = _is_low_quality(evidence, n_markers)
-        return _nothing_known(Unresolved.LOW_QUALITY if low_quality else Unresolved.NO_MARKERS)
-    chosen = model.answers[int(np.argmax(model.agreement @ belief.probability))]
-    on_path = model.on_path(chosen)
-    fit = float(belief.fit[on_path].max())
-    supporting = speaking_genes(model, belief, on_path)
-    rival = _rival_share(model, belief, chosen, frozenset(supporting), fit)
-    confidence = _confidence(model, belief, chosen, fit, on_path) * (1 - rival)
-    reason = _why_unresolved(evidence, n_markers, rival, confidence)
-    named = chosen if reason is None else None
-    general = _general(model.ontology, chosen) if reason is None else None
+        return _nothing_known(_why_nothing_known(evidence, n_markers))
+    reading = _choose(model, belief)
+    reason = _why_unresolved(evidence, n_markers, reading)
+    named = reading.chosen if reason is None else None
+    general = _general(model.ontology, named) if named is not None else None
     others = (candidate for candidate in _shortlist(model, belief, _N_ALTERNATIVES + 1) if candidate.cl_id != named)
     return Proposal(
         cl_id=named,
@@ -125,13 +130,57 @@ def propose(evidence: ClusterEvidence, n_markers: int = _N_MARKERS) -> Proposal:
         general_id=general,
         general_label=model.ontology.label(general) if general is not None else None,
         alternatives=tuple(others)[:_N_ALTERNATIVES],
-        supporting_genes=supporting,
-        contradicting_genes=_contradicting_genes(model, belief, chosen, frozenset(supporting)),
-        margin=_margin(belief, fit, on_path),
-        coverage=_share(belief, frozenset(supporting)),
-        confidence=confidence,
+        supporting_genes=reading.supporting,
+        contradicting_genes=_contradicting_genes(model, belief, reading),
+        margin=_margin(belief, reading),
+        coverage=_share(belief, frozenset(reading.supporting)),
+        confidence=reading.confidence,
         unresolved=reason,
     )
+
+
+class _Reading(NamedTuple):
+    """What the markers say of one term."""
+
+    chosen: str
+    on_path: Flags
+    fit: float
+    supporting: tuple[str, ...]
+    rival: float
+    """Share of the markers that only a lineage explains which excludes the term's."""
+    confidence: float
+
+
+def _choose(model: TypeModel, belief: Belief) -> _Reading:
+    broad = _read(model, belief, model.answers[int(np.argmax(model.agreement @ belief.probability))])
+    if broad.confidence < _SURE:
+        return broad
+    return _read(model, belief, species_term(_kind_that_fits(model, belief, broad.chosen), model.knowledge.species))
+
+
+def _read(model: TypeModel, belief: Belief, chosen: str) -> _Reading:
+    on_path = model.on_path(chosen)
+    fit = float(belief.fit[on_path].max())
+    supporting = speaking_genes(model, belief, on_path)
+    rival = _rival_share(model, belief, chosen, frozenset(supporting), fit)
+    confidence = _confidence(model, belief, chosen, fit, on_path) * (1 - rival)
+    return _Reading(chosen, on_path, fit, supporting, rival, confidence)
+
+
+def _kind_that_fits(model: TypeModel, belief: Belief, chosen: str) -> str:
+    """The kind of the chosen term that the markers fit no worse than the term itself, and clearly better than others.
+
+    What many sources say of a type is a mixture of what is true of its kinds. Where one kind's own list fits as well
+    and those of its siblings do not, the mixture's renown is no reason to stop at the type.
+    """
+    types, kinds = model.knowledge.types, model.kinds(chosen)
+    if chosen not in types or not kinds.any():
+        return chosen
+    fit = belief.fit
+    best = int(np.argmax(np.where(kinds, fit, -np.inf)))
+    sibling = float(fit[kinds & ~model.on_path(types[best])].max(initial=0))
+    borne_out = fit[best] >= fit[types.index(chosen)] and sibling <= _CLEAR_KIND * fit[best]
+    return types[best] if borne_out else chosen
 
 
 def _nothing_known(reason: Unresolved) -> Proposal:
@@ -150,12 +199,29 @@ def _nothing_known(reason: Unresolved) -> Proposal:
     )
 
 
-def _why_unresolved(evidence: ClusterEvidence, n_markers: int, rival: float, confidence: float) -> Unresolved | None:
-    if rival > _MIXED:
+def _why_unresolved(evidence: ClusterEvidence, n_markers: int, reading: _Reading) -> Unresolved | None:
+    if _is_malignant(evidence):
+        return Unresolved.MALIGNANT
+    if reading.rival > _MIXED:
         return Unresolved.CONFLICTING_SUPPORT
-    if confidence >= _MIN_CONFIDENCE:
+    if reading.confidence >= _MIN_CONFIDENCE:
         return None
     return Unresolved.LOW_QUALITY if _is_low_quality(evidence, n_markers) else Unresolved.WEAK_SUPPORT
+
+
+def _why_nothing_known(evidence: ClusterEvidence, n_markers: int) -> Unresolved:
+    if _is_malignant(evidence):
+        return Unresolved.MALIGNANT
+    return Unresolved.LOW_QUALITY if _is_low_quality(evidence, n_markers) else Unresolved.NO_MARKERS
+
+
+def _is_malignant(evidence: ClusterEvidence) -> bool:
+    """Whether the best markers hold several genes that only tumours switch on, in a tissue where that is so."""
+    if organs_named(evidence.tissue) & _GERM_LINE:
+        return False
+    best = evidence.markers[:_N_MARKERS_TUMOUR]
+    up = [m for m in best if m.is_up and (m.p_val_adj is None or m.p_val_adj < _SIGNIFICANT)]
+    return sum(tells_malignancy(marker.gene) for marker in up) >= _TUMOUR_GENES
 
 
 def _confidence(model: TypeModel, belief: Belief, chosen: str, fit: float, on_path: Flags) -> float:
@@ -191,9 +257,10 @@ def _general(ontology: Ontology, chosen: str) -> str:
     return max(ontology.anchors(chosen), key=lambda cl_id: (ontology.n_descendants(cl_id), cl_id))
 
 
-def _margin(belief: Belief, fit: float, on_path: Flags) -> float:
-    rival = float(belief.fit[~on_path].max(initial=0))
-    return float(np.clip((fit - rival) / fit, 0, 1)) if fit > 0 else 0.0
+def _margin(belief: Belief, reading: _Reading) -> float:
+    ours = float(belief.standing[reading.on_path].max())
+    rival = float(belief.standing[~reading.on_path].max(initial=0))
+    return float(np.clip((ours - rival) / ours, 0, 1)) if ours > 0 else 0.0
 
 
 def _share(belief: Belief, genes: frozenset[str]) -> float:
@@ -202,7 +269,8 @@ def _share(belief: Belief, genes: frozenset[str]) -> float:
     return float(discounts[[marker.gene in genes for marker in belief.markers]].sum() / discounts.sum())
 
 
-def _contradicting_genes(model: TypeModel, belief: Belief, chosen: str, supporting: frozenset[str]) -> tuple[str, ...]:
+def _contradicting_genes(model: TypeModel, belief: Belief, reading: _Reading) -> tuple[str, ...]:
+    chosen, supporting = reading.chosen, frozenset(reading.supporting)
     above = model.ontology.ancestors(chosen)
     not_expressed = frozenset[str]().union(*(model.knowledge.against.get(cl_id, frozenset()) for cl_id in above))
     excluded = np.array([model.ontology.excludes(chosen, lineage) for lineage in model.lineages])

@@ -80,7 +80,8 @@ def lab_markers(version: str) -> LabMarkers:
         return _tables[version]
     except KeyError:
         raise InputError(
-            f"The lab's marker table of version {version} was not read. Call use_lab_markers with its path first."
+            f"The lab's marker table of version {version} was not read. If the file has changed since the clusters "
+            "were annotated, annotate them anew; else call use_lab_markers with its path first."
         ) from None
 
 
@@ -217,6 +218,7 @@ def markers_with_lab(species: Species, version: str, tissue: str) -> MarkerKnowl
         weights=weights,
         against=dict(against),
         genes=(*shipped.genes, *new),
+        symbols=(*shipped.symbols, *new),
         from_lab=frozenset(row.cl_id for row in rows if row.sign == "+"),
         row_of={**shipped.row_of, **row_of},
     )

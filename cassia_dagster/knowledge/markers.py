@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from math import log, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +70,12 @@ def tells_identity(gene: str) -> bool:
 
 
 @cache
+def tells_malignancy(gene: str) -> bool:
+    """Whether a gene is silent in healthy cells outside germ line and placenta, and on in tumours of any origin."""
+    return _pattern("genes.malignancy").search(gene.upper()) is not None
+
+
+@cache
 def is_answer(cl_id: str) -> bool:
     """Whether a term may be the answer for a cluster.
 
@@ -79,6 +86,16 @@ def is_answer(cl_id: str) -> bool:
     if ontology.is_root_level(cl_id):
         return False
     return _pattern("answers").search(ontology.label(cl_id)) is None
+
+
+def species_term(cl_id: str, species: Species) -> str:
+    """The term that a type has of its own in a species, else the type; see ``data/species_terms.csv``."""
+    return _species_terms().get((species, cl_id), cl_id)
+
+
+@cache
+def _species_terms() -> dict[tuple[str, str], str]:
+    return {(species, cl_id): own for species, cl_id, _, own, _ in read_rows("species_terms.csv")}
 
 
 @cache
@@ -121,6 +138,8 @@ def load_markers(species: Species) -> MarkerKnowledge:
     w, the consensus of the sources, of the 65 heaviest genes a type; T types, of which :math:`T_g` know g. Genes that
     curators chose for t gain 0.1.
     """
+    if species == "mouse":
+        return _in_mouse(load_markers("human"))
     ontology = load_ontology()
     consensus, curated, against = _read_edges()
     types = tuple(t for t in consensus if ontology.n_sources(t) >= _MIN_SOURCES and is_answer(t))
@@ -129,19 +148,19 @@ def load_markers(species: Species) -> MarkerKnowledge:
     rows = {gene: row for row, gene in enumerate(sorted({*n_types, *(g for t in types for g in curated[t])}))}
     weights = np.zeros((len(rows), len(types)))
     for column, of_type in enumerate(heaviest):
-        values = np.array([np.sqrt(weight) * np.log(len(types) / n_types[gene]) for gene, weight in of_type.items()])
+        values = np.array([sqrt(weight) * log(len(types) / n_types[gene]) for gene, weight in of_type.items()])
         weights[[rows[gene] for gene in of_type], column] = values / np.linalg.norm(values)
     for column, cl_id in enumerate(types):
         weights[[rows[gene] for gene in sorted(curated[cl_id])], column] += _CURATED
 
-    names = _mouse_names() if species == "mouse" else former_symbols("human") | {g: g for g in rows}
+    names = former_symbols("human") | {gene: gene for gene in rows}
     return MarkerKnowledge(
         version=f"cellconsensus {versions()['cellconsensus']}, celltypepilot {versions()['celltypepilot']}",
         species=species,
         types=types,
         weights=weights,
-        against=_in_species(against, species),
-        symbols=_symbols(rows, species),
+        against={cl_id: frozenset(genes) for cl_id, genes in against.items()},
+        symbols=tuple(rows),
         genes=tuple(rows),
         row_of={name: rows[symbol] for name, symbol in names.items() if symbol in rows},
     )
@@ -164,25 +183,23 @@ def _heaviest(weights: Mapping[str, float]) -> dict[str, float]:
     return dict([(gene, weight) for gene, weight in weights.items() if tells_identity(gene)][:_GENES_PER_TYPE])
 
 
-def _mouse_names() -> dict[str, str]:
-    """Mouse symbol, present or former, to human symbol."""
-    former = {name.capitalize(): symbol for name, symbol in former_symbols("human").items()}
-    return former | dict(_pairs("orthologs.tsv.gz"))
-
-
 def _pairs(name: str) -> list[tuple[str, str]]:
     return [(row[0], row[1]) for row in read_rows(name)]
 
 
-def _symbols(genes: Iterable[str], species: Species) -> tuple[str, ...]:
-    mice = {human: mouse for mouse, human in reversed(_pairs("orthologs.tsv.gz"))} if species == "mouse" else {}
-    return tuple(mice.get(gene, gene) for gene in genes)
-
-
-def _in_species(genes_of: Mapping[str, set[str]], species: Species) -> dict[str, frozenset[str]]:
-    if species == "human":
-        return {cl_id: frozenset(genes) for cl_id, genes in genes_of.items()}
+def _in_mouse(human: MarkerKnowledge) -> MarkerKnowledge:
+    """The same weights, under the names of mouse genes."""
+    partner = dict(_pairs("orthologs.tsv.gz"))
     mice: defaultdict[str, set[str]] = defaultdict(set)
-    for mouse, human in _pairs("orthologs.tsv.gz"):
-        mice[human].add(mouse)
-    return {cl_id: frozenset(mouse for gene in genes for mouse in mice[gene]) for cl_id, genes in genes_of.items()}
+    for mouse, gene in partner.items():
+        mice[gene].add(mouse)
+    mouse_of = {gene: mouse for mouse, gene in reversed(partner.items())}
+    former = {name.capitalize(): symbol for name, symbol in former_symbols("human").items()}
+    row = {gene: number for number, gene in enumerate(human.genes)}
+    return replace(
+        human,
+        species="mouse",
+        against={cl_id: frozenset(m for gene in genes for m in mice[gene]) for cl_id, genes in human.against.items()},
+        symbols=tuple(mouse_of.get(gene, gene) for gene in human.genes),
+        row_of={name: row[gene] for name, gene in (former | partner).items() if gene in row},
+    )

@@ -9,9 +9,9 @@ from pathlib import Path
 from cassia_dagster.knowledge.tables import versions
 
 
-def source_versions() -> dict[str, str]:
-    """Return the version of each source that the tables were made from."""
-    return dict(versions())
+def source_versions(lab_markers: str = "") -> dict[str, str]:
+    """Return the version of each source that the tables were made from, and of a lab's own table if one counts."""
+    return {**versions(), **({"lab-markers": lab_markers} if lab_markers else {})}
 
 
 @cache

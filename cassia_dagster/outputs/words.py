@@ -35,6 +35,7 @@ UNRESOLVED_REASONS = {
     Unresolved.WEAK_SUPPORT: "its markers support no cell type well enough",
     Unresolved.CONFLICTING_SUPPORT: "its markers support several cell types that exclude each other",
     Unresolved.LOW_QUALITY: "its cells are of low quality",
+    Unresolved.MALIGNANT: "its cells look malignant: genes that healthy cells outside the germ line keep silent are on",
 }
 
 OUTCOMES = {

@@ -3,8 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cassia_dagster.knowledge.markers import is_answer, load_markers, tells_identity
+from cassia_dagster.knowledge.markers import (
+    is_answer,
+    load_markers,
+    species_term,
+    tells_identity,
+    tells_malignancy,
+)
 from cassia_dagster.knowledge.ontology import load_ontology
+from cassia_dagster.knowledge.tables import read_rows
 
 human, mouse = load_markers("human"), load_markers("mouse")
 ontology = load_ontology()
@@ -31,10 +38,36 @@ def test_a_famous_gene_speaks_for_its_type(gene: str, name: str) -> None:
         ("Ins2", "type B pancreatic cell"),
         ("Cd68", "macrophage"),
         ("H2-Aa", "B cell"),
+        ("Siglech", "plasmacytoid dendritic cell"),
+        ("Ngp", "neutrophil"),
     ],
 )
 def test_a_mouse_gene_speaks_through_its_human_partner(gene: str, name: str) -> None:
     assert mouse.weight(cl_id(name), gene) > 0.02
+
+
+def test_a_mouse_gene_whose_human_relative_marks_other_cells_has_no_partner() -> None:
+    assert mouse.row("Ms4a4a") is not None
+    assert mouse.row("Ms4a4b") is None
+
+
+@pytest.mark.parametrize(
+    ("gene", "malignant"), [("MAGEA4", True), ("GAGE12F", True), ("MAGED1", False), ("PAGE4", False)]
+)
+def test_cancer_testis_genes_tell_malignancy(gene: str, *, malignant: bool) -> None:
+    assert tells_malignancy(gene) is malignant
+
+
+def test_a_term_of_a_species_is_given_to_that_species_only() -> None:
+    classical = cl_id("classical monocyte")
+    assert ontology.label(species_term(classical, "human")) == "CD14-positive, CD16-negative classical monocyte"
+    assert species_term(classical, "mouse") == classical
+
+
+def test_the_terms_of_a_species_are_named_by_their_true_labels() -> None:
+    for _, general, label, own, own_label in read_rows("species_terms.csv"):
+        assert (ontology.label(general), ontology.label(own)) == (label, own_label)
+        assert general in ontology.ancestors(own)
 
 
 def test_a_former_symbol_is_the_same_gene() -> None:
