@@ -222,6 +222,6 @@ def _without_repeats(tidy: pd.DataFrame, where: str, first_line: int | None) -> 
         cluster, gene = tidy.loc[position, ["cluster", "gene"]]
         raise InputError(
             f"{where}, {_row(position, first_line)}: cluster {cluster!r} has the gene {gene} a second time. "
-            "Tables of several comparisons must be read one by one."
+            "Keep one row for each cluster and gene."
         )
     return tidy
