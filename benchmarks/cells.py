@@ -55,7 +55,7 @@ def measure_cells(folder: Path) -> str:
             if trouble:
                 lines.append(f"| {name} | {trouble} |{' |' * (len(HEADINGS) - 2)}")
                 continue
-            lines += _rows(name, _gold_terms(folder, name), Path(place) / "cells")
+            lines += rows_of(name, Path(place) / "cells", _gold_terms(folder, name))
     return "\n".join(lines)
 
 
@@ -66,7 +66,10 @@ def _run(file: Path, sample: Sample, place: Path) -> str:
     options += [word for resolution in RESOLUTIONS for word in ("--resolution", resolution)]
     command = [sys.executable, "-m", "cassia_dagster.cli", "run", str(file), *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LONGEST_RUN)  # noqa: S603
-    return "" if done.returncode == 0 else f"refused: {done.stderr.strip().replace(str(file), file.name)}"
+    if done.returncode == 0:
+        return ""
+    said = " ".join(done.stderr.replace(str(file), file.name).split())
+    return f"refused: {said.replace('|', '/')}"
 
 
 def _gold_terms(folder: Path, name: str) -> dict[str, str | None]:
@@ -78,16 +81,30 @@ def _gold_terms(folder: Path, name: str) -> dict[str, str | None]:
     return {label: term or None for label, term in zip(known["label"], known["cl_id"], strict=True)}
 
 
-def _rows(name: str, gold_terms: dict[str, str | None], output: Path) -> list[str]:
+def rows_of(
+    title: str, output: Path, gold_terms: dict[str, str | None], resolutions: tuple[str, ...] = RESOLUTIONS
+) -> list[str]:
+    """Compare what a run wrote with the known labels in the annotated file: a line for each resolution.
+
+    Parameters
+    ----------
+    title
+        What the lines call the data set.
+    output
+        The folder that the run wrote to, named as the dataset.
+    gold_terms
+        Known label → Cell Ontology id.
+    resolutions
+        Those that the run had.
+    """
     import anndata
     import pandas as pd
 
-    cells = anndata.read_h5ad(output / "cells_annotated.h5ad", backed="r").obs
+    cells = anndata.read_h5ad(output / f"{output.name}_annotated.h5ad", backed="r").obs
     rows = []
-    for resolution in RESOLUTIONS:
-        scored = pd.read_csv(
-            output / f"leiden_res_{resolution}" / "cells_scored.csv", dtype={"cluster": str}, keep_default_na=False
-        ).set_index("cluster")
+    for resolution in resolutions:
+        table = output / f"leiden_res_{resolution}" / f"{output.name}_scored.csv"
+        scored = pd.read_csv(table, dtype={"cluster": str}, keep_default_na=False).set_index("cluster")
         named = scored["status"] == "ok"
         terms = scored["cl_id"].where(named & (scored["cl_id"] != ""))
         agreement = compare_with_gold(
@@ -96,7 +113,7 @@ def _rows(name: str, gold_terms: dict[str, str | None], output: Path) -> list[st
             cells["cell_type"].astype(str).tolist(),
             gold_terms,
         )
-        rows.append(_row(name, resolution, agreement, pd.to_numeric(scored["score"])))
+        rows.append(_row(title, resolution, agreement, pd.to_numeric(scored["score"])))
     return rows
 
 

@@ -75,6 +75,11 @@ def annotate_markers(
         A row for every cluster; ``cassia_dagster.scored_table(result)`` makes the table of CASSIA's columns of it.
         What only cells can tell (their number, maps, expression beyond the table) is not in it.
 
+    Warns
+    -----
+    UserWarning
+        If the merger's answer could not be used, so that the groupings are the labels themselves.
+
     Raises
     ------
     InputError
@@ -88,6 +93,27 @@ def annotate_markers(
     >>> result = annotate_markers(markers, tissue="blood", species="human")  # doctest: +SKIP
     >>> scored_table(result)[["cluster", "celltype_1", "score"]]  # doctest: +SKIP
     """
+    import warnings
+
+    result, trouble = _annotated(
+        markers, tissue=tissue, species=species, model=model, context=context, name=name, home=home
+    )
+    if trouble:
+        warnings.warn(trouble, stacklevel=2)
+    return result
+
+
+def _annotated(
+    markers: pd.DataFrame | Path | str,
+    *,
+    tissue: str,
+    species: str,
+    model: str,
+    context: str,
+    name: str,
+    home: Path | None,
+) -> tuple[ResolutionResult, str]:
+    """Do as `annotate_markers` does, and say why the merger's answer could not be used, if so."""
     from cassia_dagster.method import annotate_clusters
     from cassia_dagster.singlecell.marker_columns import tidy_markers
     from cassia_dagster.singlecell.marker_evidence import evidence_from_markers
@@ -102,9 +128,9 @@ def annotate_markers(
     evidence = evidence_from_markers(table, species=known_species, tissue=tissue.strip(), context=context)
     place = Home.from_environment() if home is None else home_of(home)
     with open_store(place) as store:
-        results, _ = annotate_clusters(evidence, open_door(model, store), f"{name}/{GIVEN}")
+        results, trouble = annotate_clusters(evidence, open_door(model, store), f"{name}/{GIVEN}")
         totals = store.totals(store.run)
-    return _result(results, name, known_species, tissue.strip(), totals)
+    return _result(results, name, known_species, tissue.strip(), totals), trouble
 
 
 def check_sample(species: str, tissue: str) -> Species:
@@ -226,7 +252,7 @@ def annotate(
     except ValueError as error:
         raise InputError(f"{error}.") from error
     try:
-        result = annotate_markers(
+        result, trouble = _annotated(
             markers, tissue=tissue, species=species, model=model, context=context, name=chosen, home=home
         )
     except KeyboardInterrupt:
@@ -234,6 +260,12 @@ def annotate(
         sys.exit(130)
     paths = write_results(result, output.absolute() / chosen / GIVEN)
     _show(result, paths)
+    if trouble:
+        typer.secho(
+            f"The groupings are the labels themselves: {''.join(c if c.isprintable() else ' ' for c in trouble)}",
+            fg=typer.colors.YELLOW,
+            err=True,
+        )
 
 
 def _show(result: ResolutionResult, paths: dict[str, Path]) -> None:

@@ -96,7 +96,7 @@ def tidy_markers(table: pd.DataFrame, where: str, first_line: int | None = None)
     tidy = pd.DataFrame(
         {
             "cluster": _text(table[cluster], "cluster", where, first_line),
-            "gene": _text(genes, "gene", where, first_line),
+            "gene": [gene.strip() for gene in _text(genes, "gene", where, first_line)],
             **{column: _number(table, column, named, where, first_line) for column in _NUMBERS},
         },
         columns=list(COLUMNS),
@@ -142,9 +142,10 @@ def _holds_lists(values: pd.Series) -> bool:
 
 def _text(values: pd.Series, what: str, where: str, first_line: int | None) -> list[str]:
     given = values.notna().to_numpy()
-    text = [str(value).strip() if known else "" for value, known in zip(values.astype(object), given, strict=True)]
-    if "" in text:
-        raise InputError(f"{where}, {_row(text.index(''), first_line)}: the {what} is empty. Every row needs one.")
+    text = [str(value) if known else "" for value, known in zip(values.astype(object), given, strict=True)]
+    empty = next((position for position, value in enumerate(text) if not value.strip()), None)
+    if empty is not None:
+        raise InputError(f"{where}, {_row(empty, first_line)}: the {what} is empty. Every row needs one.")
     for position, value in enumerate(text):
         if not value.isprintable():
             raise InputError(f"{where}, {_row(position, first_line)}: the {what} {value!r} holds control characters.")
@@ -204,15 +205,18 @@ def _from_lists(clusters: pd.Series, lists: pd.Series, where: str, first_line: i
     import pandas as pd
 
     names = _text(clusters, "cluster", where, first_line)
-    doubled = next((name for position, name in enumerate(names) if name in names[:position]), None)
-    if doubled is not None:
-        raise InputError(f"{where}: cluster {doubled!r} has two lists of genes. Give each cluster one row.")
-    genes = [split_genes(str(value)) for value in lists]
+    genes = [split_genes(text) for text in _text(lists, "list of genes", where, first_line)]
+    doubled = clusters[clusters.duplicated()]
+    # With one gene a row, a cluster has as many rows as genes; two lists may be of two clusters with one name.
+    if len(doubled) and any(len(some) > 1 for some in genes):
+        raise InputError(
+            f"{where}: cluster {str(doubled.iloc[0])!r} has two lists of genes. Give each cluster one row."
+        )
     if empty := next((name for name, some in zip(names, genes, strict=True) if not some), None):
         raise InputError(f"{where}: the list of genes of cluster {empty!r} is empty.")
     rows = [(name, gene) for name, some in zip(names, genes, strict=True) for gene in some]
     tidy = pd.DataFrame(rows, columns=["cluster", "gene"]).reindex(columns=list(COLUMNS))
-    return tidy.astype(dict.fromkeys(_NUMBERS, float))
+    return _without_repeats(tidy.astype(dict.fromkeys(_NUMBERS, float)), where, first_line)
 
 
 def _without_repeats(tidy: pd.DataFrame, where: str, first_line: int | None) -> pd.DataFrame:
@@ -222,6 +226,6 @@ def _without_repeats(tidy: pd.DataFrame, where: str, first_line: int | None) -> 
         cluster, gene = tidy.loc[position, ["cluster", "gene"]]
         raise InputError(
             f"{where}, {_row(position, first_line)}: cluster {cluster!r} has the gene {gene} a second time. "
-            "Tables of several comparisons must be read one by one."
+            "Keep one row for each cluster and gene."
         )
     return tidy

@@ -2,7 +2,8 @@
 
 import pytest
 
-from benchmarks.published import PUBLISHED, measure_marker_tables, put, table_of_calibration, table_of_runs
+from benchmarks.published import PAGE, PUBLISHED, measure_marker_tables, put, table_of_calibration, table_of_runs
+from cassia_dagster.evaluation import without_gold
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +33,17 @@ def test_every_run_and_standing_has_a_line(measured):
     rows, calibration = measured
     assert len(table_of_runs(rows).splitlines()) == len(rows) + 2
     assert len(table_of_calibration(calibration).splitlines()) == len(calibration) + 2
+
+
+def test_the_page_and_the_calibration_show_what_is_measured(measured):
+    """If not, what is measured has changed: ``python -m benchmarks.published --keep-cells`` writes both anew."""
+    rows, calibration = measured
+    page = PAGE.read_text("utf-8")
+    assert table_of_runs(rows) in page
+    assert table_of_calibration(calibration) in page
+    assert {row.standing: (row.n, row.right) for row in calibration} == {
+        row.standing: (row.n, row.right) for row in without_gold.calibration().values()
+    }
 
 
 def test_a_page_without_the_block_is_an_error():

@@ -68,6 +68,17 @@ def test_without_cells_the_second_look_has_nothing_to_compare_with(tmp_path):
     assert "up against the most similar" not in row.boosted.explanation
 
 
+def test_groupings_that_the_merger_did_not_give_are_warned_of(tmp_path, monkeypatch):
+    """The embedded model breaks one of its own rules here, as a language model may."""
+    from cassia_dagster.agents import embedded
+    from cassia_dagster.agents.merge import MergeReply, MergeRequest
+
+    monkeypatch.setitem(embedded.RULES, MergeRequest, lambda _: MergeReply(groupings=()))
+    with pytest.warns(UserWarning, match="The merger was given the clusters"):
+        result = annotated(MARKERS, tmp_path)
+    assert [row.grouping.detailed for row in result.clusters[:2]] == ["pancreatic A cell", "B cell"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

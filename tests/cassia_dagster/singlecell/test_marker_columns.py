@@ -55,7 +55,7 @@ def test_what_is_missing_is_told_apart_from_zero():
     assert table["pct.1"].isna().all()
 
 
-@pytest.mark.parametrize("cluster", ["0", "00", "1.0", "NA", "CD8-positive, alpha-beta T cell", "T cells"])
+@pytest.mark.parametrize("cluster", ["0", "00", "1.0", " 1", "NA", "CD8-positive, alpha-beta T cell", "T cells"])
 def test_a_cluster_id_stays_as_it_is_written(cluster):
     assert tidy(cluster=[cluster], gene=["CD3D"])["cluster"].tolist() == [cluster]
 
@@ -87,6 +87,11 @@ def test_lists_of_genes_keep_their_order(columns):
     assert table.drop(columns=["cluster", "gene"]).isna().all().all()
 
 
+def test_two_columns_may_have_one_gene_a_row():
+    table = tidy_markers(pd.DataFrame({"set": ["0", "0", "1"], "x": ["CD3D", "CD3E", "CD3D"]}), "table")
+    assert table[["cluster", "gene"]].to_numpy().tolist() == [["0", "CD3D"], ["0", "CD3E"], ["1", "CD3D"]]
+
+
 def test_genes_are_split_at_what_people_write_between_them():
     assert split_genes(" CD3D, HLA-A;MT-CO1|INS  GCG\n") == ["CD3D", "HLA-A", "MT-CO1", "INS", "GCG"]
 
@@ -106,6 +111,7 @@ def test_genes_are_split_at_what_people_write_between_them():
         ({"cluster": ["0", "0"], "gene": ["A", "A"]}, "line 3: cluster '0' has the gene A a second time"),
         ({"cluster": ["0", "0"], "markers": ["A,B", "C,D"]}, "cluster '0' has two lists"),
         ({"cluster": ["0"], "markers": [" , "]}, "the list of genes of cluster '0' is empty"),
+        ({"cluster": ["0"], "markers": [""]}, "line 2: the list of genes is empty"),
     ],
 )
 def test_what_cannot_be_read_is_named_with_its_place(columns, message):
