@@ -80,8 +80,8 @@ def lab_markers(version: str) -> LabMarkers:
         return _tables[version]
     except KeyError:
         raise InputError(
-            f"The lab's marker table of version {version} was not read. If the file has changed since the clusters were "
-            "annotated, annotate them anew; else call use_lab_markers with its path first."
+            f"The lab's marker table of version {version} was not read. If the file has changed since the clusters "
+            "were annotated, annotate them anew; else call use_lab_markers with its path first."
         ) from None
 
 
