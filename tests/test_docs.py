@@ -11,7 +11,7 @@ import pytest
 import typer.main
 
 from cassia_dagster.cli import app
-from cassia_dagster.records import Finding, Status
+from cassia_dagster.records import Finding, Status, Unresolved
 from resources.catalog import Catalog, DatasetEntry
 
 PROJECT = Path(__file__).parents[1]
@@ -49,7 +49,7 @@ def test_every_column_and_finding_is_explained(demo):
         "score_specificity",
         "score_balance",
     }
-    assert {*map(str, Finding), *map(str, Status)} <= explained
+    assert {*map(str, Finding), *map(str, Status), *map(str, Unresolved)} <= explained
 
 
 def test_no_link_between_pages_is_dead():

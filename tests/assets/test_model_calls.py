@@ -157,8 +157,9 @@ def test_what_it_will_cost_is_known_with_the_markers(project: Project, aimock: A
     with context:
         expected = expected_calls(context.resources, "demo", "0.4", adata, labels["cluster"], markers)
     values = {name: value.value for name, value in expected.items()}
-    # So broad a label gets a second look: each cluster is scored, boosted and scored again, and all are merged.
-    assert values["expected_calls"] == 3 * 12 + 1
+    # So broad a label gets a second look: each cluster is scored, and some are boosted (hypotheses, conclusion) and
+    # scored again; all are merged. What the annotator and the validator said is free by now.
+    assert 12 + 1 < values["expected_calls"] <= 12 * (1 + 2 + 1) + 1
     assert 0 < values["expected_usd"] < values["expected_usd_at_most"]
     assert len(aimock.requests()) == asked
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -11,10 +11,12 @@ from typer.testing import CliRunner
 
 from cassia_dagster import cli, models
 from cassia_dagster.cli import app
+from cassia_dagster.dataset_options import entry_of
 from cassia_dagster.errors import ConfigurationError, ModelError
 from cassia_dagster.llm.backend import RawReply
 from cassia_dagster.llm.question import Usage
 from cassia_dagster.llm.store import Store
+from cassia_dagster.model_options import said_of_models
 from resources.catalog import Catalog, DatasetEntry
 from resources.home import Home
 
@@ -81,13 +83,15 @@ def test_the_ledger_of_the_demo_is_beside_its_report_and_can_be_exported_whole(d
 
 def test_an_estimate_counts_what_was_answered_before_as_free(demo: Demo) -> None:
     said = run("estimate", "demo", "--resolution", "0.4", "--home", demo.home.root)
-    assert "12 clusters. 0 calls and" in said
+    assert "12 clusters." in said
+    assert " 0 calls and 37 answers from the cache" in " ".join(said.split())
 
 
 def test_an_estimate_prices_another_model_role_by_role(demo: Demo) -> None:
     said = run("estimate", "demo", "--resolution", "0.4", "--model", "openai/gpt-4.1", "--home", demo.home.root)
-    rows = {line.split()[0]: line.split() for line in said.splitlines() if line.endswith("openai/gpt-4.1")}
+    rows = {line.split()[0]: line.split() for line in said.splitlines() if len(line.split()) == 7}
     assert list(rows) == ["annotate", "validate", "score", "boost", "merge"]
+    assert "All roles: openai/gpt-4.1." in said
     assert (rows["annotate"][1], rows["merge"][1]) == ("12", "1")
     assert 0 < float(rows["annotate"][5]) < float(rows["annotate"][6])
 
@@ -109,14 +113,14 @@ def test_a_model_of_unknown_price_is_said_to_be_one(demo: Demo) -> None:
 def test_the_models_of_the_command_line_become_part_of_the_catalog(
     monkeypatch: pytest.MonkeyPatch, islets_path: Path
 ) -> None:
-    seen: dict[str, object] = {}
-    monkeypatch.setattr(cli, "_materialize", lambda _, **fields: seen.update(fields))
+    seen: dict[str, Any] = {}
+    monkeypatch.setattr(cli, "_annotate", lambda said, _: seen.update(said))
     run(
         *("run", "cells.h5ad", "--tissue", "blood", "--species", "human", "--model", "openai/gpt-5"),
         *("--annotation-model", "openrouter/anthropic/claude-sonnet-4.5", "--score-model", "openrouter/openai/o3"),
         *("--score-threshold", "75", "--max-workers", "6", "--max-usd", "5"),
     )
-    entry = cli._entry({name: seen[name] for name in seen if name != "renamed"} | {"path": islets_path})
+    entry = entry_of(seen | {"path": islets_path})
     assert entry.model("annotation").title == "openrouter/anthropic/claude-sonnet-4.5"
     assert (entry.model("score").title, entry.model("merge").title) == ("openrouter/openai/o3", "openai/gpt-5")
     assert (entry.score_threshold, entry.max_workers, entry.max_usd) == (75, 6, 5)
@@ -124,7 +128,7 @@ def test_the_models_of_the_command_line_become_part_of_the_catalog(
 
 def test_a_model_without_a_provider_is_refused_at_once() -> None:
     with pytest.raises(ConfigurationError, match="Model 'gpt-5' has no provider: write provider/model"):
-        models.said_of_models(all="gpt-5")
+        said_of_models(all="gpt-5")
 
 
 def test_a_model_that_cannot_be_asked_is_told_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -244,7 +244,7 @@ def test_a_catalog_that_says_nothing_sensible_is_refused(
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "datasets.yaml").write_text(catalog)
     outcome = command("datasets", "list")
-    assert (outcome.code, said in outcome.errors) == (1, True)
+    assert (outcome.code, said in outcome.printed + outcome.errors) == (1, True)
     assert "Traceback" not in outcome.errors
     assert (tmp_path / "home" / "datasets.yaml").read_text() == catalog
 

