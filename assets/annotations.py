@@ -11,7 +11,7 @@ from assets.failures import fatal_errors
 from assets.model_calls import AskConfig, Cast, code_version, describe_calls, settings_of
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from assets.raw_adata import raw_adata
-from cassia_dagster.agents.annotate import ANNOTATOR, annotate_cluster
+from cassia_dagster.agents.annotate import ANNOTATOR, annotate_cluster, refuse_silence
 from cassia_dagster.agents.crew import for_each
 from cassia_dagster.agents.validate import VALIDATOR
 from cassia_dagster.records import AnnotatedCluster, ClusterEvidence, Status, Strategy
@@ -96,6 +96,7 @@ def annotations(
             return row.model_copy(update={"cells": digests[one.cluster]})
 
         rows = for_each(evidence, annotate, chosen.max_workers)
+        refuse_silence(rows)
         calls = describe_calls(store, cast)
     return dg.MaterializeResult(
         value=rows,

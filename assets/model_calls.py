@@ -60,7 +60,7 @@ class Cast:
     models
         The model of each role.
     chosen_in
-        Where each was chosen: the launchpad, the catalog, or else the environment.
+        Where each was chosen: the launchpad, the catalog, the environment, or nowhere (default).
     """
 
     models: Mapping[Role, ModelResource]
@@ -74,7 +74,8 @@ class Cast:
             listed, override = entry.model(NAMES[role.name]), config.override(role)
             models[role] = default.overlaid(listed, override)
             said = {"launchpad": override, "catalog": listed}
-            chosen_in[role] = next((place for place, choice in said.items() if choice.title), "environment")
+            usual = "environment" if chosen_in_environment(NAMES[role.name]).title else "default"
+            chosen_in[role] = next((place for place, choice in said.items() if choice.title), usual)
         return cls(models, chosen_in)
 
 

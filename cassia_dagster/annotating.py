@@ -15,16 +15,17 @@ import typer
 from cassia_dagster import __version__
 from cassia_dagster.datasets import HomeOption, home_of
 from cassia_dagster.errors import ConfigurationError, InputError
-from cassia_dagster.model_options import said_of_model
+from cassia_dagster.model_options import MaxUsdOption, ModelOption, said_of_model
 from cassia_dagster.records import SPECIES, ClusterResult, Species
 from resources.home import Home
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cassia_dagster.llm.door import Door
+    from cassia_dagster.llm.budget import Limits
     from cassia_dagster.llm.ledger import Totals
     from cassia_dagster.llm.store import Store
+    from cassia_dagster.method import Doors
     from cassia_dagster.outputs.result import ResolutionResult
 
 GIVEN = "given"
@@ -43,9 +44,10 @@ def annotate_markers(
     *,
     tissue: str,
     species: str,
-    model: str = "embedded",
+    model: str | None = None,
     context: str = "",
     name: str = "markers",
+    max_usd: float | None = None,
     home: Path | None = None,
 ) -> ResolutionResult:
     """Name the clusters of a marker table: annotate, validate, score, look again, group.
@@ -61,11 +63,14 @@ def annotate_markers(
     species
         ``"human"`` or ``"mouse"``.
     model
-        ``"embedded"`` (no key, no network), or ``provider/model`` as LiteLLM names it.
+        ``"embedded"`` (no key, no network), or ``provider/model`` as LiteLLM names it; if not given, what
+        ``CASSIA_MODEL`` and its like say, else the embedded one.
     context
         What else a model should know, such as ``"biopsy of a tumour"``.
     name
         What the ledger and the tables call the dataset.
+    max_usd
+        Most US dollars that it may cost, over all runs under this name.
     home
         Folder of the project's state, whose replies and ledger are used; ``CASSIA_HOME`` or ``.cassia`` if not given.
 
@@ -96,7 +101,7 @@ def annotate_markers(
     import warnings
 
     result, trouble = _annotated(
-        markers, tissue=tissue, species=species, model=model, context=context, name=name, home=home
+        markers, tissue=tissue, species=species, model=model, context=context, name=name, max_usd=max_usd, home=home
     )
     if trouble:
         warnings.warn(trouble, stacklevel=2)
@@ -108,9 +113,10 @@ def _annotated(
     *,
     tissue: str,
     species: str,
-    model: str,
+    model: str | None,
     context: str,
     name: str,
+    max_usd: float | None,
     home: Path | None,
 ) -> tuple[ResolutionResult, str]:
     """Do as `annotate_markers` does, and say why the merger's answer could not be used, if so."""
@@ -118,6 +124,7 @@ def _annotated(
     from cassia_dagster.singlecell.marker_columns import tidy_markers
     from cassia_dagster.singlecell.marker_evidence import evidence_from_markers
     from cassia_dagster.singlecell.marker_files import read_marker_table
+    from resources.settings import AnnotationSettings
 
     known_species, where = check_sample(species, tissue), "The marker table"
     if isinstance(markers, Path | str):
@@ -127,8 +134,9 @@ def _annotated(
     check_marker_genes(table["gene"], known_species, where)
     evidence = evidence_from_markers(table, species=known_species, tissue=tissue.strip(), context=context)
     place = Home.from_environment() if home is None else home_of(home)
-    with open_store(place) as store:
-        results, trouble = annotate_clusters(evidence, open_door(model, store), f"{name}/{GIVEN}")
+    limits = AnnotationSettings.from_environment().with_choices(max_usd_per_dataset=max_usd).limits(name)
+    with open_store(place, limits) as store:
+        results, trouble = annotate_clusters(evidence, open_doors(model, store), f"{name}/{GIVEN}")
         totals = store.totals(store.run)
     return _result(results, name, known_species, tissue.strip(), totals), trouble
 
@@ -162,7 +170,7 @@ def check_marker_genes(genes: Iterable[str], species: Species, where: str) -> No
         )
 
 
-def open_store(home: Home) -> Store:
+def open_store(home: Home, limits: Limits | None = None) -> Store:
     """Open the project's replies and ledger for one run of its own; a context manager that closes itself."""
     from cassia_dagster.llm.store import Store
 
@@ -170,17 +178,23 @@ def open_store(home: Home) -> Store:
         home.root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigurationError(f"The project's home {home.root} cannot be made: {error.strerror}.") from error
-    return Store.open(home.model_store)
+    return Store.open(home.model_store, limits=limits)
 
 
-def open_door(model: str, store: Store) -> Door:
-    """Return the way to a model by its title, ``embedded`` or ``provider/model``; checked before it is asked."""
-    from cassia_dagster.llm.choice import ModelChoice
+def open_doors(model: str | None, store: Store) -> Doors:
+    """Return the ways to the models of all roles: those of the environment, or the one that is named instead.
+
+    What the environment says of the same provider and model (address, key, quota, price) holds also for a named one.
+    """
+    from cassia_dagster.llm.choice import MODEL_ROLES, ModelChoice
+    from cassia_dagster.method import Doors
     from resources.llm import ModelResource
 
-    resource = ModelResource.of(ModelChoice.model_validate(said_of_model(model)))
-    resource.check()
-    return resource.door(store)
+    chosen = ModelChoice() if model is None else ModelChoice.model_validate(said_of_model(model))
+    resources = [ModelResource.from_environment(role).overlaid(chosen) for role in MODEL_ROLES]
+    for resource in {resource.title: resource for resource in resources}.values():
+        resource.check()
+    return Doors(*(resource.door(store) for resource in resources))
 
 
 def _result(
@@ -194,6 +208,7 @@ def _result(
     return ResolutionResult(
         dataset=name,
         resolution=GIVEN,
+        column="the marker table",
         species=species,
         tissue=tissue,
         clusters=clusters,
@@ -216,10 +231,12 @@ def write_results(result: ResolutionResult, folder: Path) -> dict[str, Path]:
     from cassia_dagster.files import replacing
     from cassia_dagster.outputs.report import render_report
     from cassia_dagster.outputs.tables import write_tables
+    from cassia_dagster.outputs.transcripts import write_transcripts
 
     report = folder / f"{result.dataset}_report.html"
     try:
         paths = write_tables(result, folder, result.dataset)
+        write_transcripts(result, folder)
         with replacing(report) as temporary:
             temporary.write_text(render_report(result, cells=None), encoding="utf-8")
     except OSError as error:
@@ -239,9 +256,8 @@ def annotate(
     context: Annotated[str, typer.Option(help="What else a model should know, such as 'biopsy of a tumour'.")] = "",
     output: Annotated[Path, typer.Option(help="Folder for the report and the tables.")] = Path("output"),
     home: HomeOption = None,
-    model: Annotated[
-        str, typer.Option(help="Who plays the roles: 'embedded' (no key, no network), or provider/model.")
-    ] = "embedded",
+    model: ModelOption = None,
+    max_usd: MaxUsdOption = None,
 ) -> None:
     """Annotate the clusters of a marker table, as Seurat, Scanpy or CASSIA write it; no cells are needed."""
     from resources.catalog import check_name
@@ -253,7 +269,14 @@ def annotate(
         raise InputError(f"{error}.") from error
     try:
         result, trouble = _annotated(
-            markers, tissue=tissue, species=species, model=model, context=context, name=chosen, home=home
+            markers,
+            tissue=tissue,
+            species=species,
+            model=model,
+            context=context,
+            name=chosen,
+            max_usd=max_usd,
+            home=home,
         )
     except KeyboardInterrupt:
         typer.echo("Stopped. The same command asks no model twice.", err=True)

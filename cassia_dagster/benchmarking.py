@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cassia_dagster.annotating import open_door, open_store
+from cassia_dagster.annotating import open_doors, open_store
 from cassia_dagster.datasets import HomeOption, home_of
 from cassia_dagster.errors import ConfigurationError, InputError
 
@@ -69,7 +69,7 @@ def benchmark(
         typer.echo("Stopped. The same command asks no model twice.", err=True)
         sys.exit(130)
     comparisons = [compare_runs(runs[0], other) for other in runs[1:]]
-    written = [path for run in runs[len(earlier) :] for path in _write_run(run, output, cases.stem)]
+    written = [path for run in runs[len(earlier) :] for path in _write_run(run, output, cases.stem, against)]
     _show_runs(console, runs)
     for comparison in comparisons:
         _show_comparison(console, comparison)
@@ -80,12 +80,14 @@ def benchmark(
 
 def _runs(cases: Cases, given: list[str], models: list[str], home: Home) -> Iterable[BenchmarkRun]:
     from cassia_dagster.evaluation.benchmark import run_benchmark, score_given
+    from resources.settings import AnnotationSettings
 
     for column in given:
         yield score_given(cases, column)
     if models:
-        with open_store(home) as store:
-            doors = {model: open_door(model, store) for model in models}
+        # Under the budget of a run that the environment sets, if it does.
+        with open_store(home, AnnotationSettings.from_environment().limits("benchmark")) as store:
+            doors = {model: open_doors(model, store) for model in models}
             for model, door in doors.items():
                 yield run_benchmark(cases, door, store, model)
 
@@ -107,12 +109,14 @@ def _slug(title: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "_", title).strip("._")[:80] or "run"
 
 
-def _write_run(run: BenchmarkRun, folder: Path, cases: str) -> list[Path]:
+def _write_run(run: BenchmarkRun, folder: Path, cases: str, against: Path | None) -> list[Path]:
     import pandas as pd
 
     from cassia_dagster.outputs.tables import write_inert
 
     stem = f"{_slug(cases)}_{_slug(run.title)}"
+    if against and (folder / f"{stem}.json").resolve() == against.resolve():
+        stem += "_again"  # what it is compared with stays what it was
     figures, table = folder / f"{stem}.json", folder / f"{stem}.csv"
     _write_text(run.model_dump_json(indent=1), figures)
     rows = [

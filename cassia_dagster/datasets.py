@@ -119,7 +119,7 @@ def add_dataset(
         typer.echo(f"{entry.name} takes the place of what the catalog said of {namesake.path}.")
     typer.echo(
         f"{entry.name} is in the catalog{seen}. The sensor watch_catalog of `cassia-dagster ui` finds it there; "
-        "`cassia-dagster run` annotates it at once."
+        "`cassia-dagster run` with the same options annotates it at once."
     )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from cassia_dagster.agents.annotate import annotate_cluster
+from cassia_dagster.agents.annotate import annotate_cluster, refuse_silence
 from cassia_dagster.agents.boost import boost_cluster, keep_as_is, needs_boost
 from cassia_dagster.agents.crew import for_each
 from cassia_dagster.agents.merge import merge_clusters
@@ -27,6 +27,22 @@ MAX_WORKERS = 6
 type Contrast = Callable[[ClusterEvidence], tuple[Marker, ...]]
 """Gives the genes that set a cluster apart from the one most like it."""
 
+
+class Doors(NamedTuple):
+    """The way to the model of each role."""
+
+    annotate: Door
+    validate: Door
+    score: Door
+    boost: Door
+    merge: Door
+
+    @classmethod
+    def of(cls, door: Door | Doors) -> Doors:
+        """Let one model play all roles, where there is no more than one."""
+        return door if isinstance(door, Doors) else cls(door, door, door, door, door)
+
+
 type Named = tuple[AnnotatedCluster, ScoredCluster, BoostedCluster]
 
 
@@ -36,7 +52,7 @@ def nothing_to_contrast(_: ClusterEvidence) -> tuple[Marker, ...]:
 
 
 def annotate_clusters(
-    evidence: Sequence[ClusterEvidence], door: Door, subject: str, contrast: Contrast = nothing_to_contrast
+    evidence: Sequence[ClusterEvidence], door: Door | Doors, subject: str, contrast: Contrast = nothing_to_contrast
 ) -> tuple[tuple[ClusterResult, ...], str]:
     """Name, score, look again at and group the clusters of one clustering.
 
@@ -45,7 +61,7 @@ def annotate_clusters(
     evidence
         What is known of each cluster; at least one.
     door
-        The way to the model that plays all roles.
+        The way to the model that plays all roles, or one for each.
     subject
         What the ledger calls the clustering, such as ``"islets/given"``.
     contrast
@@ -64,8 +80,11 @@ def annotate_clusters(
         If the model can answer no question at all.
     """
     rows = name_clusters(evidence, door, [f"{subject}/{one.cluster}" for one in evidence], contrast)
+    refuse_silence([annotated for annotated, _, _ in rows])
     first = evidence[0]
-    groupings, trouble = merge_clusters([row for _, _, row in rows], first.species, first.tissue, door, subject)
+    groupings, trouble = merge_clusters(
+        [row for _, _, row in rows], first.species, first.tissue, Doors.of(door).merge, subject
+    )
     return (
         tuple(
             ClusterResult(annotated=annotated, scored=scored, boosted=boosted, grouping=grouping)
@@ -77,7 +96,7 @@ def annotate_clusters(
 
 def name_clusters(
     evidence: Sequence[ClusterEvidence],
-    door: Door,
+    door: Door | Doors,
     subjects: Sequence[str],
     contrast: Contrast = nothing_to_contrast,
 ) -> list[Named]:
@@ -90,13 +109,18 @@ def name_clusters(
     subjects
         What the ledger calls each cluster.
     """
+    doors = Doors.of(door)
 
     def name(asked: tuple[ClusterEvidence, str]) -> Named:
         one, subject = asked
-        annotated = annotate_cluster(one, door, door, subject)
-        scored = score_cluster(one, annotated, door, subject)
+        annotated = annotate_cluster(one, doors.annotate, doors.validate, subject)
+        scored = score_cluster(one, annotated, doors.score, subject)
         if not needs_boost(annotated, scored):
             return annotated, scored, keep_as_is(annotated, scored)
-        return annotated, scored, boost_cluster(annotated, scored, door, door, subject, contrast=contrast(one))
+        return (
+            annotated,
+            scored,
+            boost_cluster(annotated, scored, doors.boost, doors.score, subject, contrast=contrast(one)),
+        )
 
     return for_each(list(zip(evidence, subjects, strict=True)), name, MAX_WORKERS)

@@ -115,6 +115,8 @@ def show_results(entry: DatasetEntry, home: Home) -> None:
             agreements = {column: compare(entry, result, labels, known[column]) for column in entry.labels}
         console.print()
         console.print(_table(result, agreements))
+        for line in _failures(result):
+            console.print(f"[yellow]![/] {plain(line)}", soft_wrap=True)
         for column, agreement in agreements.items():
             console.print(_agreement_line(column, agreement, own=column == result.column))
             unmapped = sorted({row.gold_label for row in agreement.clusters if row.gold_label and not row.gold_id})
@@ -131,6 +133,16 @@ def show_results(entry: DatasetEntry, home: Home) -> None:
         )
     console.print(f"cells   {plain(str(entry.folder / f'{entry.name}_annotated.h5ad'))}", soft_wrap=True)
     console.print("[dim]Open the runs and assets in Dagster with: uv run cassia-dagster ui[/]")
+
+
+def _failures(result: ResolutionResult) -> list[str]:
+    """Say why clusters got no answer, each reason once."""
+    clusters: dict[str, list[str]] = {}
+    for row in result.clusters:
+        final = row.boosted
+        if final.status not in (Status.OK, Status.UNRESOLVED):
+            clusters.setdefault(f"{final.status.replace('_', ' ')}: {final.status_reason}", []).append(row.cluster)
+    return [f"{len(ids)} of {len(result.clusters)} clusters {reason}" for reason, ids in clusters.items()]
 
 
 def _read(entry: DatasetEntry, home: Home, resolution: str) -> tuple[ResolutionResult, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Self
 
@@ -9,6 +10,7 @@ from pydantic import Field, model_validator
 
 from cassia_dagster.agents.role import Role
 from cassia_dagster.agents.validate import VALIDATOR, ValidateRequest
+from cassia_dagster.errors import ModelError
 from cassia_dagster.knowledge.candidates import shortlist
 from cassia_dagster.knowledge.evidence import check_annotation
 from cassia_dagster.llm.errors import UnusableReply
@@ -205,6 +207,18 @@ def _fused(
 def genes_up(lookups: list[GeneLookup] | tuple[GeneLookup, ...]) -> frozenset[str]:
     """Return the genes that were found up: those that an answer may cite beside the markers it was shown."""
     return frozenset(one.gene for one in lookups if one.expression is Expression.UP)
+
+
+def refuse_silence(rows: Sequence[AnnotatedCluster]) -> None:
+    """Raise `ModelError` if no cluster got an answer at all, so that nothing good is replaced by nothing.
+
+    A cluster that cannot be named, a refusal and a spent budget are answers.
+    """
+    if rows and all(row.status is Status.FAILED and row.annotation is None for row in rows):
+        raise ModelError(
+            f"None of the {len(rows)} clusters got an answer. {rows[0].status_reason} What was answered is kept; "
+            "the same command asks for the rest."
+        )
 
 
 def _why_no_markers(evidence: ClusterEvidence) -> str:

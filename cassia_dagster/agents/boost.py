@@ -305,6 +305,9 @@ def _decide(
     )
     rescored = score_cluster(annotated.evidence, second, scorer, subject)
     said["history"] = (*inquiry.history, *rescored.history)
+    if second.status is Status.OK and rescored.score is None:
+        why = f"A change to {new.label} could not be judged: {rescored.status_reason}"
+        return _row(annotated, scored, BoostOutcome.FAILED, why, **said)
     if _is_better(second, rescored, annotated, scored):
         return _row(second, rescored, BoostOutcome.CHANGED, conclusion.explanation, **said)
     why = f"A change to {new.label or 'no name'} was considered and not accepted: {conclusion.explanation}"

@@ -72,6 +72,8 @@ def _plain(value: Any, without: set[str]) -> Any:
             str(value)  # raises, and names what the template asked for
         case ClusterEvidence():
             hidden: Any = {"cluster": True, "nearest": {"__all__": {"cluster"}}, **dict.fromkeys(without, True)}
+            # What a lab's table says is in candidates and findings; its version would only make every question new.
+            hidden["lab_markers"] = True
             return _plain(value.model_dump(mode="json", exclude_defaults=True, exclude=hidden), set())
         case Record():
             return _plain(value.model_dump(mode="json", exclude_defaults=True, exclude=without), set())

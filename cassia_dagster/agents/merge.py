@@ -24,6 +24,7 @@ class NamedCluster(Record):
     """A cluster, and what it was found to be."""
 
     cluster: str
+    """Its id, or the number that stands for it: a user may have named it after the very type that it is."""
     label: str
     general_celltype: str
     cl_id: str | None
@@ -62,9 +63,10 @@ def merge_clusters(
         Why the model's answer could not be used, or an empty string. The general type and the label of each
         cluster stand in for it then, so that no cluster is lost.
     """
+    shown = _numbered([row.cluster for row in rows])
     named = tuple(
         NamedCluster(
-            cluster=row.cluster,
+            cluster=shown[row.cluster],
             label=row.annotation.label,
             general_celltype=row.annotation.general_celltype or row.annotation.label,
             cl_id=row.check.cl_id if row.check else None,
@@ -86,8 +88,18 @@ def merge_clusters(
                 break
     except UnusableReply as error:
         trouble = str(error)
-    groupings |= {grouping.cluster: grouping for grouping in (_as_labelled(named) if trouble else chosen)}
+    cluster_of = {number: cluster for cluster, number in shown.items()}
+    for grouping in _as_labelled(named) if trouble else chosen:
+        cluster = cluster_of[grouping.cluster]
+        groupings[cluster] = grouping.model_copy(update={"cluster": cluster})
     return list(groupings.values()), trouble
+
+
+def _numbered(clusters: Sequence[str]) -> dict[str, str]:
+    """Return what stands for each id in a question: a number tells nothing and stays; names are numbered."""
+    if all(cluster.isdecimal() for cluster in clusters):
+        return {cluster: cluster for cluster in clusters}
+    return {cluster: str(number) for number, cluster in enumerate(clusters, start=1)}
 
 
 def _unresolved(cluster: str) -> Grouping:

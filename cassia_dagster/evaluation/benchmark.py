@@ -17,7 +17,7 @@ from cassia_dagster.evaluation.without_gold import Calibration, Standing, calibr
 from cassia_dagster.knowledge.candidates import shortlist
 from cassia_dagster.knowledge.ontology import Relation, load_ontology
 from cassia_dagster.knowledge.versions import knowledge_version, source_versions
-from cassia_dagster.method import name_clusters
+from cassia_dagster.method import Doors, name_clusters
 from cassia_dagster.records import BoostedCluster, Fraction, Percent, Record, Status
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class BenchmarkRun(Record):
     answers: tuple[Answer, ...]
 
 
-def run_benchmark(cases: Sequence[Case], door: Door, store: Store, title: str) -> BenchmarkRun:
+def run_benchmark(cases: Sequence[Case], door: Door | Doors, store: Store, title: str) -> BenchmarkRun:
     """Ask a model to name the cases by the whole method (without grouping), and score its answers.
 
     Parameters

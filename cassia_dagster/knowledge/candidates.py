@@ -24,6 +24,8 @@ from cassia_dagster.records import Candidate, ClusterEvidence, Fraction, Record,
 _N_MARKERS = 20
 _N_ALTERNATIVES = 5
 _HALF_FIT = 0.08  # fit at which confidence is halved
+_MIN_SPEAKING = 3
+"""Genes that must speak for a type: one or two are a hint, however specific, and may be ambient."""
 _MIN_CONFIDENCE = 0.25
 # Share of the markers that only a rival lineage explains: 6 of 10 made-up doublets have more, 1 of 100 real clusters.
 _MIXED = 0.2
@@ -204,7 +206,7 @@ def _why_unresolved(evidence: ClusterEvidence, n_markers: int, reading: _Reading
         return Unresolved.MALIGNANT
     if reading.rival > _MIXED:
         return Unresolved.CONFLICTING_SUPPORT
-    if reading.confidence >= _MIN_CONFIDENCE:
+    if reading.confidence >= _MIN_CONFIDENCE and len(reading.supporting) >= _MIN_SPEAKING:
         return None
     return Unresolved.LOW_QUALITY if _is_low_quality(evidence, n_markers) else Unresolved.WEAK_SUPPORT
 

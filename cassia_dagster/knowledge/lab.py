@@ -55,8 +55,9 @@ class LabMarkers:
 
     @property
     def version(self) -> str:
-        """Hash of what the table says; order, spelling of names and comments do not matter."""
-        content = json.dumps([self.species, sorted(set(self.rows))], ensure_ascii=True)
+        """Hash of what the table says; order, spelling of names, sources and comments do not matter."""
+        rows = sorted({(row.cl_id, row.gene, row.sign, row.tissue) for row in self.rows})
+        content = json.dumps([self.species, rows], ensure_ascii=True)
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 

@@ -97,9 +97,9 @@ class Store:
         look = begun + _BETWEEN_LOOKS
         while (now := time.monotonic()) < begun + LONGEST_QUEUE:
             with self.transaction():
-                if take.attempt == 1 and self.replies.find(key) is not None:
+                if self.replies.find(key) is not None:
                     return None
-                wait = self._wait(key, backend, reservation, take)
+                wait = self._wait(key, backend, reservation)
                 if not wait:
                     return self.ledger.intend(question, key, backend, take.attempt, reservation)
             if now > look:
@@ -112,9 +112,9 @@ class Store:
             retry_after=LONGEST_QUEUE,  # longer than anybody waits, so that this is not tried again
         )
 
-    def _wait(self, key: str, backend: MeteredBackend, reservation: Reservation, take: Take) -> float:
+    def _wait(self, key: str, backend: MeteredBackend, reservation: Reservation) -> float:
         """Tell how long to wait before the call may be sent; 0 if it may be now."""
-        if take.attempt == 1 and self.ledger.is_under_way(key):
+        if self.ledger.is_under_way(key):
             return POLL  # another process is buying this very reply
         if not self.budget.permits(reservation.usd, backend):
             return POLL

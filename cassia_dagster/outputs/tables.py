@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from cassia_dagster.agents.merge import UNRESOLVED
 from cassia_dagster.files import replacing
 from cassia_dagster.outputs.result import ResolutionResult, final_label, model_of_label
+from cassia_dagster.outputs.words import reason_of
 from cassia_dagster.records import ClusterResult, Record, Rubric
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def _argument(result: ClusterResult) -> Row:
     annotation, check, rubric = final.annotation, final.check, final.rubric
     ratings = rubric.model_dump() if rubric else {}
     return {
-        "status_reason": final.status_reason,
+        "status_reason": reason_of(final),
         "unresolved_reason": annotation.unresolved.value if annotation and annotation.unresolved else None,
         "cl_id": check.cl_id if check else None,
         "cl_label": check.cl_label if check else None,
@@ -188,7 +189,7 @@ def _scored(result: ClusterResult) -> Row:
         "model": model,
         "provider": provider,
         "status": summary["status"],
-        "status_reason": result.boosted.status_reason,
+        "status_reason": reason_of(result.boosted),
         "cl_id": result.boosted.check.cl_id if result.boosted.check else None,
         "evidence_findings": ", ".join(result.boosted.check.findings) if result.boosted.check else None,
     }

@@ -10,7 +10,7 @@ from cassia_dagster.agents.merge import UNRESOLVED
 from cassia_dagster.evaluation.agreement import Agreement
 from cassia_dagster.knowledge.ontology import Relation
 from cassia_dagster.outputs.result import ResolutionResult, final_label
-from cassia_dagster.records import BoostOutcome, Expression, Finding, Status, Unresolved
+from cassia_dagster.records import BoostedCluster, BoostOutcome, Expression, Finding, Status, Unresolved
 
 FINDING_TEXTS = {
     Finding.GENE_ABSENT: "cites genes that are not among the markers",
@@ -103,6 +103,13 @@ def cost_of(result: ResolutionResult) -> str:
     cached = f", {result.cached_calls:,} from the cache" if result.cached_calls else ""
     least = f", {result.unpriced_calls:,} of unknown price" if result.unpriced_calls else ""
     return f"{'at least ' if least else ''}{money(result.usd)} ({calls}{cached}{least})"
+
+
+def reason_of(row: BoostedCluster) -> str:
+    """Say why a cluster has no label: what went wrong, or what its markers lack."""
+    if row.status_reason or row.annotation is None or row.annotation.unresolved is None:
+        return row.status_reason
+    return UNRESOLVED_REASONS[row.annotation.unresolved]
 
 
 def summarise(result: ResolutionResult) -> str:

@@ -114,7 +114,7 @@ def test_the_command_writes_tables_and_a_report_that_say_what_is_missing(lists, 
     assert "no cell" in done.output
     folder = tmp_path / "my_lists" / "given"
     assert {path.name for path in folder.iterdir()} == {
-        f"my_lists_{kind}" for kind in ("report.html", "summary.csv", "full.csv", "scored.csv")
+        "transcripts", *(f"my_lists_{kind}" for kind in ("report.html", "summary.csv", "full.csv", "scored.csv"))
     }
     table = pd.read_csv(folder / "my_lists_scored.csv", dtype={"cluster": str}, keep_default_na=False)
     assert table["cluster"].tolist() == ["2", "10", "T", "nothing"]
