@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 import cassia_dagster
 from cassia_dagster import annotate_markers, scored_table
 from cassia_dagster.cli import app
-from cassia_dagster.errors import ConfigurationError, InputError
+from cassia_dagster.errors import ConfigurationError, InputError, ModelError
 from cassia_dagster.llm.store import Store
+from cassia_dagster.outputs.result import final_label
 
 MARKERS = pd.DataFrame(
     {
@@ -114,7 +115,8 @@ def test_the_command_writes_tables_and_a_report_that_say_what_is_missing(lists, 
     assert "no cell" in done.output
     folder = tmp_path / "my_lists" / "given"
     assert {path.name for path in folder.iterdir()} == {
-        "transcripts", *(f"my_lists_{kind}" for kind in ("report.html", "summary.csv", "full.csv", "scored.csv"))
+        "transcripts",
+        *(f"my_lists_{kind}" for kind in ("report.html", "summary.csv", "full.csv", "scored.csv")),
     }
     table = pd.read_csv(folder / "my_lists_scored.csv", dtype={"cluster": str}, keep_default_na=False)
     assert table["cluster"].tolist() == ["2", "10", "T", "nothing"]
@@ -135,3 +137,18 @@ def test_the_package_itself_stays_light():
     assert done.stdout.strip() == "[]"
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         cassia_dagster.nothing  # noqa: B018
+
+
+def test_one_gene_names_nothing_however_specific(tmp_path):
+    table = pd.DataFrame({"cluster": ["a", "b"], "genes": ["CD8A", "MS4A1,CD79A,CD79B,CD19,BANK1,PAX5"]})
+    result = annotate_markers(table, tissue="blood", species="human", home=tmp_path)
+    assert [final_label(row) for row in result.clusters] == ["unresolved", "B cell"]
+    assert scored_table(result)["status_reason"].tolist() == ["its markers support no cell type well enough", ""]
+
+
+def test_the_environment_chooses_models_and_budget_here_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("CASSIA_MODEL", "openai/no-such-model")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
+    table = pd.DataFrame({"cluster": ["a"], "genes": ["MS4A1,CD79A,CD79B,CD19"]})
+    with pytest.raises(ModelError, match="price of openai/no-such-model is not known"):
+        annotate_markers(table, tissue="blood", species="human", home=tmp_path, max_usd=1.0)

@@ -59,3 +59,11 @@ def test_answers_that_a_spreadsheet_would_run_are_written_inert(run, tmp_path):
     path.write_text(CASES.replace("naive B cells", "=cmd()"))
     assert run("--given", "good").exit_code == 0
     assert pd.read_csv(tmp_path / "few_good.csv")["label"][0] == "'=cmd()"
+
+
+def test_what_a_run_is_compared_with_stays_what_it_was(run, tmp_path):
+    run()
+    before = (tmp_path / "few_embedded.json").read_bytes()
+    assert run("--against", str(tmp_path / "few_embedded.json")).exit_code == 0
+    assert (tmp_path / "few_embedded.json").read_bytes() == before
+    assert (tmp_path / "few_embedded_again.json").exists()

@@ -1,9 +1,16 @@
 import pytest
 from pydantic import ValidationError
 
-from cassia_dagster.agents.annotate import MAX_LOOKUPS, MAX_ROUNDS, N_MARKERS, AnnotateStep, annotate_cluster
+from cassia_dagster.agents.annotate import (
+    MAX_LOOKUPS,
+    MAX_ROUNDS,
+    N_MARKERS,
+    AnnotateStep,
+    annotate_cluster,
+    refuse_silence,
+)
 from cassia_dagster.errors import ModelError
-from cassia_dagster.llm.errors import Refused
+from cassia_dagster.llm.errors import Refused, Rejected
 from cassia_dagster.records import Annotation, Expression, Finding, Status, Strategy, Unresolved, Verdict
 
 YES = Verdict(accepted=True, reasons="fine")
@@ -130,3 +137,12 @@ def test_a_step_is_either_genes_or_an_annotation(named):
         AnnotateStep()
     with pytest.raises(ValidationError, match="either"):
         AnnotateStep(genes=("INS",), annotation=named("T cell", "lymphocyte"))
+
+
+def test_silence_on_all_clusters_is_an_error_and_on_some_it_is_not(scripted, beta_cells, named):
+    door, _ = scripted(annotate=[Rejected("Too long."), named("B cell", "lymphocyte")], validate=[YES])
+    silent = annotate_cluster(beta_cells, door, door, "islets/0.4/0")
+    heard = annotate_cluster(beta_cells, door, door, "islets/0.4/1")
+    with pytest.raises(ModelError, match=r"None of the 2 clusters got an answer\. Too long\."):
+        refuse_silence([silent, silent])
+    refuse_silence([silent, heard])

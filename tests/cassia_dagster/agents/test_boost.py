@@ -225,3 +225,10 @@ def test_a_step_is_either_hypotheses_or_a_conclusion(step, right):
 def test_rounds_are_bounded(rounds):
     with pytest.raises(ValueError, match="between 1 and 4"):
         BoostPlan(max_rounds=rounds)
+
+
+def test_a_change_that_nobody_could_judge_is_a_failure_with_its_reason(boosted, right, wrong):
+    row, _ = boosted(wrong, 30.0, [RIVALS, concludes(right)], [Refused("no more budget")])
+    assert row.outcome is BoostOutcome.FAILED
+    assert row.annotation == wrong
+    assert "could not be judged: no more budget" in row.explanation

@@ -92,3 +92,18 @@ def test_one_label_with_two_general_types_still_nests_when_it_stands_in(scripted
     door, _ = scripted(merge=[Refused("the model declined")])
     groupings, _ = merge_clusters([rows[0], other], "human", "pancreas", door, "islets/0.4")
     assert find_trouble(groupings, ["0", "2"]) == ""
+
+
+def test_what_the_user_calls_a_cluster_is_no_part_of_the_question(scripted, rows):
+    mine = [row.model_copy(update={"cluster": f"gold {row.cluster}"}) for row in rows]
+    numbered = tuple(one.model_copy(update={"cluster": str(int(one.cluster) + 1)}) for one in NESTED)
+    door, backend = scripted(merge=[MergeReply(groupings=numbered[:1]), MergeReply(groupings=numbered)])
+    groupings, trouble = merge_clusters(mine, "human", "pancreas", door, "islets/given")
+    assert trouble == ""
+    assert {one.cluster: one.detailed for one in groupings} == {
+        "gold 0": "alpha cell",
+        "gold 1": "beta cell",
+        "gold 10": UNRESOLVED,
+    }
+    assert len(backend.asked) == 2
+    assert not [asked for asked in backend.asked if "gold" in asked.model_dump_json()]

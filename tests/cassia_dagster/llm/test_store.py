@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
-from cassia_dagster.llm.backend import RawReply
+from cassia_dagster.llm.backend import Quota, RawReply, Reservation, Take
 from cassia_dagster.llm.door import Door, Question
 from cassia_dagster.llm.ledger import Call
+from cassia_dagster.llm.pricing import Price
 from cassia_dagster.llm.question import Usage
 from cassia_dagster.llm.store import Store
 from cassia_dagster.records import Annotation
+from tests.cassia_dagster.llm.conftest import Script
 
 
 def test_a_run_has_its_own_rows_and_totals(
@@ -149,3 +151,25 @@ def test_two_processes_share_one_quota(together: list[Call]) -> None:
         # A millisecond less, for a call ends before its end is written down.
         at_once = sum(one.started <= call.started < one.started + (one.seconds or 0.0) - 0.001 for one in made)
         assert at_once <= 3
+
+
+class Metered(Script):
+    """A backend whose calls have a price, so that they wait for a place."""
+
+    price = Price(1.0, 1.0)
+    quota = Quota("script")
+
+    def reservation(self, question: Question[Any], take: Take) -> Reservation:  # noqa: ARG002
+        return Reservation(100, 0.1, 60.0)
+
+
+def test_a_question_is_not_put_again_once_another_process_has_its_reply(
+    path: Path, question: Question[Annotation], beta_cell: str
+) -> None:
+    with Store.open(path, run="mine") as mine, Store.open(path, run="theirs") as theirs:
+        key = "a" * 64
+        first = mine.intend(question, key, Metered(), Take())
+        assert first is not None
+        mine.ledger.settle(first, "failed", 0.1, None)
+        theirs.replies.keep(key, beta_cell, RawReply(beta_cell, "stop", "s", Usage()), provider="script", model="s")
+        assert mine.intend(question, key, Metered(), Take(attempt=2)) is None
