@@ -22,6 +22,7 @@ from pydantic import (
 from cassia_dagster.errors import ConfigurationError
 from cassia_dagster.files import replacing
 from cassia_dagster.llm.choice import ModelChoice, ModelRole
+from cassia_dagster.llm.provider_errors import redact
 from cassia_dagster.records import Percent, Record, Species
 from cassia_dagster.singlecell.resolutions import canonical_resolution, given_keys, in_order, is_given, title_of
 
@@ -333,7 +334,8 @@ def _told(path: Path, error: ValidationError, *place: str) -> str:
     """Say what is wrong, and where in the file it stands."""
     first = error.errors()[0]
     where = " → ".join(map(str, (*place, *first["loc"]))) or "the file"
-    return f"{path}: {where}: {first['msg'].removeprefix('Value error, ')}."
+    # Someone may have written a key where a model or a field should be; this goes to Dagster's event log.
+    return f"{path}: {redact(where, None)}: {redact(first['msg'].removeprefix('Value error, '), None)}."
 
 
 class CatalogResource(dg.ConfigurableResource):

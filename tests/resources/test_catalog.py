@@ -311,3 +311,12 @@ def test_models_are_written_as_a_person_would(tmp_path: Path) -> None:
 def test_a_role_that_there_is_none_of_is_named(tmp_path: Path) -> None:
     path = written(tmp_path, "datasets: [{name: islets, path: /d, tissue: gut, models: {booster: openai/gpt-5}}]")
     assert "islets → models → booster" in complaint(path)
+
+
+@pytest.mark.parametrize("models", ["{key}", "{{score: {key}}}", "{{{key}: openai/gpt-5}}"])
+def test_a_key_in_the_wrong_place_is_not_repeated(tmp_path: Path, models: str) -> None:
+    said = models.format(key="sk-proj-abcdefghijklmnop")
+    path = written(tmp_path, f"datasets: [{{name: islets, path: /d, tissue: gut, models: {said}}}]")
+    reason = complaint(path)
+    assert "islets → models" in reason
+    assert "abcdefghijklmnop" not in reason
