@@ -5,8 +5,11 @@ import hashlib
 import dagster as dg
 
 from assets.partitions import BY_DATASET
+from cassia_dagster.llm.choice import MODEL_ROLES
 from cassia_dagster.singlecell.load import fingerprint, size
 from resources.catalog import DatasetEntry
+
+CHANGES_NO_RESULT = {"notes", "max_workers", "output"}
 
 raw_adata = dg.AssetSpec(
     "raw_adata",
@@ -16,7 +19,8 @@ raw_adata = dg.AssetSpec(
     description=(
         "The count matrix of a dataset, as the catalog names it. Nothing is copied or changed: the data version "
         "is a fingerprint of the file's content and of what the catalog says of the sample, so everything below "
-        "it can be traced to the bytes that it came from. Notes are shown, and change nothing."
+        "it can be traced to the bytes that it came from. Notes are shown, and change nothing; neither do the folder "
+        "of the results and the quotas and prices of models."
     ),
 )
 
@@ -28,8 +32,10 @@ def observe(entry: DatasetEntry) -> dg.AssetMaterialization:
     """
     content = fingerprint(entry.path)
     beside = [fingerprint(path) if path.is_file() else "" for path in entry.tables]
-    said = entry.model_dump_json(exclude={"path", "label_terms", "markers", "notes", "max_workers"})
-    version = hashlib.sha256("\n".join((content, *beside, said)).encode()).hexdigest()[:32]
+    said = entry.model_dump_json(exclude=CHANGES_NO_RESULT | {"path", "label_terms", "markers", "models"})
+    # Of a model counts what decides its answers: a quota, a price or the name of a key asks nobody again.
+    asked = [f"{role} {model.title} {model.identity}" for role in MODEL_ROLES for model in [entry.model(role)]]
+    version = hashlib.sha256("\n".join((content, *beside, said, *asked)).encode()).hexdigest()[:32]
     return dg.AssetMaterialization(
         asset_key=raw_adata.key,
         partition=entry.name,

@@ -146,14 +146,18 @@ def register(home: Home, entry: DatasetEntry, *, replace: bool, same_file: bool 
     ------
     InputError
         If it would replace what it may not.
+    ConfigurationError
+        If the catalog cannot be read, or what it says of this dataset.
     """
     from filelock import FileLock
 
-    from resources.catalog import Catalog
+    from resources.catalog import Catalog, write_entry
 
     make_folder(home.root, "The project's home")
     with FileLock(home.catalog.with_suffix(".lock"), timeout=60):
-        catalog = Catalog.read(home.catalog)
+        catalog, broken = Catalog.read_sound(home.catalog)
+        if entry.name in broken and not replace:
+            raise _unusable(broken[entry.name], entry.name)
         namesake = next((other for other in catalog.datasets if other.name == entry.name), None)
         if namesake == entry:
             return None
@@ -163,8 +167,12 @@ def register(home: Home, entry: DatasetEntry, *, replace: bool, same_file: bool 
                 f"A dataset {entry.name!r} is known already, from {namesake.path}. Give this one another --name, "
                 f"or say {way} to replace it."
             )
-        catalog.with_entry(entry).write(home.catalog)
+        write_entry(home.catalog, entry)
         return namesake
+
+
+def _unusable(trouble: str, name: str) -> ConfigurationError:
+    return ConfigurationError(f"{trouble} Mend it, or take it out with `cassia-dagster datasets remove {name}`.")
 
 
 @app.command("remove")
@@ -172,15 +180,16 @@ def remove_dataset(name: NameArgument, home: HomeOption = None) -> None:
     """Take a dataset out of the catalog; its file and its results stay."""
     from filelock import FileLock
 
-    from resources.catalog import Catalog
+    from cassia_dagster.terminal import plain
+    from resources.catalog import Catalog, remove_entry
 
     place = home_of(home)
-    Catalog.read(place.catalog).entry(name)
+    catalog, broken = Catalog.read_sound(place.catalog)
+    if name not in broken:
+        catalog.entry(name)  # before a lock is made where there is no project
     with FileLock(place.catalog.with_suffix(".lock"), timeout=60):
-        catalog = Catalog.read(place.catalog)
-        gone = catalog.entry(name)
-        catalog.without(name).write(place.catalog)
-    typer.echo(f"{gone.name} is no longer in the catalog. Its file and what was made of it were not touched.")
+        remove_entry(place.catalog, name)
+    typer.echo(f"{plain(name)} is no longer in the catalog. Its file and what was made of it were not touched.")
 
 
 def inspect_file(

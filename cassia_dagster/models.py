@@ -109,7 +109,7 @@ def estimate(
     from resources.settings import AnnotationSettings
 
     place, console = home_of(home), Console(highlight=False)
-    entry = Catalog.read(place.catalog).entry(name)
+    entry = Catalog.read_entry(place.catalog, name)
     if model is not None:
         entry = entry.model_copy(update={"models": {"all": ModelChoice.model_validate(said_of_model(model))}})
     backends = {role: resource.backends()[0] for role, resource in _cast(entry).items()}

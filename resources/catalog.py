@@ -2,212 +2,35 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 import dagster as dg
 import yaml
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    StringConstraints,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from cassia_dagster.errors import ConfigurationError
 from cassia_dagster.files import replacing
-from cassia_dagster.llm.choice import ModelChoice, ModelRole
-from cassia_dagster.records import Percent, Record, Species
-from cassia_dagster.singlecell.resolutions import canonical_resolution, given_keys, in_order, is_given, title_of
+from cassia_dagster.llm.provider_errors import redact
+from cassia_dagster.records import Record
+from cassia_dagster.singlecell.resolutions import in_order
+from resources.dataset_entry import DEFAULT_RESOLUTIONS, DatasetEntry, Key, check_name, each_once
 
-DEFAULT_RESOLUTIONS = ("0.4", "0.8", "1.2")
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
-def check_name(name: str) -> str:
-    """Return a dataset's name if it can be a partition key, a file name and a column; raise otherwise.
-
-    Raises
-    ------
-    ValueError
-        With what a name may look like.
-    """
-    if not _NAME.fullmatch(name) or ".." in name:
-        raise ValueError(
-            f"{name!r} cannot name a dataset: use letters, digits, '.', '_' and '-' (at most 100), "
-            "begin with a letter or digit, and leave out '..'"
-        )
-    return name
-
-
-def _check_resolution(resolution: Any) -> str:
-    if is_given(resolution):
-        raise ValueError(f"{resolution!r} is no resolution of Leiden's; name the column of obs in the field clusters")
-    try:
-        return canonical_resolution(resolution)
-    except ConfigurationError as error:  # as a ValueError it is told together with its place in the file
-        raise ValueError(str(error).removesuffix(".")) from error
-
-
-def _check_key(key: Any) -> str:
-    return str(key) if is_given(key) else _check_resolution(key)
-
-
-def _one_or_several(columns: Any) -> Any:
-    return [columns] if isinstance(columns, str) else columns
-
-
-def _each_once(values: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(values))
-
-
-def _check_counts(counts: str) -> str:
-    if counts not in ("X", "raw") and not re.fullmatch(r"layers/.+", counts):
-        raise ValueError(f"{counts!r} is no place for counts: write X, raw or layers/NAME")
-    return counts
-
-
-type Counts = Annotated[str, AfterValidator(_check_counts)]
-type Name = Annotated[str, AfterValidator(check_name)]
-type Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-type Column = Annotated[str, Field(min_length=1)]
-type Columns = Annotated[tuple[Column, ...], BeforeValidator(_one_or_several), AfterValidator(_each_once)]
-type Resolution = Annotated[str, BeforeValidator(_check_resolution)]
-type Resolutions = Annotated[tuple[Resolution, ...], AfterValidator(_each_once)]
-type Key = Annotated[str, BeforeValidator(_check_key)]
-type Models = Annotated[
-    dict[Literal["all"] | ModelRole, ModelChoice],
-    BeforeValidator(lambda said: {"all": said} if isinstance(said, str) else said),
+__all__ = [
+    "DEFAULT_RESOLUTIONS",
+    "Catalog",
+    "CatalogResource",
+    "DatasetEntry",
+    "check_name",
+    "remove_entry",
+    "write_entry",
 ]
-
-
-class DatasetEntry(Record):
-    """What a user says of one dataset."""
-
-    name: Name
-    path: Path
-    species: Species = "human"
-    tissue: Text | None = None
-    """Where all cells are from; either this or `tissue_column`."""
-    tissue_column: Column | None = None
-    """Column of ``obs`` with the tissue of each cell."""
-    context: str = ""
-    """What else a model should know, such as "biopsy of a tumour"."""
-    labels: Columns = ()
-    """Columns of ``obs`` with known cell types, which the result is compared with."""
-    label_terms: Path | None = None
-    """CSV with the columns ``label, cl_id``: the Cell Ontology terms of the known labels."""
-    markers: Path | None = None
-    """CSV of the lab's own marker genes, which count beside the shipped knowledge."""
-    batch_key: Column | None = None
-    """Column of ``obs`` with the batch of each cell: it is counted and shown, and nothing is corrected for it yet."""
-    clusters: Columns = ()
-    """Columns of ``obs`` with clusterings of the user's own, which are named beside or instead of Leiden's."""
-    resolutions: Resolutions = Field(default_factory=lambda said: () if said.get("clusters") else DEFAULT_RESOLUTIONS)
-    """Of the Leiden clusterings; none if not given where there are `clusters`."""
-    primary_resolution: Key | None = None
-    """Fills the single-valued columns of the annotated file; the first of `clusterings` if not given."""
-    counts: Counts | None = None
-    """Where the raw counts are; if not given, they are looked for in ``X``, the layer ``counts`` and ``raw``."""
-    gene_symbols: Column | None = None
-    """Column of ``var`` with the gene symbols; if not given, they are the ``var_names``."""
-    output: Path = Path("output")
-    models: Models = Field(default_factory=dict)
-    """Who plays the roles; ``all`` stands for those that are not named."""
-    max_workers: int | None = Field(default=None, gt=0, le=256)
-    """Clusters that are worked on at once."""
-    score_threshold: Percent | None = None
-    """Labels that score less get a second look."""
-    max_usd: float | None = Field(default=None, ge=0)
-    """Most US dollars that the dataset may cost, over all its runs."""
-    notes: str = ""
-    """Whatever the user wants to remember; it changes no result."""
-
-    @property
-    def given(self) -> dict[str, str]:
-        """Resolution key → column, of the clusterings that the user brings."""
-        return given_keys(self.clusters)
-
-    @property
-    def clusterings(self) -> tuple[str, ...]:
-        """The resolution keys of all clusterings that are to be named, the user's own last."""
-        return (*self.resolutions, *self.given)
-
-    def model(self, role: ModelRole) -> ModelChoice:
-        """Return the model that this entry chooses for a role, if it does."""
-        return self.models.get(role, ModelChoice()).over(self.models.get("all", ModelChoice()))
-
-    @property
-    def tables(self) -> tuple[Path, ...]:
-        """The files beside the cells that bear on results."""
-        return tuple(path for path in (self.label_terms, self.markers) if path)
-
-    @property
-    def primary(self) -> str:
-        """The resolution key that speaks for the dataset where only one can."""
-        return self.primary_resolution or self.clusterings[0]
-
-    @property
-    def where(self) -> str:
-        """What a list shows of the tissue, which may differ from cell to cell."""
-        return self.tissue or f"tissue by {self.tissue_column}"
-
-    @property
-    def folder(self) -> Path:
-        """Where the files for the user go."""
-        return self.output / self.name
-
-    def title(self, key: str) -> str:
-        """Say in words which clustering a resolution key stands for."""
-        return title_of(key, self.given.get(key))
-
-    @field_validator("clusters")
-    @classmethod
-    def _columns_have_folders_of_their_own(cls, columns: tuple[str, ...]) -> tuple[str, ...]:
-        keys = [key.lower() for key in given_keys(columns)]
-        for position, key in enumerate(keys):
-            if key in keys[:position]:
-                raise ValueError(
-                    f"{columns[keys.index(key)]!r} and {columns[position]!r} differ in capitals only, so on some "
-                    "file systems their results would share a folder; rename one of the two in the file"
-                )
-        return columns
-
-    @field_validator("resolutions")
-    @classmethod
-    def _something_is_named(cls, resolutions: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        if not resolutions and not info.data.get("clusters"):
-            raise ValueError("name at least one resolution, or columns with clusters in the field clusters")
-        return resolutions
-
-    @model_validator(mode="after")
-    def _tissue_is_said_once(self) -> Self:
-        if (self.tissue is None) == (self.tissue_column is None):
-            state = "missing" if self.tissue is None else "said twice"
-            raise ValueError(
-                f"the tissue is {state}; give either tissue, a word for all cells, or tissue_column, a column of obs"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _primary_is_listed(self) -> Self:
-        if self.primary not in self.clusterings:
-            raise ValueError(
-                f"primary_resolution {self.primary} is none of the resolutions {', '.join(self.clusterings)}"
-            )
-        return self
 
 
 class Catalog(Record):
     """All datasets of a project, and the resolutions that it knows."""
 
-    resolutions: Annotated[tuple[Key, ...], Field(min_length=1), AfterValidator(_each_once)] = DEFAULT_RESOLUTIONS
+    resolutions: Annotated[tuple[Key, ...], Field(min_length=1), AfterValidator(each_once)] = DEFAULT_RESOLUTIONS
     """What the project knows whatever its datasets list, also keys of given clusterings."""
     datasets: tuple[DatasetEntry, ...] = ()
 
@@ -224,6 +47,20 @@ class Catalog(Record):
         for trouble in broken.values():
             raise ConfigurationError(trouble)
         return catalog
+
+    @classmethod
+    def read_entry(cls, path: Path, name: str) -> DatasetEntry:
+        """Read the entry of one dataset, whatever is wrong with others.
+
+        Raises
+        ------
+        ConfigurationError
+            If there is none, or with what is wrong with it.
+        """
+        catalog, broken = cls.read_sound(path)
+        if name in broken:
+            raise ConfigurationError(broken[name])
+        return catalog.entry(name)
 
     @classmethod
     def read_sound(cls, path: Path) -> tuple[Catalog, dict[str, str]]:
@@ -248,12 +85,12 @@ class Catalog(Record):
             catalog = cls.model_validate(content | {"datasets": [] if isinstance(rows, list) else rows})
         except ValidationError as error:
             raise ConfigurationError(_told(path, error)) from error
-        names = [_name_of(row, position) for position, row in enumerate(rows)]
+        names = _names_of(rows)
         sound: list[DatasetEntry] = []
         broken: dict[str, str] = {}
         for name, row in zip(names, rows, strict=True):
             if names.count(name) > 1:
-                broken[name] = f"{path}: datasets: two entries have the name {name!r}. Rename one of them."
+                broken[name] = _doubled(path, name)
                 continue
             try:
                 sound.append(DatasetEntry.model_validate(row))
@@ -263,9 +100,7 @@ class Catalog(Record):
 
     def write(self, path: Path) -> None:
         """Replace the file by this catalog."""
-        content = self.model_dump(mode="json", exclude_none=True)
-        with replacing(path) as temporary:
-            temporary.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        _write(path, self.model_dump(mode="json", exclude_none=True))
 
     def with_entry(self, entry: DatasetEntry) -> Catalog:
         """Return the catalog with the entry added, or put in the place of the one of its name."""
@@ -310,6 +145,53 @@ class Catalog(Record):
         return self
 
 
+def write_entry(path: Path, entry: DatasetEntry) -> None:
+    """Write one entry into a catalog's file, in the place of the one of its name; all others stay as they stand.
+
+    Raises
+    ------
+    ConfigurationError
+        If the file cannot be read, or has two entries of this name.
+    """
+    catalog, _ = Catalog.read_sound(path)
+    rows = _mapping(path).get("datasets") or []
+    row, position = entry.model_dump(mode="json", exclude_none=True), _position(path, rows, entry.name)
+    if position is None:
+        rows.append(row)
+    else:
+        rows[position] = row
+    _write(path, {"resolutions": list(catalog.with_entry(entry).resolutions), "datasets": rows})
+
+
+def remove_entry(path: Path, name: str) -> None:
+    """Take one entry, sound or broken, out of a catalog's file; all others stay as they stand.
+
+    Raises
+    ------
+    ConfigurationError
+        If the file cannot be read, or has no entry of this name, or two.
+    """
+    catalog, broken = Catalog.read_sound(path)
+    left = catalog if name in broken else catalog.without(name)
+    rows = _mapping(path).get("datasets") or []
+    position = _position(path, rows, name)
+    kept = [row for place, row in enumerate(rows) if place != position]
+    _write(path, {"resolutions": left.all_resolutions, "datasets": kept})
+
+
+def _position(path: Path, rows: list[Any], name: str) -> int | None:
+    """Find the one row of a name, if there is one."""
+    names = _names_of(rows)
+    if names.count(name) > 1:
+        raise ConfigurationError(_doubled(path, name))
+    return names.index(name) if name in names else None
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
 def _mapping(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
@@ -324,16 +206,22 @@ def _mapping(path: Path) -> dict[str, Any]:
     return content
 
 
-def _name_of(row: Any, position: int) -> str:
-    name = row.get("name") if isinstance(row, dict) else None
-    return name if isinstance(name, str) and name else str(position)
+def _names_of(rows: list[Any]) -> list[str]:
+    """Return the name of each entry; of one without, its position."""
+    names = [row.get("name") if isinstance(row, dict) else None for row in rows]
+    return [name if isinstance(name, str) and name else str(position) for position, name in enumerate(names)]
+
+
+def _doubled(path: Path, name: str) -> str:
+    return f"{path}: datasets: two entries have the name {name!r}. Rename one of them."
 
 
 def _told(path: Path, error: ValidationError, *place: str) -> str:
     """Say what is wrong, and where in the file it stands."""
     first = error.errors()[0]
     where = " → ".join(map(str, (*place, *first["loc"]))) or "the file"
-    return f"{path}: {where}: {first['msg'].removeprefix('Value error, ')}."
+    # Someone may have written a key where a model or a field should be; this goes to Dagster's event log.
+    return f"{path}: {redact(where, None)}: {redact(first['msg'].removeprefix('Value error, '), None)}."
 
 
 class CatalogResource(dg.ConfigurableResource):
@@ -343,7 +231,4 @@ class CatalogResource(dg.ConfigurableResource):
 
     def entry(self, name: str) -> DatasetEntry:
         """Return the entry of a dataset, as the file has it now, whatever is wrong with others."""
-        catalog, broken = Catalog.read_sound(Path(self.path))
-        if name in broken:
-            raise ConfigurationError(broken[name])
-        return catalog.entry(name)
+        return Catalog.read_entry(Path(self.path), name)

@@ -23,12 +23,16 @@ from pydantic import (
 )
 
 from cassia_dagster.errors import ConfigurationError
+from cassia_dagster.llm.provider_errors import redact
 from cassia_dagster.records import Record
 
 type ModelRole = Literal["annotation", "validation", "score", "boost", "merge"]
 MODEL_ROLES: tuple[ModelRole, ...] = ("annotation", "validation", "score", "boost", "merge")
 
 EMBEDDED = "embedded"
+
+_LIKE_A_KEY = re.compile(r"[A-Za-z0-9]{24,}")
+"""Names of models have their words and versions apart; many providers' keys are one long word without a prefix."""
 
 _OF_THE_PROVIDER = ("api_base", "api_key_env")
 _OF_THE_MODEL = (
@@ -111,7 +115,7 @@ class ModelChoice(ModelFields, Record):
     @model_validator(mode="after")
     def _a_provider_has_a_model(self) -> Self:
         if self.provider not in {None, EMBEDDED} and not self.model:
-            raise ValueError(f"provider {self.provider!r} is given without a model")
+            raise ValueError(f"provider {_quoted(self.provider or '')} is given without a model")
         for fallback in self.fallbacks:
             split_title(fallback)
         return self
@@ -160,9 +164,14 @@ def split_title(title: str) -> tuple[str, str]:
     provider, _, model = title.strip().partition("/")
     if provider != EMBEDDED and not (provider and model):
         raise ValueError(
-            f"model {title!r} has no provider: write provider/model, such as 'openai/gpt-5', or 'embedded'"
+            f"model {_quoted(title)} has no provider: write provider/model, such as 'openai/gpt-5', or 'embedded'"
         )
     return provider, model
+
+
+def _quoted(title: str) -> str:
+    """Quote what should name a model, unless it may be a key in the wrong place."""
+    return repr(_LIKE_A_KEY.sub("[key]", redact(title, None)))
 
 
 def chosen_in_environment(role: ModelRole) -> ModelChoice:

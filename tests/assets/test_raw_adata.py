@@ -19,6 +19,10 @@ def entry(tmp_path: Path) -> DatasetEntry:
     return DatasetEntry(name="islets", path=path, tissue="pancreas", context="donor 1")
 
 
+def described(entry: DatasetEntry, **said: object) -> DatasetEntry:
+    return DatasetEntry.model_validate(entry.model_dump() | said)
+
+
 def version(entry: DatasetEntry) -> str:
     return observe(entry).tags["dagster/data_version"]
 
@@ -69,11 +73,34 @@ def test_a_file_that_was_moved_keeps_its_version(entry: DatasetEntry, tmp_path: 
         {"labels": ("cell_type",)},
         {"clusters": ("leiden",)},
         {"batch_key": "donor"},
-        {"output": Path("elsewhere")},
+        {"max_usd": 5.0},
+        {"score_threshold": 80.0},
+        {"models": "openai/gpt-5"},
+        {"models": {"score": "openai/gpt-5"}},
+        {"models": {"all": {"provider": "embedded"}}},
+        {"models": {"merge": {"temperature": 0.5}}},
     ],
 )
 def test_what_the_catalog_says_is_part_of_the_version(entry: DatasetEntry, said: dict[str, object]) -> None:
-    assert version(entry.model_copy(update=said)) != version(entry)
+    assert version(described(entry, **said)) != version(entry)
+
+
+def test_where_the_results_go_and_how_many_work_at_once_change_no_version(entry: DatasetEntry) -> None:
+    assert version(described(entry, output="elsewhere", max_workers=2)) == version(entry)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"requests_per_minute": 60, "tokens_per_minute": 9000, "max_concurrency": 2},
+        {"usd_per_million_input": 1.0, "usd_per_million_output": 2.0},
+        {"timeout": 30.0},
+        {"api_key_env": "LAB_KEY"},
+    ],
+)
+def test_how_a_model_is_reached_and_paid_changes_no_version(entry: DatasetEntry, said: dict[str, object]) -> None:
+    gpt = {"provider": "openai", "model": "gpt-5"}
+    assert version(described(entry, models={"all": gpt | said})) == version(described(entry, models={"all": gpt}))
 
 
 def test_other_terms_for_the_known_labels_are_another_version(entry: DatasetEntry, tmp_path: Path) -> None:

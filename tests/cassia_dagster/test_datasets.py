@@ -217,6 +217,25 @@ def test_a_broken_entry_is_shown_and_hides_no_other(tmp_path: Path, islets_path:
     assert run("datasets", "check", "islets", home=tmp_path).exit_code == 0
 
 
+def test_a_broken_entry_stops_no_command_about_others_and_can_be_removed_or_replaced(tmp_path: Path) -> None:
+    file, catalog = tmp_path / "cells.h5ad", tmp_path / "datasets.yaml"
+    file.write_bytes(b"counts")
+    broken = "- {name: broken, path: x.h5ad, tissue: gut, species: yeti}\n"
+    catalog.write_text("datasets:\n" + broken)
+    assert added(tmp_path, file, "--no-check").exit_code == 0
+    refused = added(tmp_path, file, "--no-check", "--name", "broken")
+    assert isinstance(refused.exception, ConfigurationError)
+    assert "broken → species" in str(refused.exception)
+    assert "datasets remove broken" in str(refused.exception)
+    assert run("datasets", "remove", "cells", home=tmp_path).exit_code == 0
+    assert "yeti" in catalog.read_text()
+    assert added(tmp_path, file, "--no-check", "--name", "broken", "--replace").exit_code == 0
+    assert Catalog.read(catalog).entry("broken").path == file
+    catalog.write_text("datasets:\n" + broken)
+    assert run("datasets", "remove", "broken", home=tmp_path).exit_code == 0
+    assert Catalog.read(catalog).datasets == ()
+
+
 def test_a_removed_dataset_is_gone_from_the_catalog_and_its_file_is_not(tmp_path: Path) -> None:
     path = tmp_path / "cells.h5ad"
     path.write_bytes(b"counts")

@@ -105,6 +105,11 @@ def test_before_there_are_clusters_an_estimate_is_a_range_for_one(demo: Demo, tm
     assert int(least[0]) < int(most[0])
 
 
+def test_an_estimate_is_not_stopped_by_the_broken_entry_of_another_dataset(tmp_path: Path) -> None:
+    (tmp_path / "datasets.yaml").write_text("datasets: [{name: islets, path: x, tissue: gut}, {name: broken}]")
+    assert "not clustered yet" in run("estimate", "islets", "--resolution", "0.4", "--home", tmp_path)
+
+
 def test_a_model_of_unknown_price_is_said_to_be_one(demo: Demo) -> None:
     said = run("estimate", "demo", "--resolution", "0.4", "--model", "openai/no-such-model", "--home", demo.home.root)
     assert "an unknown price (give it with usd_per_million_input and usd_per_million_output)" in " ".join(said.split())

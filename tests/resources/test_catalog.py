@@ -10,7 +10,15 @@ import yaml
 from pydantic import ValidationError
 
 from cassia_dagster.errors import ConfigurationError
-from resources.catalog import DEFAULT_RESOLUTIONS, Catalog, CatalogResource, DatasetEntry, check_name
+from resources.catalog import (
+    DEFAULT_RESOLUTIONS,
+    Catalog,
+    CatalogResource,
+    DatasetEntry,
+    check_name,
+    remove_entry,
+    write_entry,
+)
 
 
 def entry(name: str = "islets", **more: Any) -> DatasetEntry:
@@ -311,3 +319,56 @@ def test_models_are_written_as_a_person_would(tmp_path: Path) -> None:
 def test_a_role_that_there_is_none_of_is_named(tmp_path: Path) -> None:
     path = written(tmp_path, "datasets: [{name: islets, path: /d, tissue: gut, models: {booster: openai/gpt-5}}]")
     assert "islets → models → booster" in complaint(path)
+
+
+@pytest.mark.parametrize("models", ["{key}", "{{score: {key}}}", "{{{key}: openai/gpt-5}}"])
+def test_a_key_in_the_wrong_place_is_not_repeated(tmp_path: Path, models: str) -> None:
+    said = models.format(key="sk-proj-abcdefghijklmnop")
+    path = written(tmp_path, f"datasets: [{{name: islets, path: /d, tissue: gut, models: {said}}}]")
+    reason = complaint(path)
+    assert "islets → models" in reason
+    assert "abcdefghijklmnop" not in reason
+
+
+BROKEN = {"name": "broken", "path": "x.h5ad", "tissue": "gut", "species": "yeti"}
+SHORT = {"name": "blood", "path": "b.h5ad", "tissue": "blood"}
+
+
+def test_writing_one_entry_leaves_all_others_as_they_stand(tmp_path: Path) -> None:
+    islets = {"name": "islets", "path": "i.h5ad", "tissue": "pancreas"}
+    path = written(tmp_path, yaml.safe_dump({"datasets": [BROKEN, islets, 5, SHORT]}))
+    write_entry(path, entry(resolutions=("2",)))
+    write_entry(path, entry("liver"))
+    rows = yaml.safe_load(path.read_text())["datasets"]
+    assert [rows[0], rows[2], rows[3]] == [BROKEN, 5, SHORT]
+    catalog, broken = Catalog.read_sound(path)
+    assert [one.name for one in catalog.datasets] == ["islets", "blood", "liver"]
+    assert catalog.entry("islets") == entry(resolutions=("2",))
+    assert set(broken) == {"broken", "2"}
+
+
+@pytest.mark.parametrize("name", ["broken", "1", "blood"])
+def test_an_entry_can_be_removed_whether_it_is_sound_or_broken(tmp_path: Path, name: str) -> None:
+    rows = {"broken": BROKEN, "1": 5, "blood": SHORT}
+    path = written(tmp_path, yaml.safe_dump({"resolutions": ["3.0"], "datasets": list(rows.values())}))
+    remove_entry(path, name)
+    content = yaml.safe_load(path.read_text())
+    assert content["datasets"] == [row for other, row in rows.items() if other != name]
+    assert "3.0" in content["resolutions"]
+
+
+def test_what_the_project_knows_stays_known_when_an_entry_is_written_anew(tmp_path: Path) -> None:
+    path = tmp_path / "datasets.yaml"
+    write_entry(path, entry(resolutions=("2",)))
+    write_entry(path, entry(resolutions=("3",)))
+    remove_entry(path, "islets")
+    assert Catalog.read(path).all_resolutions == [*DEFAULT_RESOLUTIONS, "2.0", "3.0"]
+
+
+def test_of_two_entries_with_one_name_none_is_written_or_removed(tmp_path: Path) -> None:
+    path = written(tmp_path, yaml.safe_dump({"datasets": [SHORT, SHORT]}))
+    before = path.read_text()
+    for change in (lambda: write_entry(path, entry("blood")), lambda: remove_entry(path, "blood")):
+        with pytest.raises(ConfigurationError, match=r"two entries have the name 'blood'\. Rename one"):
+            change()
+    assert path.read_text() == before

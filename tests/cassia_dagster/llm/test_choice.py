@@ -54,6 +54,14 @@ def test_a_key_in_the_wrong_place_is_not_repeated(field: str) -> None:
     assert "0123456789abcdef" not in str(caught.value)
 
 
+@pytest.mark.parametrize("key", ["sk-proj-abcdefghijklmnop", "AIzaSyA0123456789_abcdefgh", "0123456789abcdef" * 2])
+def test_a_key_where_a_model_should_be_is_not_repeated(key: str) -> None:
+    for said in (key, {"provider": key}, {"model": "openai/gpt-5", "fallbacks": [key]}):
+        with pytest.raises(ValidationError, match=r"'\[key\]'") as caught:
+            choice(said)
+        assert key not in str(caught.value)
+
+
 def test_a_choice_inherits_what_fits_its_model() -> None:
     below = choice(
         {
