@@ -89,14 +89,16 @@ def code_version(version: str, *roles: Role) -> str:
     """Name all that decides an asset's answers beside its inputs: its code, its prompts, models and marker knowledge.
 
     Another name makes the asset stale; what was asked before and still holds comes from the cache. Of the models,
-    those of the environment count here; those of the catalog are part of the version of `raw_adata`, and those of
-    the launchpad hold until either changes.
+    thresholds and budgets, those of the environment count here; those of the catalog are part of the version of
+    `raw_adata`, and those of the launchpad hold until either changes.
     """
     models = [chosen_in_environment(NAMES[role.name]) for role in roles]
     # Of two roles of one name, which differ in their reply, one model plays both.
     chosen = {f"{role.name}={model.identity}": None for role, model in zip(roles, models, strict=True) if model.title}
     rules = f"knowledge@{knowledge_version()} rules@{RULES_VERSION}"
-    return " ".join((version, *(role.template for role in roles), *chosen, rules))
+    settings = AnnotationSettings.from_environment().model_dump(exclude={"max_workers"}, exclude_defaults=True)
+    said = (f"{name}={value}" for name, value in settings.items())
+    return " ".join((version, *(role.template for role in roles), *chosen, *said, rules))
 
 
 def describe_calls(store: Store, cast: Cast) -> dict[str, dg.MetadataValue]:

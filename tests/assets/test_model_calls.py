@@ -65,6 +65,17 @@ def test_another_model_in_the_environment_is_another_code_version(monkeypatch: p
     assert "score=openai/gpt-5" in code_version("1", SCORER)
 
 
+@pytest.mark.parametrize("variable", ["CASSIA_SCORE_THRESHOLD", "CASSIA_MAX_USD_PER_RUN", "CASSIA_MAX_USD_PER_DATASET"])
+def test_a_setting_of_the_environment_that_changes_results_is_another_code_version(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    before = code_version("1", SCORER)
+    monkeypatch.setenv("CASSIA_MAX_WORKERS", "3")
+    assert code_version("1", SCORER) == before
+    monkeypatch.setenv(variable, "50")
+    assert code_version("1", SCORER) != before
+
+
 KEY = "sk-test-0123456789abcdefABCDEF"
 
 
