@@ -189,6 +189,16 @@ def test_what_comes_out_the_same_starts_nothing_below_it(finished):
     assert redone == {"normalized_adata", "annotations", "scores", "boosted", "merged", "report", "annotated_adata"}
 
 
+def test_what_the_launchpad_made_stays_until_an_input_changes(finished):
+    finished.make({"annotations": {"islets|0.4"}})  # by hand, with another model
+    redone = finished.walk()
+    assert {name for tick in redone for name in tick} == {"scores", "boosted", "merged", "report", "annotated_adata"}
+    assert finished.walk() == []
+    (finished.files / "islets.h5ad").write_bytes(b"other cells")
+    finished.settle()
+    assert any("annotations" in tick for tick in finished.walk())
+
+
 def test_a_resolution_that_is_listed_later_is_made_later(finished):
     islets = Catalog.read(finished.home.catalog).entry("islets")
     finished.write(islets.model_copy(update={"resolutions": ("0.4", "0.8", "1.2")}))
