@@ -13,8 +13,8 @@ import typer
 from dotenv import load_dotenv
 
 from cassia_dagster import __version__, annotating, benchmarking, datasets, models
-from cassia_dagster.dataset_options import OutputOption, Said, describes_dataset, entry_of
-from cassia_dagster.datasets import HomeOption, home_of, register
+from cassia_dagster.dataset_options import OUTPUT, OutputOption, Said, changes, describes_dataset, entry_of
+from cassia_dagster.datasets import HomeOption, home_of, known_entry, register
 from cassia_dagster.errors import CassiaError
 from cassia_dagster.files import make_folder
 from cassia_dagster.model_options import ModelOption, said_of_models
@@ -95,7 +95,7 @@ def options(
 
 
 @app.command()
-def demo(home: HomeOption = None, output: OutputOption = Path("output"), model: ModelOption = None) -> None:
+def demo(home: HomeOption = None, output: OutputOption = OUTPUT, model: ModelOption = None) -> None:
     """Annotate human pancreatic islets (1,065 cells), and compare with the published cell types."""
     with as_file(files("cassia_dagster") / "data") as data:
         said = {
@@ -145,12 +145,13 @@ def _home(given: Path | None) -> Home:
 def _annotate(said: Said, home: Home) -> None:
     from resources.catalog_check import check_frame
 
-    entry = entry_of(said)
+    entry = entry_of(said, known_entry(home, said))
     models.check_models(entry)
     check_frame(entry)
     make_folder(entry.folder, "The output folder")
     # Who says the name means the entry of that name, also where it is of another file.
-    register(home, entry, replace=said["name"] is not None)
+    if before := register(home, entry, replace="name" in said):
+        typer.echo(f"The catalog says something else of {entry.name} now: {changes(before, entry)}.")
 
     # Only now: the assets read the catalog's resolutions when they are imported.
     from cassia_dagster.terminal import Progress, show_results

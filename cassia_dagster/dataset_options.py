@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cassia_dagster.errors import InputError
+from cassia_dagster.llm.choice import ModelChoice
 from cassia_dagster.model_options import (
     AnnotationModelOption,
     BoostModelOption,
@@ -29,11 +30,14 @@ if TYPE_CHECKING:
     from resources.catalog import DatasetEntry
 
 type Said = dict[str, Any]
-"""What a user says of a dataset: the fields of a catalog entry, not yet checked."""
+"""What a user says of a dataset: the fields of a catalog entry, not yet checked, without those that were not said."""
 
 Several = list[str] | None
 
-OutputOption = Annotated[Path, typer.Option("--output", help="Folder for reports, tables and the annotated file.")]
+OUTPUT = Path("output")
+
+_FOLDER = "Folder for reports, tables and the annotated file."
+OutputOption = Annotated[Path, typer.Option("--output", help=_FOLDER)]
 
 
 def _option(text: str, default: str = "") -> Any:
@@ -74,7 +78,7 @@ def _described(
     ] = None,
     counts: Annotated[str | None, _option("Where the raw counts are: X, raw or layers/NAME.", "found")] = None,
     gene_symbols: Annotated[str | None, _option("Column of var with gene symbols.", "the names of var")] = None,
-    output: OutputOption = Path("output"),
+    output: Annotated[Path | None, _option(_FOLDER, str(OUTPUT))] = None,
     notes: Annotated[str, _option("Whatever you want to remember of it; changes no result.")] = "",
     model: ModelOption = None,
     annotation_model: AnnotationModelOption = None,
@@ -86,7 +90,6 @@ def _described(
     max_workers: MaxWorkersOption = None,
     max_usd: MaxUsdOption = None,
 ) -> Said:
-    chosen = {"resolutions": tuple(resolution)} if resolution else {}
     models = said_of_models(
         all=model,
         annotation=annotation_model,
@@ -95,31 +98,29 @@ def _described(
         boost=boost_model,
         merge=merge_model,
     )
-    return (
-        chosen
-        | models
-        | {
-            "name": name,
-            "path": file.absolute(),
-            "species": species.strip().lower(),
-            "tissue": tissue,
-            "tissue_column": tissue_column,
-            "context": context,
-            "labels": tuple(labels or ()),
-            "label_terms": label_terms and label_terms.absolute(),
-            "markers": markers and markers.absolute(),
-            "batch_key": batch_key,
-            "clusters": tuple(clusters or ()),
-            "primary_resolution": primary_resolution,
-            "counts": counts,
-            "gene_symbols": gene_symbols,
-            "output": output.absolute(),
-            "notes": notes,
-            "score_threshold": score_threshold,
-            "max_workers": max_workers,
-            "max_usd": max_usd,
-        }
-    )
+    said = models | {
+        "name": name,
+        "path": file.absolute(),
+        "species": species.strip().lower(),
+        "tissue": tissue,
+        "tissue_column": tissue_column,
+        "context": context,
+        "labels": tuple(labels or ()),
+        "label_terms": label_terms and label_terms.absolute(),
+        "markers": markers and markers.absolute(),
+        "batch_key": batch_key,
+        "clusters": tuple(clusters or ()),
+        "resolutions": tuple(resolution or ()),
+        "primary_resolution": primary_resolution,
+        "counts": counts,
+        "gene_symbols": gene_symbols,
+        "output": output and output.absolute(),
+        "notes": notes,
+        "score_threshold": score_threshold,
+        "max_workers": max_workers,
+        "max_usd": max_usd,
+    }
+    return {field: value for field, value in said.items() if value is not None and value not in ("", (), {})}
 
 
 def describes_dataset(command: Callable[..., None]) -> Callable[..., None]:
@@ -138,8 +139,31 @@ def describes_dataset(command: Callable[..., None]) -> Callable[..., None]:
     return with_options
 
 
-def entry_of(said: Said) -> DatasetEntry:
+def name_of(said: Said) -> str:
+    """Return the name that is said of a dataset, or else its file's.
+
+    Raises
+    ------
+    InputError
+        If the file has no format that can be read.
+    """
+    from cassia_dagster.singlecell.formats import check_format
+
+    path = Path(said["path"])
+    suffix = check_format(path)
+    stem = path.name[: -len(suffix)] if path.name.lower().endswith(suffix) else path.name
+    return said.get("name") or re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._-")[:100] or "dataset"
+
+
+def entry_of(said: Said, known: DatasetEntry | None = None) -> DatasetEntry:
     """Check what the user says of a dataset, as far as that goes without its file's content.
+
+    Parameters
+    ----------
+    said
+        What is said now.
+    known
+        What was said before, and holds where nothing else is said now.
 
     Raises
     ------
@@ -148,18 +172,42 @@ def entry_of(said: Said) -> DatasetEntry:
     """
     from pydantic import ValidationError
 
-    from cassia_dagster.singlecell.formats import check_format
     from resources.catalog import DatasetEntry
 
-    path = Path(said["path"])
-    suffix = check_format(path)
-    if said["name"] is None:
-        stem = path.name[: -len(suffix)] if path.name.lower().endswith(suffix) else path.name
-        said = said | {"name": re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._-")[:100] or "dataset"}
+    below = {"output": OUTPUT.absolute()} if known is None else _left_of(known, said)
+    models = _models_over(said.get("models", {}), known.models if known else {})
     try:
-        return DatasetEntry.model_validate(said)
+        return DatasetEntry.model_validate(below | said | {"name": name_of(said), "models": models})
     except ValidationError as error:
         first = error.errors()[0]
         value = "" if isinstance(first["input"], dict) else f" {first['input']!r}"
         field = ".".join(map(str, first["loc"])) or "dataset"
         raise InputError(f"{field}{value}: {first['msg'].removeprefix('Value error, ')}.") from None
+
+
+def _left_of(known: DatasetEntry, said: Said) -> Said:
+    """Return what was said before and can hold beside what is said now."""
+    gone = set()
+    if said.keys() & {"tissue", "tissue_column"}:
+        gone = {"tissue", "tissue_column"}
+    if "clusters" in said:  # they take the place of Leiden's, as long as nobody asks for both
+        gone |= {"resolutions"}
+    return {field: getattr(known, field) for field in type(known).model_fields if field not in gone}
+
+
+def _models_over(said: dict[str, str], below: Mapping[str, ModelChoice]) -> dict[str, ModelChoice]:
+    """Lay models over those of an entry, role by role, so that what fits them still holds."""
+    chosen = {role: ModelChoice.model_validate(model) for role, model in said.items()}
+    return dict(below) | {role: model.over(below.get(role, ModelChoice())) for role, model in chosen.items()}
+
+
+def changes(before: DatasetEntry, after: DatasetEntry) -> str:
+    """Say on one line which fields of an entry are others than before."""
+    old, new = (entry.model_dump(mode="json") for entry in (before, after))
+    return "; ".join(
+        f"{field} {_shown(old[field])} → {_shown(new[field])}" for field in new if old[field] != new[field]
+    )
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value in (None, "", [], {}) else repr(value)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cassia_dagster.dataset_options import Said, describes_dataset, entry_of
+from cassia_dagster.dataset_options import Said, describes_dataset, entry_of, name_of
 from cassia_dagster.errors import CassiaError, ConfigurationError, InputError
 from cassia_dagster.files import make_folder
 from resources.home import DEFAULT, VARIABLE, Home
@@ -123,6 +123,26 @@ def add_dataset(
     )
 
 
+def known_entry(home: Home, said: Said) -> DatasetEntry | None:
+    """Return what the catalog says already of the dataset that is meant: of the name that is said, or of the same file.
+
+    Raises
+    ------
+    ConfigurationError
+        If what it says cannot be used, so that what is said now cannot be laid over it.
+    """
+    from resources.catalog import Catalog
+
+    name = name_of(said)
+    catalog, broken = Catalog.read_sound(home.catalog)
+    if name in broken:
+        raise _unusable(broken[name], name)
+    for entry in catalog.datasets:
+        if entry.name == name and ("name" in said or entry.path.absolute() == said["path"]):
+            return entry
+    return None
+
+
 def register(home: Home, entry: DatasetEntry, *, replace: bool, same_file: bool = True) -> DatasetEntry | None:
     """Write a dataset into the catalog, where the user interface and schedules find it.
 
@@ -161,7 +181,7 @@ def register(home: Home, entry: DatasetEntry, *, replace: bool, same_file: bool 
         namesake = next((other for other in catalog.datasets if other.name == entry.name), None)
         if namesake == entry:
             return None
-        if namesake and not replace and not (same_file and namesake.path == entry.path):
+        if namesake and not replace and not (same_file and namesake.path.absolute() == entry.path.absolute()):
             way = f"--name {entry.name}" if same_file else "--replace"
             raise InputError(
                 f"A dataset {entry.name!r} is known already, from {namesake.path}. Give this one another --name, "
@@ -180,7 +200,6 @@ def remove_dataset(name: NameArgument, home: HomeOption = None) -> None:
     """Take a dataset out of the catalog; its file and its results stay."""
     from filelock import FileLock
 
-    from cassia_dagster.terminal import plain
     from resources.catalog import Catalog, remove_entry
 
     place = home_of(home)
@@ -189,7 +208,7 @@ def remove_dataset(name: NameArgument, home: HomeOption = None) -> None:
         catalog.entry(name)  # before a lock is made where there is no project
     with FileLock(place.catalog.with_suffix(".lock"), timeout=60):
         remove_entry(place.catalog, name)
-    typer.echo(f"{plain(name)} is no longer in the catalog. Its file and what was made of it were not touched.")
+    typer.echo(f"{name!r} is no longer in the catalog. Its file and what was made of it were not touched.")
 
 
 def inspect_file(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,15 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+from cassia_dagster import cli
 from cassia_dagster.cli import app
-from cassia_dagster.datasets import register
+from cassia_dagster.dataset_options import changes, entry_of
+from cassia_dagster.datasets import known_entry, register
 from cassia_dagster.errors import CassiaError, ConfigurationError, InputError
 from resources.catalog import Catalog, DatasetEntry
 from resources.home import Home
+
+type Told = Callable[..., dict[str, Any]]
 
 
 def run(*words: Any, home: Path) -> Result:
@@ -171,6 +176,87 @@ def test_the_same_file_may_be_described_anew_and_another_only_if_it_is_said(tmp_
         register(home, second, replace=False)
     assert register(home, second, replace=True) == again
     assert Catalog.read(home.catalog).datasets == (second,)
+
+
+@pytest.fixture
+def by_hand(tmp_path: Path) -> DatasetEntry:
+    """An entry that a person has written more into than the command line says."""
+    path = tmp_path / "islets.h5ad"
+    path.write_bytes(b"")
+    return DatasetEntry.model_validate(
+        {
+            "name": "islets",
+            "path": path,
+            "tissue": "pancreas",
+            "output": "/results",
+            "labels": ["cell_type"],
+            "max_usd": 5,
+            "notes": "asked the authors",
+            "models": {
+                "all": {"provider": "openai", "model": "gpt-5", "requests_per_minute": 60, "max_concurrency": 2},
+                "score": "openai/o3",
+            },
+        }
+    )
+
+
+@pytest.fixture
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Told:
+    """What `run` is told by options, about the file of `by_hand`."""
+    said: list[dict[str, Any]] = []
+    monkeypatch.setattr(cli, "_annotate", lambda one, _: said.append(one))
+    monkeypatch.setenv("DAGSTER_HOME", "restored after the test")
+
+    def parse(*options: str) -> dict[str, Any]:
+        result = run("run", tmp_path / "islets.h5ad", "--species", "human", *options, home=tmp_path)
+        assert result.exit_code == 0, result.output
+        return said.pop()
+
+    return parse
+
+
+def test_what_was_not_said_again_stays_as_it_was_written_by_hand(told: Told, by_hand: DatasetEntry) -> None:
+    assert entry_of(told("--tissue", "pancreas"), by_hand) == by_hand
+    after = entry_of(told("--tissue", "gut", "--max-usd", "0"), by_hand)
+    assert after == by_hand.model_copy(update={"tissue": "gut", "max_usd": 0.0})
+    assert changes(by_hand, after) == "tissue 'pancreas' → 'gut'; max_usd 5.0 → 0.0"
+
+
+@pytest.mark.usefixtures("by_hand")
+def test_a_new_dataset_writes_to_the_output_folder_here(told: Told) -> None:
+    assert entry_of(told("--tissue", "gut")).output == Path("output").absolute()
+
+
+def test_another_model_takes_the_place_of_the_first_and_keeps_what_fits_it(told: Told, by_hand: DatasetEntry) -> None:
+    same = entry_of(told("--model", "openai/gpt-5"), by_hand)
+    assert same.models == by_hand.models
+    other = entry_of(told("--model", "openai/gpt-4.1"), by_hand)
+    assert other.models["all"].model_dump() == {"provider": "openai", "model": "gpt-4.1", "max_concurrency": 2}
+    assert other.models["score"].title == "openai/o3"
+    assert other.max_usd == 5
+
+
+def test_the_tissue_and_the_clusters_take_the_place_of_what_they_exclude(told: Told, by_hand: DatasetEntry) -> None:
+    by_column = entry_of(told("--tissue-column", "organ"), by_hand)
+    assert (by_column.tissue, by_column.tissue_column) == (None, "organ")
+    assert entry_of(told("--clusters", "leiden"), by_hand).clusterings == ("given",)
+    both = entry_of(told("--clusters", "leiden", "--resolution", "1"), by_hand)
+    assert both.clusterings == ("1.0", "given")
+
+
+def test_a_known_dataset_is_one_of_the_same_file_or_of_the_name_that_is_said(
+    tmp_path: Path, by_hand: DatasetEntry
+) -> None:
+    home, other = Home(tmp_path), tmp_path / "other" / "islets.h5ad"
+    other.parent.mkdir()
+    other.write_bytes(b"")
+    register(home, by_hand, replace=False)
+    assert known_entry(home, {"path": by_hand.path}) == by_hand
+    assert known_entry(home, {"path": other}) is None
+    assert known_entry(home, {"path": other, "name": "islets"}) == by_hand
+    home.catalog.write_text("datasets: [{name: islets, path: islets.h5ad}]")
+    with pytest.raises(ConfigurationError, match=r"tissue is missing.*datasets remove islets"):
+        known_entry(home, {"path": by_hand.path})
 
 
 def test_a_catalog_that_says_the_same_already_is_not_written_anew(tmp_path: Path, islets_path: Path) -> None:
