@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -175,7 +175,7 @@ def entry_of(said: Said, known: DatasetEntry | None = None) -> DatasetEntry:
     from resources.catalog import DatasetEntry
 
     below = {"output": OUTPUT.absolute()} if known is None else _left_of(known, said)
-    models = _models_over(said.get("models", {}), known.models if known else {})
+    models = _models_over(said.get("models", {}), known)
     try:
         return DatasetEntry.model_validate(below | said | {"name": name_of(said), "models": models})
     except ValidationError as error:
@@ -195,10 +195,12 @@ def _left_of(known: DatasetEntry, said: Said) -> Said:
     return {field: getattr(known, field) for field in type(known).model_fields if field not in gone}
 
 
-def _models_over(said: dict[str, str], below: Mapping[str, ModelChoice]) -> dict[str, ModelChoice]:
+def _models_over(said: dict[str, str], known: DatasetEntry | None) -> dict[str, ModelChoice]:
     """Lay models over those of an entry, role by role, so that what fits them still holds."""
-    chosen = {role: ModelChoice.model_validate(model) for role, model in said.items()}
-    return dict(below) | {role: model.over(below.get(role, ModelChoice())) for role, model in chosen.items()}
+    models: dict[str, ModelChoice] = dict(known.models.items()) if known else {}
+    for role, model in said.items():
+        models[role] = ModelChoice.model_validate(model).over(models.get(role, ModelChoice()))
+    return models
 
 
 def changes(before: DatasetEntry, after: DatasetEntry) -> str:
