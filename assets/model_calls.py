@@ -74,7 +74,7 @@ class Cast:
             listed, override = entry.model(NAMES[role.name]), config.override(role)
             models[role] = default.overlaid(listed, override)
             said = {"launchpad": override, "catalog": listed}
-            usual = "environment" if chosen_in_environment(NAMES[role.name]).title else "default"
+            usual = "default" if default.title == EMBEDDED else "environment"
             chosen_in[role] = next((place for place, choice in said.items() if choice.title), usual)
         return cls(models, chosen_in)
 

@@ -7,7 +7,7 @@ import shutil
 import sys
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from dotenv import load_dotenv
@@ -19,6 +19,9 @@ from cassia_dagster.errors import CassiaError
 from cassia_dagster.files import make_folder
 from cassia_dagster.model_options import ModelOption, said_of_models
 from resources.home import VARIABLE, Home
+
+if TYPE_CHECKING:
+    from resources.catalog import DatasetEntry
 
 PROJECT = Path(__file__).parent.parent
 """Where dagster.yaml and workspace.yaml stand."""
@@ -108,14 +111,17 @@ def demo(home: HomeOption = None, output: OutputOption = OUTPUT, model: ModelOpt
             "resolutions": DEMO_RESOLUTIONS,
             "output": output.absolute(),
         }
-        _annotate(said | said_of_models(all=model), _home(home))
+        # The demo is always the same: no model that it was shown with before is asked, and paid, again.
+        _annotate(entry_of(said | said_of_models(all=model)), _home(home), replace=True)
 
 
 @app.command()
 @describes_dataset
 def run(said: Said, home: HomeOption = None) -> None:
     """Annotate a dataset: register it, and materialize its assets through Dagster."""
-    _annotate(said, _home(home))
+    place = _home(home)
+    # Who says the name means the entry of that name, also where it is of another file.
+    _annotate(entry_of(said, known_entry(place, said)), place, replace="name" in said)
 
 
 @app.command()
@@ -142,15 +148,13 @@ def _home(given: Path | None) -> Home:
     return home
 
 
-def _annotate(said: Said, home: Home) -> None:
+def _annotate(entry: DatasetEntry, home: Home, *, replace: bool) -> None:
     from resources.catalog_check import check_frame
 
-    entry = entry_of(said, known_entry(home, said))
     models.check_models(entry)
     check_frame(entry)
     make_folder(entry.folder, "The output folder")
-    # Who says the name means the entry of that name, also where it is of another file.
-    if before := register(home, entry, replace="name" in said):
+    if before := register(home, entry, replace=replace):
         typer.echo(f"The catalog says something else of {entry.name} now: {changes(before, entry)}.")
 
     # Only now: the assets read the catalog's resolutions when they are imported.

@@ -119,7 +119,9 @@ def test_the_models_of_the_command_line_become_part_of_the_catalog(
     monkeypatch: pytest.MonkeyPatch, islets_path: Path
 ) -> None:
     seen: dict[str, Any] = {}
-    monkeypatch.setattr(cli, "_annotate", lambda said, _: seen.update(said))
+    monkeypatch.setattr(cli, "entry_of", lambda said, _: seen.update(said))
+    monkeypatch.setattr(cli, "known_entry", lambda *_: None)
+    monkeypatch.setattr(cli, "_annotate", lambda *_, **__: None)
     run(
         *("run", "cells.h5ad", "--tissue", "blood", "--species", "human", "--model", "openai/gpt-5"),
         *("--annotation-model", "openrouter/anthropic/claude-sonnet-4.5", "--score-model", "openrouter/openai/o3"),
