@@ -107,6 +107,17 @@ class Project:
         (event,) = result.asset_materializations_for_node("annotations")
         return {name: value.value for name, value in event.metadata.items()}
 
+    def expected(self) -> dict[str, Any]:
+        """Return what naming the clusters is expected to take, as the metadata of the marker table has it."""
+        entry = self.entry.model_copy(update={"models": {"all": self.model}})
+        Catalog(datasets=(entry,)).write(self.home.catalog)
+        labels = stored_table(self.home.artifacts, "leiden_clusters", "demo", "0.4").read().set_index("cell_id")
+        markers = stored_table(self.home.artifacts, "marker_table", "demo", "0.4").read()
+        adata = stored_cells(self.home.artifacts, "demo").open()
+        with dg.build_asset_context(resources=build_defs(self.home).resources) as context:
+            expected = expected_calls(context.resources, "demo", "0.4", adata, labels["cluster"], markers)
+        return {name: value.value for name, value in expected.items()}
+
     @property
     def statuses(self) -> list[Status]:
         rows = stored_table(self.home.artifacts, "annotations", "demo", "0.4").records(AnnotatedCluster)
@@ -158,16 +169,27 @@ def test_a_launchpad_choice_is_asked_and_shown_with_its_prices(project: Project,
     assert KEY.encode() not in everything
 
 
-def test_what_it_will_cost_is_known_with_the_markers(project: Project, aimock: AIMock) -> None:
-    project.annotate()  # leaves a catalog, and replies that are free from now on
-    labels = stored_table(project.home.artifacts, "leiden_clusters", "demo", "0.4").read().set_index("cell_id")
-    markers = stored_table(project.home.artifacts, "marker_table", "demo", "0.4").read()
-    adata = stored_cells(project.home.artifacts, "demo").open()
+def test_a_tenth_of_the_estimate_is_not_passed_with_20_at_once_and_a_raise_finishes_the_rest(
+    project: Project, aimock: AIMock
+) -> None:
+    project.model = project.model.model_copy(update={"max_tokens": 200})
+    estimate = project.expected()["expected_usd"]
+    project.annotate(max_usd=estimate / 10, max_workers=20)
+    with Store.open(project.home.model_store) as store:
+        assert store.totals().usd <= estimate / 10
+    assert Status.BUDGET_EXHAUSTED in project.statuses
+    assert set(project.statuses) <= {Status.OK, Status.BUDGET_EXHAUSTED}
     asked = len(aimock.requests())
-    context = dg.build_asset_context(resources=build_defs(project.home).resources)
-    with context:
-        expected = expected_calls(context.resources, "demo", "0.4", adata, labels["cluster"], markers)
-    values = {name: value.value for name, value in expected.items()}
+    project.annotate(max_usd=estimate * 10, max_workers=20)
+    assert project.statuses == [Status.OK] * 12
+    # What was answered is not asked again: two questions a cluster, each once over both runs.
+    assert len(aimock.requests()) == 2 * 12 >= asked
+
+
+def test_what_it_will_cost_is_known_with_the_markers(project: Project, aimock: AIMock) -> None:
+    project.annotate()  # leaves replies that are free from now on
+    asked = len(aimock.requests())
+    values = project.expected()
     # So broad a label gets a second look: each cluster is scored, and some are boosted (hypotheses, conclusion) and
     # scored again; all are merged. What the annotator and the validator said is free by now.
     assert 12 + 1 < values["expected_calls"] <= 12 * (1 + 2 + 1) + 1

@@ -204,7 +204,9 @@ def by_hand(tmp_path: Path) -> DatasetEntry:
 def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Told:
     """What `run` is told by options, about the file of `by_hand`."""
     said: list[dict[str, Any]] = []
-    monkeypatch.setattr(cli, "_annotate", lambda one, _: said.append(one))
+    monkeypatch.setattr(cli, "entry_of", lambda one, _: said.append(one))
+    monkeypatch.setattr(cli, "known_entry", lambda *_: None)
+    monkeypatch.setattr(cli, "_annotate", lambda *_, **__: None)
     monkeypatch.setenv("DAGSTER_HOME", "restored after the test")
 
     def parse(*options: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,11 +12,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 
 from cassia_dagster.definitions import ASSETS
 
+PROJECT = Path(__file__).parents[2]
 PATIENCE = 180
 """Seconds; a busy machine needs most of a minute."""
 
@@ -169,3 +172,55 @@ def test_nothing_is_left_running_when_the_terminal_is_closed(demo):
     server.wait(timeout=60)
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(f"http://127.0.0.1:{port}/server_info", timeout=5)
+
+
+@pytest.mark.daemon
+def test_an_edited_prompt_reaches_the_running_daemon_by_a_reload_and_makes_stale_what_uses_it(demo, tmp_path):
+    for package in ("cassia_dagster", "assets", "resources"):
+        shutil.copytree(PROJECT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("workspace.yaml", "dagster.yaml"):
+        shutil.copy(PROJECT / file, tmp_path)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with (tmp_path / "log").open("w+") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cassia_dagster.cli", "ui", "--port", str(port)],
+            env=os.environ | {"CASSIA_HOME": str(demo.home.root), "PYTHONPATH": str(tmp_path)},
+            cwd=tmp_path,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        address = f"http://127.0.0.1:{port}"
+        try:
+            wait_for(f"{address}/server_info", process, log)
+            before, fresh = versions_and_states(address)
+            assert set(fresh.values()) == {"FRESH"}
+            (template,) = (tmp_path / "cassia_dagster" / "agents" / "prompts").glob("score.v*.j2")
+            template.write_text(
+                template.read_text().replace("{% block user %}", "{% block user %}\nTake your time.", 1)
+            )
+            ask(
+                address,
+                'mutation { reloadRepositoryLocation(repositoryLocationName: "cassia-dagster") { __typename } }',
+            )
+            after, states = versions_and_states(address)
+        finally:
+            process.terminate()
+            process.wait(timeout=60)
+    assert {asset for asset in after if after[asset] != before[asset]} == {"scores", "boosted"}
+    assert {asset for asset, state in states.items() if state == "STALE"} >= {"scores", "boosted"}
+    assert {states["annotations"], states["marker_table"]} == {"FRESH"}
+
+
+def versions_and_states(server):
+    """What the server knows of each asset of a resolution: the version of its code, and whether it is out of date."""
+    nodes = ask(server, '{ assetNodes { assetKey { path } opVersion staleStatus(partition: "demo|0.4") } }')[
+        "assetNodes"
+    ]
+    chain = {"leiden_clusters", "marker_table", "annotations", "scores", "boosted", "merged", "report"}
+    known = {node["assetKey"]["path"][-1]: node for node in nodes if node["assetKey"]["path"][-1] in chain}
+    return (
+        {asset: node["opVersion"] for asset, node in known.items()},
+        {asset: node["staleStatus"] for asset, node in known.items()},
+    )
