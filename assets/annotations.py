@@ -27,10 +27,10 @@ from resources.versions import version_of_records
 class AnnotationConfig(AskConfig):
     """Who names the clusters, and how."""
 
-    strategy: Literal["one_shot", "validated", "fused"] = Field(
-        default="validated",
-        description="One question a cluster (one_shot), an answer that the validator may send back (validated), or an "
-        "annotator that may ask for genes of the cluster before it answers (fused).",
+    strategy: Literal["as_listed", "one_shot", "validated", "fused"] = Field(
+        default="as_listed",
+        description="As the catalog lists it, else validated; or one question a cluster (one_shot), an answer that "
+        "the validator may send back (validated), an annotator that may ask for genes before it answers (fused).",
     )
     annotation_llm: ModelOverride = Field(default=ModelOverride(), description="Another annotator, for this run.")
     validation_llm: ModelOverride = Field(default=ModelOverride(), description="Another validator, for this run.")
@@ -85,7 +85,8 @@ def annotations(
         evidence = evidence_of(entry, cells, labels, marker_table.read())
         digests = digest_cells(labels)
         annotator, validator = (cast.models[role].door(store) for role in (ANNOTATOR, VALIDATOR))
-        strategy = Strategy(config.strategy)
+        listed = entry.strategy or Strategy.VALIDATED
+        strategy = listed if config.strategy == "as_listed" else Strategy(config.strategy)
         # Only the fused annotator asks for genes, and only for it the matrix is read.
         sums = sum_expression(normalized_adata.expression(), labels) if strategy is Strategy.FUSED else None
 

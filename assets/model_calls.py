@@ -144,6 +144,7 @@ def expected_calls(
             dataset=dataset,
             resolution=resolution,
             score_threshold=resources.settings.of(entry).score_threshold,
+            strategy=entry.strategy,
         )
     paid = [row for row in rows if row.model.partition("/")[0] != EMBEDDED]
     tokens = sum(row.input_tokens + row.output_tokens for row in paid)

@@ -13,6 +13,7 @@ import typer
 from cassia_dagster.annotating import open_doors, open_store
 from cassia_dagster.datasets import HomeOption, home_of
 from cassia_dagster.errors import ConfigurationError, InputError
+from cassia_dagster.records import Strategy
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,6 +45,10 @@ def benchmark(
         list[str] | None,
         typer.Option(help="Who answers: 'embedded' or provider/model; may be repeated.  [default: embedded]"),
     ] = None,
+    strategy: Annotated[
+        list[Strategy] | None,
+        typer.Option(help="How labels are arrived at; may be repeated, to compare.  [default: validated]"),
+    ] = None,
     given: Annotated[
         list[str] | None, typer.Option(help="Column of the file with answers of others to score; may be repeated.")
     ] = None,
@@ -64,7 +69,7 @@ def benchmark(
     earlier = [_read_run(against)] if against else []
     models = model or ([] if given else ["embedded"])
     try:
-        runs = [*earlier, *_runs(read, given or [], models, home_of(home))]
+        runs = [*earlier, *_runs(read, given or [], models, strategy or [Strategy.VALIDATED], home_of(home))]
     except KeyboardInterrupt:
         typer.echo("Stopped. The same command asks no model twice.", err=True)
         sys.exit(130)
@@ -78,7 +83,9 @@ def benchmark(
         console.print(path, soft_wrap=True, markup=False)
 
 
-def _runs(cases: Cases, given: list[str], models: list[str], home: Home) -> Iterable[BenchmarkRun]:
+def _runs(
+    cases: Cases, given: list[str], models: list[str], strategies: list[Strategy], home: Home
+) -> Iterable[BenchmarkRun]:
     from cassia_dagster.evaluation.benchmark import run_benchmark, score_given
     from resources.settings import AnnotationSettings
 
@@ -89,7 +96,9 @@ def _runs(cases: Cases, given: list[str], models: list[str], home: Home) -> Iter
         with open_store(home, AnnotationSettings.from_environment().limits("benchmark")) as store:
             doors = {model: open_doors(model, store) for model in models}
             for model, door in doors.items():
-                yield run_benchmark(cases, door, store, model)
+                for strategy in strategies:
+                    title = model if strategy is Strategy.VALIDATED else f"{model} {strategy}"
+                    yield run_benchmark(cases, door, store, title, strategy)
 
 
 def _read_run(path: Path) -> BenchmarkRun:

@@ -17,6 +17,7 @@ from cassia_dagster.records import (
     ClusterResult,
     Marker,
     ScoredCluster,
+    Strategy,
 )
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def name_clusters(
     door: Door | Doors,
     subjects: Sequence[str],
     contrast: Contrast = nothing_to_contrast,
+    strategy: Strategy = Strategy.VALIDATED,
 ) -> list[Named]:
     """Do all but the grouping, which only the clusters of one sample share.
 
@@ -108,12 +110,14 @@ def name_clusters(
         As for `annotate_clusters`; the clusters may be of different samples.
     subjects
         What the ledger calls each cluster.
+    strategy
+        How labels are arrived at.
     """
     doors = Doors.of(door)
 
     def name(asked: tuple[ClusterEvidence, str]) -> Named:
         one, subject = asked
-        annotated = annotate_cluster(one, doors.annotate, doors.validate, subject)
+        annotated = annotate_cluster(one, doors.annotate, doors.validate, subject, strategy)
         scored = score_cluster(one, annotated, doors.score, subject)
         if not needs_boost(annotated, scored):
             return annotated, scored, keep_as_is(annotated, scored)

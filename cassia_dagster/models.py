@@ -116,7 +116,7 @@ def estimate(
     threshold = AnnotationSettings.from_environment().of(entry).score_threshold
     with _store(home) as store:
         for one in resolution or entry.clusterings:
-            context: dict[str, Any] = {"dataset": entry.name, "resolution": one}
+            context: dict[str, Any] = {"dataset": entry.name, "resolution": one, "strategy": entry.strategy}
             evidence = _evidence(place, entry, one)
             console.print(f"[bold]{_plain(entry.name)}, {_plain(entry.title(one))}[/]", soft_wrap=True)
             if evidence is not None:

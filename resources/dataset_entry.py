@@ -18,7 +18,7 @@ from pydantic import (
 
 from cassia_dagster.errors import ConfigurationError
 from cassia_dagster.llm.choice import ModelChoice, ModelRole
-from cassia_dagster.records import Percent, Record, Species
+from cassia_dagster.records import Percent, Record, Species, Strategy
 from cassia_dagster.singlecell.resolutions import canonical_resolution, given_keys, is_given, title_of
 
 DEFAULT_RESOLUTIONS = ("0.4", "0.8", "1.2")
@@ -117,6 +117,8 @@ class DatasetEntry(Record):
     output: Path = Path("output")
     models: Models = Field(default_factory=dict)
     """Who plays the roles; ``all`` stands for those that are not named."""
+    strategy: Strategy | None = None
+    """How labels are arrived at; `validated` if not given."""
     max_workers: int | None = Field(default=None, gt=0, le=256)
     """Clusters that are worked on at once."""
     score_threshold: Percent | None = None

@@ -26,7 +26,7 @@ from cassia_dagster.llm.door import Door
 from cassia_dagster.llm.pricing import BYTES_PER_TOKEN
 from cassia_dagster.llm.question import Answer, Question, Usage
 from cassia_dagster.llm.store import Store
-from cassia_dagster.records import BoostedCluster, ClusterEvidence, Marker, Species
+from cassia_dagster.records import BoostedCluster, ClusterEvidence, Marker, Species, Strategy
 
 BETA_CELL = "CL:0000169"
 N_KEPT = 100
@@ -123,6 +123,7 @@ def rehearse(
     dataset: str,
     resolution: str,
     score_threshold: float,
+    strategy: Strategy | None = None,
 ) -> list[Expected]:
     """Let all roles work on clusters without asking anybody.
 
@@ -138,6 +139,8 @@ def rehearse(
         Of what the clusters are.
     score_threshold
         Labels that score less get a second look.
+    strategy
+        How labels are arrived at; `validated` if not given.
 
     Returns
     -------
@@ -151,7 +154,7 @@ def rehearse(
     final: list[BoostedCluster] = []
     for one in evidence:
         subject = f"{dataset}/{resolution}/{one.cluster}"
-        row = annotate_cluster(one, annotator, validator, subject)
+        row = annotate_cluster(one, annotator, validator, subject, strategy or Strategy.VALIDATED)
         score = score_cluster(one, row, scorer, subject)
         # Without the matrix genes are looked up among the markers, and the contrast is left out: what that changes
         # is a small part of the questions.

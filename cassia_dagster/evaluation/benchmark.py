@@ -18,7 +18,7 @@ from cassia_dagster.knowledge.candidates import shortlist
 from cassia_dagster.knowledge.ontology import Relation, load_ontology
 from cassia_dagster.knowledge.versions import knowledge_version, source_versions
 from cassia_dagster.method import Doors, name_clusters
-from cassia_dagster.records import BoostedCluster, Fraction, Percent, Record, Status
+from cassia_dagster.records import BoostedCluster, Fraction, Percent, Record, Status, Strategy
 
 if TYPE_CHECKING:
     from cassia_dagster.llm.door import Door
@@ -85,7 +85,9 @@ class BenchmarkRun(Record):
     answers: tuple[Answer, ...]
 
 
-def run_benchmark(cases: Sequence[Case], door: Door | Doors, store: Store, title: str) -> BenchmarkRun:
+def run_benchmark(
+    cases: Sequence[Case], door: Door | Doors, store: Store, title: str, strategy: Strategy = Strategy.VALIDATED
+) -> BenchmarkRun:
     """Ask a model to name the cases by the whole method (without grouping), and score its answers.
 
     Parameters
@@ -96,9 +98,12 @@ def run_benchmark(cases: Sequence[Case], door: Door | Doors, store: Store, title
         The way to the model, and the replies and ledger behind it: what was asked before costs nothing.
     title
         What the run is called.
+    strategy
+        How labels are arrived at.
     """
     begun, before = time.monotonic(), store.totals(store.run)
-    rows = name_clusters([case.evidence for case in cases], door, [f"benchmark/{case.case}" for case in cases])
+    subjects = [f"benchmark/{case.case}" for case in cases]
+    rows = name_clusters([case.evidence for case in cases], door, subjects, strategy=strategy)
     seconds, after = time.monotonic() - begun, store.totals(store.run)
     answers = [_answer_of(case, boosted) for case, (_, _, boosted) in zip(cases, rows, strict=True)]
     return _run(title, answers).model_copy(

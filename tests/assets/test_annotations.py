@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -30,3 +31,16 @@ def test_the_chosen_strategy_is_played_and_kept(
 def test_a_strategy_that_does_not_exist_is_refused(materialize: Any) -> None:
     with pytest.raises(dg.DagsterInvalidConfigError, match="two_shots"):
         materialize("annotations", AnnotatedCluster, strategy="two_shots")
+
+
+def test_the_catalog_chooses_a_strategy_and_the_launchpad_goes_before_it(materialize: Any, artifacts: Path) -> None:
+    catalog = artifacts / "datasets.yaml"
+    before = catalog.read_text()
+    catalog.write_text(before.replace("- name: islets", "- strategy: one_shot\n  name: islets"))
+    try:
+        listed = materialize("annotations", AnnotatedCluster)
+        chosen = materialize("annotations", AnnotatedCluster, strategy="validated")
+    finally:
+        catalog.write_text(before)
+    assert {row.strategy for row in listed} == {Strategy.ONE_SHOT}
+    assert {row.strategy for row in chosen} == {Strategy.VALIDATED}

@@ -67,3 +67,9 @@ def test_what_a_run_is_compared_with_stays_what_it_was(run, tmp_path):
     assert run("--against", str(tmp_path / "few_embedded.json")).exit_code == 0
     assert (tmp_path / "few_embedded.json").read_bytes() == before
     assert (tmp_path / "few_embedded_again.json").exists()
+
+
+def test_strategies_are_compared_like_models(run, tmp_path):
+    assert run("--strategy", "validated", "--strategy", "fused").exit_code == 0
+    compared = json.loads((tmp_path / "few_embedded_against_embedded_fused.json").read_text())
+    assert (compared["first"], compared["second"]) == ("embedded", "embedded fused")
