@@ -167,7 +167,7 @@ def name_marker_table(
             max_workers=chosen.max_workers,
         )
         totals = store.totals(store.run)
-    return _result(results, name, known_species, tissue.strip(), totals), trouble
+    return result_of_table(results, name, known_species, tissue.strip(), totals), trouble
 
 
 def check_sample(species: str, tissue: str) -> Species:
@@ -232,9 +232,10 @@ def open_doors(chosen: Mapping[ModelRole, ModelChoice], store: Store) -> Doors:
     return Doors(*(resource.door(store) for resource in resources))
 
 
-def _result(
+def result_of_table(
     clusters: tuple[ClusterResult, ...], name: str, species: Species, tissue: str, totals: Totals
 ) -> ResolutionResult:
+    """Put together what is known of a marker table's clusters, and what it took."""
     from cassia_dagster.knowledge.versions import source_versions
     from cassia_dagster.outputs.result import ResolutionResult
 
