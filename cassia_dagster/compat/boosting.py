@@ -13,6 +13,7 @@ from cassia_dagster.errors import ConfigurationError, InputError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cassia_dagster.agents.boost import BoostPlan
     from cassia_dagster.records import AnnotatedCluster, Annotation, ClusterEvidence, ScoredCluster
 
 

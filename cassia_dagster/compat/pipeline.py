@@ -196,6 +196,12 @@ def _named(
     )
     if trouble:
         warnings.warn(f"The groupings are the labels themselves: {trouble}", stacklevel=3)
+    if not any(row.evidence.markers for row in result.clusters):
+        warnings.warn(
+            "No gene of any cluster is a significant marker that is up, so no cluster can be named. Were the genes "
+            "ranked on scaled values? Keep the log-normalised ones (adata.raw = adata after log1p), and rank again.",
+            stacklevel=3,
+        )
     return result, folder
 
 

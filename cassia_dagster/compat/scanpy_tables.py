@@ -86,7 +86,7 @@ def enhance_scanpy_markers(
 def _fractions(
     adata: AnnData, clusters: pd.Series, markers: pd.DataFrame, parameters: dict[str, Any], least: float
 ) -> tuple[list[float], list[float]]:
-    """Return for every marker the fraction of its cluster's cells, and of the others, whose value is above ``least``."""
+    """Return for every marker the share of its cluster's cells, and of the others, whose value is above ``least``."""
     import numpy as np
     import scipy.sparse as sp
 
