@@ -32,6 +32,11 @@ class Home:
         return self.root / "artifacts"
 
     @property
+    def downloads(self) -> Path:
+        """Copies of artifacts that lie elsewhere, while this machine works with them."""
+        return self.root / "downloads"
+
+    @property
     def model_store(self) -> Path:
         """The SQLite file with the replies of models and the ledger of calls."""
         return self.root / "models.sqlite"
