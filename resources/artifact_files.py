@@ -11,58 +11,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from upath import UPath
-
-from cassia_dagster.errors import ConfigurationError
 from cassia_dagster.files import replacing
 from resources.home import Home
+from resources.places import Place
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
-
-EXTRAS = {"s3": "s3", "gs": "gs", "az": "az"}
-"""Address → the extra of this package that installs its client."""
+    from upath import UPath
 
 MOST_BYTES = 50 * 10**9
 """What downloads may take on this disk."""
 IN_USE = 3600.0
 """Seconds in which a download that was asked for is not removed: somebody may be about to open it."""
+ATTEMPTS = 5
+"""Times that an object is downloaded that others replace meanwhile."""
 _SUM = "sha256"
-
-type Place = Path | UPath
-
-
-def artifact_root(root: str) -> Place:
-    """Return the folder, on this machine or at an address, that artifacts lie in.
-
-    Raises
-    ------
-    ConfigurationError
-        If nothing can be kept at that address, or its client is not installed.
-    """
-    scheme, mark, _ = root.partition("://")
-    if not mark:
-        return UPath(root)
-    if scheme not in EXTRAS:
-        raise ConfigurationError(
-            f"Artifacts cannot be kept at {root!r}. Give a folder, or an address that begins with "
-            f"{', '.join(f'{known}://' for known in EXTRAS)}."
-        )
-    try:
-        # Another machine may have written a moment ago, so nothing is believed of earlier listings.
-        place = UPath(root, use_listings_cache=False)
-        _client(place)
-    except ImportError as error:
-        raise ConfigurationError(
-            f"The client for {root!r} is not installed ({error}). Install it with the extra {EXTRAS[scheme]}: "
-            f"`uv sync --extra {EXTRAS[scheme]}`."
-        ) from error
-    return place
-
-
-def is_remote(place: Place) -> bool:
-    """Tell whether that is an address and no path of this machine."""
-    return not isinstance(place, Path)
 
 
 @contextmanager
@@ -76,7 +39,10 @@ def putting(place: Place) -> Iterator[Path]:
         with replacing(Path(place)) as temporary:
             yield temporary
         return
-    with tempfile.TemporaryDirectory(prefix="cassia-put-") as folder:
+    near = Home.from_environment().downloads
+    near.mkdir(parents=True, exist_ok=True)
+    # Beside the downloads, for the usual folder of temporary files may be in memory.
+    with tempfile.TemporaryDirectory(prefix=".put-", dir=near) as folder:
         temporary = Path(folder) / place.name
         yield temporary
         # S3 keeps a few words beside an object, in the same step; other clients check transfers by themselves.
@@ -96,20 +62,30 @@ def on_disk(place: Place) -> Path:
     """
     if isinstance(place, Path):
         return Path(place)
-    client = _client(place)
-    folder = Home.from_environment().downloads
+    for _ in range(ATTEMPTS):
+        if path := _download(place, _client(place), Home.from_environment().downloads):
+            return path
+    raise OSError(f"{place} was replaced {ATTEMPTS} times while it was read. Run again when its writers are done.")
+
+
+def _download(place: UPath, client: AbstractFileSystem, folder: Path) -> Path | None:
+    """Return the local copy of an object; ``None`` if the object was replaced meanwhile."""
     # What tells one content of an object from the next: its ETag or generation.
-    key = hashlib.sha256(f"{place} {client.ukey(place.path)}".encode()).hexdigest()
-    path = folder / f"{key[:32]}{place.suffix}"
+    version = client.ukey(place.path)
+    path = folder / f"{hashlib.sha256(f'{place} {version}'.encode()).hexdigest()[:32]}{place.suffix}"
     if path.exists():
         path.touch()
         return path
     _make_room(folder, client.size(place.path))
-    with replacing(path) as temporary:
+    put = client.metadata(place.path).get(_SUM) if place.protocol == "s3" else None
+    with tempfile.TemporaryDirectory(prefix=".get-", dir=folder) as new:
+        temporary = Path(new) / path.name
         client.get_file(place.path, str(temporary))
-        put = client.metadata(place.path).get(_SUM) if place.protocol == "s3" else None
+        if client.ukey(place.path) != version:
+            return None
         if put and put != _sum_of(temporary):
             raise OSError(f"{place} has another checksum than when it was written. Materialize its asset again.")
+        temporary.replace(path)
     return path
 
 
@@ -135,11 +111,6 @@ def _make_room(folder: Path, needed: int) -> None:
 def _sum_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, _SUM).hexdigest()
-
-
-def remove(place: Place) -> None:
-    """Remove a file or an object; nothing happens if it is gone already."""
-    place.unlink(missing_ok=True)
 
 
 def copy_to(place: Place, source: Path) -> None:

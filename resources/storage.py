@@ -10,7 +10,8 @@ from pydantic import Field
 from upath import UPath
 
 from cassia_dagster.records import Record
-from resources.artifact_files import Place, artifact_root, copy_to, on_disk, putting, remove
+from resources.artifact_files import copy_to, on_disk, putting
+from resources.places import Place, artifact_root
 from resources.record_tables import read_records, to_arrow
 from resources.versions import version_of_records, version_of_table
 from resources.versions_kept import KEPT, MOST, next_version, versions_of
@@ -121,7 +122,7 @@ class TableIOManager(dg.UPathIOManager):
         if place := next_version(*which, version.value, context.run_id):
             copy_to(place, file)
             for old in versions_of(*which)[self._keep :]:
-                remove(old.path)
+                old.path.unlink(missing_ok=True)
 
     @override
     def load_from_path(self, context: dg.InputContext, path: UPath) -> TableFile:

@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-from upath import UPath
+from resources.places import Place
 
 KEPT = ("leiden_clusters", "annotations", "scores", "boosted", "merged")
 """The assets whose tables have a past."""
@@ -20,8 +19,6 @@ FOLDER = "earlier"
 
 _NAME = re.compile(r"(\d{8}T\d{12})Z_([0-9a-f]+)_([A-Za-z0-9-]+)\.parquet")
 _TIME = "%Y%m%dT%H%M%S%f"
-
-type Place = Path | UPath
 
 
 @dataclass(frozen=True, slots=True)
