@@ -17,6 +17,7 @@ from cassia_dagster.datasets import HomeOption, home_of
 from cassia_dagster.errors import ConfigurationError, InputError
 from cassia_dagster.model_options import MaxUsdOption, ModelOption, said_of_model
 from cassia_dagster.records import SPECIES, ClusterResult, Species
+from cassia_dagster.singlecell.resolutions import GIVEN
 from resources.home import Home
 
 if TYPE_CHECKING:
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from cassia_dagster.llm.store import Store
     from cassia_dagster.method import Doors
     from cassia_dagster.outputs.result import ResolutionResult
-
-GIVEN = "given"
-"""The key of a clustering that the user brings."""
 
 LIBRARIES = ("pandas", "litellm")
 
