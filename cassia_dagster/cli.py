@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from dotenv import load_dotenv
 
-from cassia_dagster import __version__, annotating, benchmarking, datasets, models
+from cassia_dagster import __version__, annotating, benchmarking, cleaning, datasets, models
 from cassia_dagster.dataset_options import OUTPUT, OutputOption, Said, changes, describes_dataset, entry_of
 from cassia_dagster.datasets import HomeOption, home_of, known_entry, register
 from cassia_dagster.errors import CassiaError
@@ -42,6 +42,7 @@ app.command("inspect")(datasets.inspect_file)
 app.add_typer(models.cache, name="cache")
 app.command("estimate")(models.estimate)
 app.command("annotate")(annotating.annotate)
+app.command("gc")(cleaning.gc)
 app.command("benchmark")(benchmarking.benchmark)
 
 

@@ -17,8 +17,9 @@ from assets.raw_adata import raw_adata
 from assets.report import report
 from assets.scores import scores
 from assets.umap import umap
-from cassia_dagster.automation import JOBS, automatic_runs, prepare_changed_cells, watch_catalog
+from cassia_dagster.automation import JOBS, automatic_runs, prepare_changed_cells
 from cassia_dagster.llm.choice import MODEL_ROLES
+from cassia_dagster.watching import watch_catalog
 from resources.catalog import CatalogResource
 from resources.home import Home
 from resources.llm import ModelResource, ModelStore
