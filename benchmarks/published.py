@@ -7,8 +7,6 @@ minutes, stay as they are.
 
 from __future__ import annotations
 
-import os
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.cells import measure_cells
 from benchmarks.islets import CASES
+from benchmarks.page import evaluation_data, write_blocks
 from cassia_dagster.agents.embedded import EmbeddedBackend
 from cassia_dagster.evaluation import without_gold
 from cassia_dagster.evaluation.benchmark import BenchmarkRun, run_benchmark, score_given
@@ -30,10 +29,6 @@ from cassia_dagster.singlecell.marker_files import read_marker_table
 
 if TYPE_CHECKING:
     import pandas as pd
-
-PROJECT = Path(__file__).parent.parent
-PAGE = PROJECT / "docs" / "evaluation.md"
-FOLDER = "CASSIA_EVALUATION_DATA"
 
 PUBLISHED = {"CASSIA, GPT-4o": "gpt4o", "CASSIA, Claude 3.5": "claude35"}
 """Whose answers were published, and what their files are called."""
@@ -90,22 +85,28 @@ def table_cases(folder: Path, name: str, tissue: str) -> tuple[Case, ...]:
     )
 
 
+def marker_cases(folder: Path) -> dict[str, tuple[Case, ...]]:
+    """All clusters that are known by their markers, by the name of their set."""
+    with TemporaryDirectory() as place:
+        path = Path(place) / "cassia.csv"
+        cassia_cases(folder).to_csv(path, index=False)
+        return {
+            "kidney and lung (CASSIA's)": read_cases(path),
+            **{f"{tissue} ({name})": table_cases(folder, name, tissue) for name, tissue in TABLES.items()},
+            "islets (the demo's)": read_cases(CASES),
+        }
+
+
 def measure_marker_tables(folder: Path) -> tuple[list[tuple[str, BenchmarkRun]], list[Calibration]]:
     """Answer all cases by the embedded model, score what was published, and calibrate by the published answers.
 
     Only answers of models that never saw the offline shortlist can say what agreement with it is worth.
     """
+    sets = marker_cases(folder)
     with TemporaryDirectory() as place, Store.open(Path(place) / "models.sqlite") as store:
-        path = Path(place) / "cassia.csv"
-        cassia_cases(folder).to_csv(path, index=False)
-        kidney_and_lung = read_cases(path)
-        sets = {
-            "kidney and lung (CASSIA's)": kidney_and_lung,
-            **{f"{tissue} ({name})": table_cases(folder, name, tissue) for name, tissue in TABLES.items()},
-            "islets (the demo's)": read_cases(CASES),
-        }
         door = Door(EmbeddedBackend(), store)
         runs = [(name, run_benchmark(cases, door, store, "embedded")) for name, cases in sets.items()]
+    kidney_and_lung = next(iter(sets.values()))
     published = [score_given(kidney_and_lung, title) for title in PUBLISHED]
     rows = [runs[0], *((runs[0][0], run) for run in published), *runs[1:]]
     return rows, calibrate((one.standing, one.compared) for run in published for one in run.answers)
@@ -149,36 +150,16 @@ def _percent(value: float | None) -> str:
     return "" if value is None else f"{value:.0%}"
 
 
-def put(page: str, block: str, text: str) -> str:
-    """Replace what stands between the marks of a block.
-
-    Examples
-    --------
-    >>> put("<!-- a -->old<!-- /a -->", "a", "new").splitlines()
-    ['<!-- a -->', 'new', '<!-- /a -->']
-    """
-    pattern = re.compile(rf"(<!-- {block} -->).*?(<!-- /{block} -->)", re.DOTALL)
-    if not pattern.search(page):
-        raise ValueError(f"The page has no block {block!r} to put figures into.")
-    return pattern.sub(lambda marks: f"{marks[1]}\n{text}\n{marks[2]}", page)
-
-
 def main() -> None:
     """Measure, and write page and calibration."""
     import pandas as pd
 
-    folder = os.environ.get(FOLDER)
-    if not folder:
-        sys.exit(f"{FOLDER} does not name the folder of evaluation data.")
-    rows, calibration = measure_marker_tables(Path(folder))
+    folder = evaluation_data()
+    rows, calibration = measure_marker_tables(folder)
     blocks = {"marker tables": table_of_runs(rows), "calibration": table_of_calibration(calibration)}
     if "--keep-cells" not in sys.argv:
-        blocks["cells"] = measure_cells(Path(folder))
-    page = PAGE.read_text("utf-8")
-    for block, text in blocks.items():
-        page = put(page, block, text)
-    with replacing(PAGE) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        blocks |= measure_cells(folder)
+    write_blocks(blocks)
     table = pd.DataFrame([row.model_dump(mode="json") for row in calibration])
     with replacing(Path(without_gold.__file__).with_name(without_gold.CALIBRATION)) as temporary:
         table.to_csv(temporary, index=False, float_format="%.3f", lineterminator="\n")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from benchmarks.published import PAGE, PUBLISHED, measure_marker_tables, put, table_of_calibration, table_of_runs
+from benchmarks.page import PAGE
+from benchmarks.published import PUBLISHED, measure_marker_tables, table_of_calibration, table_of_runs
 from cassia_dagster.evaluation import without_gold
 
 
@@ -44,8 +45,3 @@ def test_the_page_and_the_calibration_show_what_is_measured(measured):
     assert {row.standing: (row.n, row.right) for row in calibration} == {
         row.standing: (row.n, row.right) for row in without_gold.calibration().values()
     }
-
-
-def test_a_page_without_the_block_is_an_error():
-    with pytest.raises(ValueError, match="no block 'cells'"):
-        put("a page", "cells", "figures")
