@@ -122,6 +122,8 @@ class Belief:
     """What one cluster's markers say."""
 
     weighing: Weighing
+    organs: frozenset[str]
+    """Those that the sample's tissue names."""
     markers: tuple[Marker, ...]
     """The informative markers that were read for the types, best first."""
     fit: Floats
@@ -171,6 +173,7 @@ def believe(
     probability = np.exp(logit - logit.max())
     return Belief(
         weighing=weighing,
+        organs=organs_named(evidence.tissue),
         markers=markers,
         fit=fit,
         standing=weighing.temperature * logit,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cassia_dagster.knowledge.anatomy import organs_named
+from cassia_dagster.knowledge.anatomy import organ_adjectives, organs_named
 from cassia_dagster.knowledge.belief import (
     Belief,
     Flags,
@@ -26,6 +26,7 @@ _N_ALTERNATIVES = 5
 _RIVAL_FIT = 0.2  # of the chosen type's fit, below which another lineage is no rival
 _FEW_INFORMATIVE = 0.25
 _HIGH_MITO = 30.0
+_EPITHELIUM = "CL:0000066"
 _GERM_LINE = frozenset({"testis", "ovary", "placenta"})
 _N_MARKERS_TUMOUR = 50
 _TUMOUR_GENES = 2  # one alone may be chance among 50 markers
@@ -152,7 +153,8 @@ def _choose(model: TypeModel, belief: Belief) -> _Reading:
     broad = _read(model, belief, model.answers[int(np.argmax(model.agreement @ belief.probability))])
     if broad.confidence < belief.weighing.sure:
         return broad
-    return _read(model, belief, species_term(_kind_that_fits(model, belief, broad.chosen), model.knowledge.species))
+    kind = species_term(_kind_that_fits(model, belief, broad.chosen), model.knowledge.species)
+    return _read(model, belief, _organ_term(model.ontology, kind, belief.organs))
 
 
 def _read(model: TypeModel, belief: Belief, chosen: str) -> _Reading:
@@ -178,6 +180,17 @@ def _kind_that_fits(model: TypeModel, belief: Belief, chosen: str) -> str:
     sibling = float(fit[kinds & ~model.on_path(types[best])].max(initial=0))
     borne_out = fit[best] >= fit[types.index(chosen)] and sibling <= belief.weighing.clear_kind * fit[best]
     return types[best] if borne_out else chosen
+
+
+def _organ_term(ontology: Ontology, chosen: str, organs: frozenset[str]) -> str:
+    """The term that an epithelial type has of its own in the sample's organ: an acinar cell there is a pancreatic one.
+
+    Only where one organ is known, and for epithelia, whose cells stay where they are made.
+    """
+    if len(organs) != 1 or ontology.lineage(chosen) != _EPITHELIUM or ontology.organs(chosen) & organs:
+        return chosen
+    own = ontology.resolve(f"{organ_adjectives()[next(iter(organs))]} {ontology.label(chosen)}")
+    return own if own is not None and chosen in ontology.ancestors(own) else chosen
 
 
 def _nothing_known(reason: Unresolved) -> Proposal:

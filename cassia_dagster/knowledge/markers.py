@@ -49,8 +49,9 @@ class MarkerKnowledge:
         return frozenset(self.row_of)
 
     def row(self, gene: str) -> int | None:
-        """Row of a gene in ``weights``; former symbols (SDPR, now CAVIN2) are understood."""
-        return self.row_of.get(gene)
+        """Row of a gene in ``weights``; former symbols (SDPR, now CAVIN2) and R's spelling (HLA.DRA) are understood."""
+        row = self.row_of.get(gene)
+        return self.row_of.get(_with_hyphens(gene)) if row is None else row
 
     def weight(self, cl_id: str, gene: str) -> float:
         """How loudly a gene speaks for a type; 0 where it does not, or where the type is none of ``types``."""
@@ -61,7 +62,12 @@ class MarkerKnowledge:
 @cache
 def tells_identity(gene: str) -> bool:
     """Whether a gene can tell what a cell is: not one of cell cycle, stress, ribosomes, mitochondria or sex."""
-    return _pattern("genes.no_identity").search(gene.upper()) is None
+    return _pattern("genes.no_identity").search(_with_hyphens(gene).upper()) is None
+
+
+def _with_hyphens(gene: str) -> str:
+    """Undo what R does to names: HLA.DRA is HLA-DRA. No symbol of either species has a dot that is not a version's."""
+    return gene.replace(".", "-")
 
 
 @cache
