@@ -30,8 +30,8 @@ PREPARE_CELLS = dg.define_asset_job(
 
 WRITE_ANNOTATED_FILE = dg.define_asset_job(
     "write_annotated_file",
-    selection=dg.AssetSelection.assets("annotated_adata"),
-    description="Write one file of a dataset's cells with the labels of all its resolutions.",
+    selection=dg.AssetSelection.assets("annotated_adata", "review"),
+    description="Write one file of a dataset's cells with the labels of all its resolutions, and review these.",
 )
 
 # Dagster runs no two levels of partitions in one job.

@@ -15,6 +15,7 @@ from assets.normalized_adata import normalized_adata
 from assets.on_change import on_change
 from assets.raw_adata import raw_adata
 from assets.report import report
+from assets.review import review
 from assets.scores import scores
 from assets.umap import umap
 from cassia_dagster.automation import JOBS, automatic_runs, prepare_changed_cells
@@ -38,6 +39,7 @@ ASSETS = (
     merged,
     report,
     annotated_adata,
+    review,
 )
 
 

@@ -40,6 +40,7 @@ SUMMARIES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "merged": lambda seen: f"{_count(seen['broad_groups'], 'broad group')}{_calls(seen)}",
     "report": lambda _: "",
     "annotated_adata": lambda seen: f"{seen['bytes'] / 1e6:.0f} MB",
+    "review": lambda seen: f"recommends {seen['recommended_resolution']}",
 }
 """What is worth a line of each asset, from its metadata."""
 
@@ -131,6 +132,7 @@ def show_results(entry: DatasetEntry, home: Home) -> None:
             f"report  {plain(str(entry.folder / folder_of(resolution) / f'{entry.name}_report.html'))}",
             soft_wrap=True,
         )
+    console.print(f"review  {plain(str(entry.folder / f'{entry.name}_review.html'))}", soft_wrap=True)
     console.print(f"cells   {plain(str(entry.folder / f'{entry.name}_annotated.h5ad'))}", soft_wrap=True)
     console.print("[dim]Open the runs and assets in Dagster with: uv run cassia-dagster ui[/]")
 
