@@ -18,6 +18,8 @@ from assets.report import report
 from assets.review import review
 from assets.scores import scores
 from assets.umap import umap
+from assets.uncertainty import uncertainty
+from cassia_dagster.analysis_jobs import ANALYSIS_JOBS
 from cassia_dagster.automation import JOBS, automatic_runs, prepare_changed_cells
 from cassia_dagster.llm.choice import MODEL_ROLES
 from cassia_dagster.watching import watch_catalog
@@ -41,6 +43,10 @@ ASSETS = (
     annotated_adata,
     review,
 )
+"""The method, from the file to what is taken home."""
+
+ANALYSES = (uncertainty,)
+"""What is made only where a user asks for it: no automation requests it."""
 
 
 def build_defs(
@@ -74,8 +80,9 @@ def build_defs(
         assets=[
             asset.with_attributes(automation_condition=condition) if isinstance(asset, dg.AssetsDefinition) else asset
             for asset in ASSETS
-        ],
-        jobs=JOBS,
+        ]
+        + list(ANALYSES),
+        jobs=[*JOBS, *ANALYSIS_JOBS.values()],
         schedules=[prepare_changed_cells(home.catalog)],
         sensors=[watch_catalog(home.catalog), automatic_runs()],
         resources={**defaults, **(resources or {})},
