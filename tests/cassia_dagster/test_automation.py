@@ -17,6 +17,7 @@ from resources.home import Home
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+LAST = ("annotated_adata", "review")
 CHAIN = ["leiden_clusters", "marker_table", "annotations", "scores", "boosted", "merged", "report"]
 CELLS = {"normalized_adata", "umap"}
 
@@ -63,7 +64,7 @@ class Project:
         """Evaluate all conditions once; return the partitions that they request, by asset."""
         result = dg.evaluate_automation_conditions(self.definitions, self.instance, cursor=self.evaluations)
         self.evaluations = result.cursor
-        keys = [dg.AssetKey(name) for name in [*CELLS, *CHAIN, "annotated_adata"]]
+        keys = [dg.AssetKey(name) for name in [*CELLS, *CHAIN, *LAST]]
         wanted = {key.to_user_string(): set(result.get_requested_partitions(key)) for key in keys}
         return {name: partitions for name, partitions in wanted.items() if partitions}
 
@@ -151,14 +152,14 @@ def test_a_new_dataset_is_made_level_by_level_for_the_resolutions_that_it_lists(
         {"normalized_adata": {"islets"}},
         {"umap": {"islets"}, "leiden_clusters": pairs},
         *({name: pairs} for name in CHAIN[1:-1]),
-        {"report": pairs, "annotated_adata": {"islets"}},
+        {"report": pairs} | {name: {"islets"} for name in LAST},
     ]
 
 
 def test_what_was_there_before_automation_was_switched_on_is_made_too(project):
     project.write(project.entry("islets", resolutions=["0.8"]))
     project.settle()
-    assert [set(tick) for tick in project.walk()][-1] == {"report", "annotated_adata"}
+    assert [set(tick) for tick in project.walk()][-1] == {"report", *LAST}
 
 
 def test_nothing_changes_and_nothing_is_requested(finished):
@@ -176,7 +177,7 @@ def test_a_changed_file_has_only_its_own_dataset_made_anew_each_asset_once(finis
     finished.settle()
     ticks = finished.walk()
     assert ticks[0] == {"normalized_adata": {"islets"}}
-    assert sorted(name for tick in ticks for name in tick) == sorted([*CELLS, *CHAIN, "annotated_adata"])
+    assert sorted(name for tick in ticks for name in tick) == sorted([*CELLS, *CHAIN, *LAST])
     assert {key.partition("|")[0] for tick in ticks for keys in tick.values() for key in keys} == {"islets"}
 
 
@@ -186,13 +187,13 @@ def test_what_comes_out_the_same_starts_nothing_below_it(finished):
     finished.settle()
     redone = {name for tick in finished.walk(anew=False) for name in tick}
     # What the entry says of models and thresholds bears on all roles; clusters and markers have nothing to do with it.
-    assert redone == {"normalized_adata", "annotations", "scores", "boosted", "merged", "report", "annotated_adata"}
+    assert redone == {"normalized_adata", "annotations", "scores", "boosted", "merged", "report", *LAST}
 
 
 def test_what_the_launchpad_made_stays_until_an_input_changes(finished):
     finished.make({"annotations": {"islets|0.4"}})  # by hand, with another model
     redone = finished.walk()
-    assert {name for tick in redone for name in tick} == {"scores", "boosted", "merged", "report", "annotated_adata"}
+    assert {name for tick in redone for name in tick} == {"scores", "boosted", "merged", "report", *LAST}
     assert finished.walk() == []
     (finished.files / "islets.h5ad").write_bytes(b"other cells")
     finished.settle()

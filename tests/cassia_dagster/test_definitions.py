@@ -30,6 +30,7 @@ NAMES = {
     "merged",
     "report",
     "annotated_adata",
+    "review",
 }
 
 ON_DEMAND = {"uncertainty"}
