@@ -14,7 +14,7 @@ from cassia_dagster.evaluation.review import Level, NamedCluster, Review, review
 from cassia_dagster.knowledge.ontology import Relation
 from cassia_dagster.outputs.result import ResolutionResult, final_label
 from cassia_dagster.outputs.review import write_review
-from cassia_dagster.records import ClusterResult, Status
+from cassia_dagster.records import ClusterResult, ManualOutcome, Status
 from cassia_dagster.singlecell.resolutions import is_given
 from resources.catalog import CatalogResource, DatasetEntry
 from resources.settings import AnnotationSettings
@@ -40,7 +40,7 @@ LEVEL_COLUMNS = dg.TableSchema(
 @dg.asset(
     partitions_def=BY_DATASET,
     deps=[raw_adata],
-    ins=dict.fromkeys(("leiden_clusters", "annotations", "scores", "boosted", "merged"), LISTED_ONLY),
+    ins=dict.fromkeys(("leiden_clusters", "annotations", "scores", "reviewed", "merged"), LISTED_ONLY),
     group_name="results",
     kinds={"html", "csv"},
     code_version="1",
@@ -60,7 +60,7 @@ def review(
     leiden_clusters: dict[str, TableFile],
     annotations: dict[str, TableFile],
     scores: dict[str, TableFile],
-    boosted: dict[str, TableFile],
+    reviewed: dict[str, TableFile],
     merged: dict[str, TableFile],
 ) -> dg.MaterializeResult:
     """How clusters split and what they are called from resolution to resolution, and which resolution to begin with.
@@ -72,7 +72,7 @@ def review(
     """
     with fatal_errors():
         entry = catalog.entry(context.partition_key)
-        fan_ins = [by_resolution(fan_in) for fan_in in (leiden_clusters, annotations, scores, boosted, merged)]
+        fan_ins = [by_resolution(fan_in) for fan_in in (leiden_clusters, annotations, scores, reviewed, merged)]
         made = [key for key in entry.clusterings if all(key in fan_in for fan_in in fan_ins)]
         clusters = {key: fan_ins[0][key].read().set_index("cell_id")["cluster"] for key in made}
         known = normalized_adata.read().obs[list(entry.labels)]
@@ -82,13 +82,13 @@ def review(
             result = assemble(entry, key, clusters[key], Tables(*(fan_in[key] for fan_in in fan_ins[1:])))
             numbers = _clustering_numbers(context, key)
             levels.append(_level(entry, result, clusters[key], known, threshold, numbers))
-        reviewed = review_resolutions(entry.name, levels, clusters)
-        paths = write_review(reviewed, entry.folder)
+        across = review_resolutions(entry.name, levels, clusters)
+        paths = write_review(across, entry.folder)
     return dg.MaterializeResult(
-        data_version=version_of_records([reviewed]),
-        metadata=_describe(reviewed)
+        data_version=version_of_records([across]),
+        metadata=_describe(across)
         | {kind: dg.MetadataValue.path(str(path.absolute())) for kind, path in paths.items()},
-        check_results=[_agree(reviewed)],
+        check_results=[_agree(across)],
     )
 
 
@@ -115,14 +115,16 @@ def _level(
 def _named(row: ClusterResult, n_cells: int, threshold: float) -> NamedCluster:
     final = row.boosted
     label = final_label(row) if final.status is Status.OK and final.annotation else None
+    by_person = final.review is not None and final.review.outcome is not ManualOutcome.STALE
     scored_well = final.score is not None and final.score >= threshold
+    stands_up = scored_well and final.check is not None and final.check.passed
     return NamedCluster(
         cluster=row.cluster,
         n_cells=n_cells,
         label=label,
         cl_id=final.check.cl_id if label and final.check else None,
         score=final.score,
-        is_sound=label is not None and scored_well and final.check is not None and final.check.passed,
+        is_sound=label is not None and (by_person or stands_up),
     )
 
 
