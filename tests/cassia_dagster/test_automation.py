@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LAST = ("annotated_adata", "review")
-CHAIN = ["leiden_clusters", "marker_table", "annotations", "scores", "boosted", "merged", "report"]
+CHAIN = ["leiden_clusters", "marker_table", "annotations", "scores", "boosted", "reviewed", "merged", "report"]
 CELLS = {"normalized_adata", "umap"}
 
 
@@ -128,7 +128,7 @@ def test_a_new_dataset_is_registered_at_once_and_reported_when_its_file_stands_s
     project.write(entry)
     first = project.watch()
     assert first.dynamic_partitions_requests[0].partition_keys == ["islets"]
-    assert not first.asset_events
+    assert [event.asset_key.to_user_string() for event in first.asset_events] == ["manual_labels"]
     assert "islets" in skip_message(first)
     second = project.watch()
     assert second.asset_events == [observe(entry)]
@@ -187,13 +187,13 @@ def test_what_comes_out_the_same_starts_nothing_below_it(finished):
     finished.settle()
     redone = {name for tick in finished.walk(anew=False) for name in tick}
     # What the entry says of models and thresholds bears on all roles; clusters and markers have nothing to do with it.
-    assert redone == {"normalized_adata", "annotations", "scores", "boosted", "merged", "report", *LAST}
+    assert redone == {"normalized_adata", "annotations", "scores", "boosted", "reviewed", "merged", "report", *LAST}
 
 
 def test_what_the_launchpad_made_stays_until_an_input_changes(finished):
     finished.make({"annotations": {"islets|0.4"}})  # by hand, with another model
     redone = finished.walk()
-    assert {name for tick in redone for name in tick} == {"scores", "boosted", "merged", "report", *LAST}
+    assert {name for tick in redone for name in tick} == {"scores", "boosted", "reviewed", "merged", "report", *LAST}
     assert finished.walk() == []
     (finished.files / "islets.h5ad").write_bytes(b"other cells")
     finished.settle()
@@ -357,6 +357,7 @@ def test_all_automation_is_stopped_until_someone_starts_it(project):
 def test_every_asset_but_the_users_file_has_the_condition(project):
     specs = {spec.key.to_user_string(): spec for spec in project.definitions.resolve_all_asset_specs()}
     assert specs.pop("raw_adata").automation_condition is None
+    assert specs.pop("manual_labels").automation_condition is None
     made = [spec for spec in specs.values() if spec.group_name != "analyses"]  # those wait for a user
     assert all(spec.automation_condition.get_label() == "on_change" for spec in made)
 
