@@ -10,12 +10,15 @@ from assets.annotations import annotations
 from assets.boosted import boosted
 from assets.drift import drift
 from assets.leiden_clusters import leiden_clusters
+from assets.manual_labels import manual_labels
 from assets.marker_table import marker_table
 from assets.merged import merged
 from assets.normalized_adata import normalized_adata
 from assets.on_change import on_change
 from assets.raw_adata import raw_adata
 from assets.report import report
+from assets.review import review
+from assets.reviewed import reviewed
 from assets.scores import scores
 from assets.umap import umap
 from assets.uncertainty import uncertainty
@@ -26,6 +29,7 @@ from cassia_dagster.watching import watch_catalog
 from resources.catalog import CatalogResource
 from resources.home import Home
 from resources.llm import ModelResource, ModelStore
+from resources.manual_labels import ManualLabelsFile
 from resources.settings import AnnotationSettings
 from resources.storage import AdataStorage, TableStorage
 
@@ -38,9 +42,12 @@ ASSETS = (
     annotations,
     scores,
     boosted,
+    manual_labels,
+    reviewed,
     merged,
     report,
     annotated_adata,
+    review,
 )
 """The method, from the file to what is taken home."""
 
@@ -72,6 +79,7 @@ def build_defs(
         "adata_storage": AdataStorage(root=str(home.artifacts)),
         "table_storage": TableStorage(root=str(home.artifacts)),
         "settings": AnnotationSettings.from_environment(),
+        "manual_labels_file": ManualLabelsFile(path=str(home.manual_labels)),
         **{f"{role}_llm": ModelResource.from_environment(role) for role in MODEL_ROLES},
     }
     condition = on_change(home.catalog)
@@ -83,7 +91,7 @@ def build_defs(
         + list(ANALYSES),
         jobs=[*JOBS, *ANALYSIS_JOBS.values()],
         schedules=[prepare_changed_cells(home.catalog)],
-        sensors=[watch_catalog(home.catalog), automatic_runs()],
+        sensors=[watch_catalog(home.catalog, home.manual_labels), automatic_runs()],
         resources={**defaults, **(resources or {})},
         loggers=loggers,
         executor=dg.in_process_executor,

@@ -106,6 +106,7 @@ def _environment() -> Environment:
         "listing": words.listing,
         "ontology_url": words.ontology_url,
         "outcome_words": words.OUTCOMES.__getitem__,
+        "review_of": words.review_of,
         "relation_words": words.RELATIONS.__getitem__,
         "scientific": words.scientific,
         "status_words": words.STATUSES.__getitem__,
