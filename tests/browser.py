@@ -30,6 +30,9 @@ DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
 _AXE = Path(__file__).parent / "servers" / "node_modules" / "axe-core" / "axe.min.js"
+_PATIENCE = 10_000
+"""Milliseconds that an element may take to be there."""
+
 _GRAVE = ("serious", "critical")
 
 
@@ -85,6 +88,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
 
     def go(target: str | Path, *, width: dict[str, int] | None = None, **options: Any) -> Visit:
         context = browser.new_context(viewport=width or DESKTOP, **options)
+        context.set_default_timeout(_PATIENCE)
         contexts.append(context)
         seen = Visit(context.new_page())
         seen.page.on("console", lambda said: said.type in ("error", "warning") and seen.errors.append(said.text))
