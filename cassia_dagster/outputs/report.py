@@ -20,7 +20,7 @@ from cassia_dagster.outputs.downloads import downloads_of
 from cassia_dagster.outputs.packed import as_json
 from cassia_dagster.outputs.page_data import page_data
 from cassia_dagster.outputs.plotting import BUNDLE, LICENSES
-from cassia_dagster.outputs.result import ResolutionResult, final_label
+from cassia_dagster.outputs.result import ResolutionResult, confidence_of, final_label
 from cassia_dagster.outputs.sample import MOST_CELLS
 from cassia_dagster.outputs.sections import Section, sections_of
 from cassia_dagster.outputs.transcripts import transcript_names
@@ -130,6 +130,7 @@ def _environment() -> Environment:
         "cost_of": words.cost_of,
         "expression_words": words.EXPRESSIONS.__getitem__,
         "final_label": final_label,
+        "confidence_of": confidence_of,
         "finding_words": words.FINDING_TEXTS.__getitem__,
         "listing": words.listing,
         "money": words.money,
