@@ -63,8 +63,7 @@ def _failed(row: ClusterResult) -> str:
 def _nameless(row: ClusterResult) -> str:
     if row.boosted.status not in (Status.OK, Status.UNRESOLVED) or final_label(row) != UNRESOLVED:
         return ""
-    reason = reason_of(row.boosted)
-    return f"unresolved: {reason}" if reason else "unresolved"
+    return reason_of(row.boosted) or "no reason was given"
 
 
 def _finding(finding: Finding) -> Callable[[ClusterResult], str]:

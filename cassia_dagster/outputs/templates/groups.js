@@ -25,6 +25,8 @@
   }
   function draw() {
     const radius = Math.min(stage.clientWidth, stage.clientHeight) / 200;
+    // Words would be broken into pieces; the list below has them.
+    const show = radius > 2.2;
     const ring = (from, to) => ({ r0: `${from}%`, r: `${to}%`, label: { width: (to - from) * radius - 10 } });
     chart.setOption(
       {
@@ -36,7 +38,7 @@
           nodeClick: false,
           emphasis: { focus: "ancestor" },
           itemStyle: { borderColor: report.colour("page"), borderWidth: 1.5 },
-          label: { rotate: "radial", overflow: "break", minAngle: 14, fontSize: 11, lineHeight: 12, fontFamily: "system-ui, sans-serif" },
+          label: { show, rotate: "radial", overflow: "break", minAngle: 14, fontSize: 11, lineHeight: 12, fontFamily: "system-ui, sans-serif" },
           levels: [{}, ring(12, 38), ring(38, 66), ring(66, 98)],
         },
       },

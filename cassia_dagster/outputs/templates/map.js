@@ -110,7 +110,7 @@ if (report.cells) {
     ];
   };
   const zoomed = () => view.unit < view.fit * 0.999;
-  const pointSize = () => Math.min(12, Math.max(3.5, 230 / Math.sqrt(n)) * Math.sqrt(view.fit / view.unit));
+  const pointSize = () => Math.min(10, Math.max(3.5, 220 / Math.sqrt(n)) * Math.sqrt(view.fit / view.unit));
   let framed = 0;
   function look() {
     stage.classList.toggle("zoomed", zoomed());

@@ -21,7 +21,7 @@ def test_clusters_without_a_name_come_first_then_doubts_and_good_ones_not(blood:
     assert [one.row.cluster for one in found] == ["3", "T?", "10", "2"]
     assert [one.urgency for one in found] == [Urgency.OPEN, Urgency.OPEN, Urgency.DOUBTFUL, Urgency.DOUBTFUL]
     assert found[0].reasons == ("budget exhausted",)
-    assert found[1].reasons == ("unresolved: it has no significant markers",)
+    assert found[1].reasons == ("it has no significant markers",)
     assert found[2].reasons == ("score 72.5, below 75", "cites genes that are not among the markers")
     assert found[3].reasons == ("changed by the second look, from plasma cell",)
 
