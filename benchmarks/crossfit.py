@@ -42,7 +42,8 @@ GRID: Mapping[str, tuple[float, ...]] = {
 """What may be chosen, in the order in which it is. The first value of each is where the choice begins: the one that
 does least, so that whatever the others bring is found on the part that chooses."""
 
-N_PASSES = 2
+N_PASSES = 3
+"""Times that all constants are gone through, at most; fewer where nothing changes any more."""
 
 
 class Labelled(NamedTuple):
@@ -65,23 +66,41 @@ class Part(NamedTuple):
 
 
 def choose(clusters: Sequence[Labelled]) -> Weighing:
-    """Choose all constants of the grid by the clusters, one after the other, twice.
+    """Choose all constants of the grid by the clusters, one after the other, until none changes.
 
-    A value is taken if the mean of what the clusters are worth rises by it; else the value stays. A cluster is worth
-    the hierarchical F1 of its label, and nothing if that is of another lineage. Since every cluster of the sets has an
-    answer, made-up doublets stand for those that have none: each is worth 1 if it is not named.
+    A value is taken if the mean of what the clusters are worth rises by it; else the value stays. That ends where no
+    single step leads up, so it is done from three beginnings, the first, the middle and the last values of the grid,
+    and the best end is taken. A cluster is worth the hierarchical F1 of its label, and nothing if that is of another
+    lineage. Since every cluster of the sets has an answer, made-up doublets stand for those that have none: each is
+    worth 1 if it is not named.
     """
-    chosen = replace(SETTLED, **{name: values[0] for name, values in GRID.items()})  # type: ignore[arg-type]
     doublets = made_up_doublets(clusters)
+    ends = [_climb(begin, clusters, doublets) for begin in _beginnings()]
+    return max(ends, key=lambda end: end[1])[0]
+
+
+def _beginnings() -> list[Weighing]:
+    places = [{name: share * (len(values) - 1) // 2 for name, values in GRID.items()} for share in range(3)]
+    return [
+        replace(SETTLED, **{name: GRID[name][place] for name, place in of_name.items()})  # type: ignore[arg-type]
+        for of_name in places
+    ]
+
+
+def _climb(
+    chosen: Weighing, clusters: Sequence[Labelled], doublets: Sequence[ClusterEvidence]
+) -> tuple[Weighing, float]:
     best = _worth(chosen, clusters, doublets)
     for _ in range(N_PASSES):
+        before = chosen
         for name, values in GRID.items():
             for value in values:
                 tried = replace(chosen, **{name: value})  # type: ignore[arg-type]
-                worth = _worth(tried, clusters, doublets) if tried != chosen else best
-                if worth > best:
+                if tried != chosen and (worth := _worth(tried, clusters, doublets)) > best:
                     chosen, best = tried, worth
-    return chosen
+        if chosen == before:
+            break
+    return chosen, best
 
 
 def _worth(weighing: Weighing, clusters: Sequence[Labelled], doublets: Sequence[ClusterEvidence]) -> float:
