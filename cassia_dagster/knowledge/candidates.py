@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cassia_dagster.knowledge.anatomy import organ_adjectives, organs_named
+from cassia_dagster.knowledge.anatomy import organ_adjectives, read_tissue
 from cassia_dagster.knowledge.belief import (
     Belief,
     Flags,
@@ -229,7 +229,7 @@ def _why_nothing_known(evidence: ClusterEvidence, n_markers: int) -> Unresolved:
 
 def _is_malignant(evidence: ClusterEvidence) -> bool:
     """Whether the best markers hold several genes that only tumours switch on, in a tissue where that is so."""
-    if organs_named(evidence.tissue) & _GERM_LINE:
+    if read_tissue(evidence.tissue).organs & _GERM_LINE:
         return False
     best = evidence.markers[:_N_MARKERS_TUMOUR]
     up = [m for m in best if m.is_up and (m.p_val_adj is None or m.p_val_adj < _SIGNIFICANT)]
