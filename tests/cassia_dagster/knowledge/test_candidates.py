@@ -102,6 +102,15 @@ def test_weak_support_in_a_dying_cluster_is_put_down_to_its_quality(evidence_fro
 TUMOUR = "GAGE12E CT45A3 MAGEA4 LDHB GSTM3 SLPI CPA4 SPARC TPM2"
 
 
+ACINAR = "CELA3A CELA3B CTRB1 CTRB2 PLA2G1B SPINK1 PRSS1 REG1A CLPS CPA1 CPB1 PNLIP"
+
+
+def test_an_epithelial_type_gets_the_term_of_the_samples_organ(evidence_from: MakeEvidence) -> None:
+    assert propose(evidence_from(ACINAR, "pancreas")).label == "pancreatic acinar cell"
+    assert propose(evidence_from(ACINAR, "UBERON:0001264")).label == "pancreatic acinar cell"
+    assert propose(evidence_from(ACINAR, "pancreas and liver")).label != "pancreatic acinar cell"
+
+
 def test_genes_that_only_tumours_switch_on_forbid_a_normal_name(evidence_from: MakeEvidence) -> None:
     assert propose(evidence_from(TUMOUR, "lung")).unresolved is Unresolved.MALIGNANT
     melanoma = f"{TUMOUR} PMEL MLANA TYRP1 DCT TYR MITF SLC45A2"
