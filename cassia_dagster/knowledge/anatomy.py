@@ -66,8 +66,8 @@ _SEPARATORS = re.compile(r"[,;/|+&]|\band\b|\bwith\b", re.IGNORECASE)
 def read_tissue(text: str) -> TissueReading:
     """Read where a sample is from: names and ids of Uberon, else words that tie it to an organ.
 
-    Exact names come first, for "olfactory bulb" is no nose and "telencephalic ventricle" no heart. What is left is split at
-    commas, strokes and "and", and read piece by piece.
+    Exact names come first, for an "olfactory bulb" is no nose and a "telencephalic ventricle" no heart. What is left is
+    split at commas, strokes and "and", and read piece by piece.
 
     Parameters
     ----------

@@ -58,6 +58,8 @@ class Proposal(Record):
     confidence: Fraction
     """From 0.75 on, nearly never of a wrong lineage."""
     unresolved: Unresolved | None
+    mixes: tuple[str, ...] = ()
+    """Where the support is conflicting, the types of the two lineages that the markers speak for."""
 
 
 def shortlist(evidence: ClusterEvidence, limit: int = 5, n_markers: int = SETTLED.n_markers) -> tuple[Candidate, ...]:
@@ -134,7 +136,12 @@ def propose(evidence: ClusterEvidence, n_markers: int | None = None, weighing: W
         coverage=_share(belief, frozenset(reading.supporting)),
         confidence=reading.confidence,
         unresolved=reason,
+        mixes=_mixes(model.ontology, reading) if reason is Unresolved.CONFLICTING_SUPPORT else (),
     )
+
+
+def _mixes(ontology: Ontology, reading: _Reading) -> tuple[str, ...]:
+    return tuple(ontology.label(term) for term in (reading.chosen, reading.rival_type))
 
 
 class _Reading(NamedTuple):
@@ -146,6 +153,8 @@ class _Reading(NamedTuple):
     supporting: tuple[str, ...]
     rival: float
     """Share of the markers that only a lineage explains which excludes the term's."""
+    rival_type: str
+    """The type of that lineage that fits best; empty where there is none."""
     confidence: float
 
 
@@ -161,9 +170,9 @@ def _read(model: TypeModel, belief: Belief, chosen: str) -> _Reading:
     on_path = model.on_path(chosen)
     fit = float(belief.fit[on_path].max())
     supporting = speaking_genes(model, belief, on_path)
-    rival = _rival_share(model, belief, chosen, frozenset(supporting), fit)
+    rival, rival_type = _rival(model, belief, chosen, frozenset(supporting), fit)
     confidence = _confidence(model, belief, chosen, fit, on_path) * (1 - rival)
-    return _Reading(chosen, on_path, fit, supporting, rival, confidence)
+    return _Reading(chosen, on_path, fit, supporting, rival, rival_type, confidence)
 
 
 def _kind_that_fits(model: TypeModel, belief: Belief, chosen: str) -> str:
@@ -244,14 +253,14 @@ def _confidence(model: TypeModel, belief: Belief, chosen: str, fit: float, on_pa
     return float(np.clip(lineage * support * (1 + path) / 2, 0, 1))
 
 
-def _rival_share(model: TypeModel, belief: Belief, chosen: str, supporting: frozenset[str], fit: float) -> float:
-    """Rank-discounted share of the markers that only the best type of an excluded lineage explains."""
+def _rival(model: TypeModel, belief: Belief, chosen: str, supporting: frozenset[str], fit: float) -> tuple[float, str]:
+    """Rank-discounted share of the markers that only the best type of an excluded lineage explains, and that type."""
     excluded = model.excluded_by(chosen)
     rival = int(np.argmax(np.where(excluded, belief.fit, -np.inf)))
     if not excluded[rival] or belief.fit[rival] < _RIVAL_FIT * fit:
-        return 0.0
+        return 0.0, ""
     of_rival = speaking_genes(model, belief, np.arange(len(excluded)) == rival)
-    return _share(belief, frozenset(of_rival) - supporting)
+    return _share(belief, frozenset(of_rival) - supporting), model.knowledge.types[rival]
 
 
 def _is_low_quality(evidence: ClusterEvidence, n_markers: int) -> bool:

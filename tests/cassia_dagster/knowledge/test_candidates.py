@@ -93,6 +93,14 @@ def test_a_cluster_that_cannot_be_named_says_why(evidence_from: MakeEvidence, ge
     assert proposal.confidence < 0.6
 
 
+def test_a_doublet_names_the_types_that_it_seems_to_mix(evidence_from: MakeEvidence) -> None:
+    proposal = propose(evidence_from("CD3D INS CD3E IAPP IL7R MAFA TRAC SLC30A8 CD2 PCSK1 CD27 G6PC2 LTB HADH"))
+    terms = [ontology.resolve(name) for name in proposal.mixes]
+    assert any(term and ontology.resolve("T cell") in ontology.ancestors(term) for term in terms)
+    assert "type B pancreatic cell" in proposal.mixes
+    assert propose(evidence_from(T_CELL_STATES)).mixes == ()
+
+
 def test_weak_support_in_a_dying_cluster_is_put_down_to_its_quality(evidence_from: MakeEvidence) -> None:
     dying = ClusterQuality(median_counts=500, median_genes=200, pct_mito=60, pct_ribo=10)
     evidence = evidence_from("SQSTM1 NQO1 TXNRD1 GCLM AKR1B1 G6PD").model_copy(update={"quality": dying})
