@@ -16,7 +16,7 @@ from benchmarks.page import evaluation_data, write_blocks
 from benchmarks.published import marker_cases
 from cassia_dagster.evaluation.cases import Case
 from cassia_dagster.evaluation.measures import Comparison, compare_terms, interval, measure
-from cassia_dagster.knowledge.candidates import propose
+from cassia_dagster.knowledge.candidates import name_of
 from cassia_dagster.knowledge.ontology import Relation, load_ontology
 from cassia_dagster.knowledge.weighing import SETTLED, Weighing
 from cassia_dagster.records import ClusterEvidence
@@ -89,13 +89,13 @@ def _worth(weighing: Weighing, clusters: Sequence[Labelled], doublets: Sequence[
         0.0 if compared.relation is Relation.CONTRADICTION else compared.f1 or 0.0
         for compared in (answer(one.case, weighing) for one in clusters)
     )
-    of_doublets = sum(propose(one, weighing=weighing).cl_id is None for one in doublets)
+    of_doublets = sum(name_of(one, weighing) is None for one in doublets)
     return (of_clusters + of_doublets) / (len(clusters) + len(doublets))
 
 
 def answer(case: Case, weighing: Weighing) -> Comparison:
     """Compare the first look of the embedded model with the gold label."""
-    return compare_terms(propose(case.evidence, weighing=weighing).cl_id, case.gold_id)
+    return compare_terms(name_of(case.evidence, weighing), case.gold_id)
 
 
 def made_up_doublets(clusters: Sequence[Labelled]) -> list[ClusterEvidence]:
@@ -119,7 +119,7 @@ def crossfit(clusters: Sequence[Labelled], part_of: Callable[[Labelled], str]) -
         left_out = [one for one in clusters if part_of(one) == title]
         weighing = choose([one for one in clusters if part_of(one) != title])
         doublets = made_up_doublets(left_out)
-        named = sum(propose(one, weighing=weighing).cl_id is not None for one in doublets)
+        named = sum(name_of(one, weighing) is not None for one in doublets)
         answers = tuple((one, answer(one.case, weighing)) for one in left_out)
         yield Part(title, weighing, answers, named, len(doublets))
 
@@ -159,7 +159,7 @@ def _figures(compared: Sequence[Comparison]) -> str:
 def table_of_constants(parts: Sequence[Part], clusters: Sequence[Labelled]) -> str:
     """Write what was chosen without each part as Markdown, and what ships."""
     doublets = made_up_doublets(clusters)
-    shipped = f"{sum(propose(one).cl_id is not None for one in doublets)} of {len(doublets)}"
+    shipped = f"{sum(name_of(one) is not None for one in doublets)} of {len(doublets)}"
     titles = [f"without {part.title}" for part in parts]
     lines = [f"| constant | begins at | {' | '.join(titles)} | ships |", f"|---|--:|{'--:|' * (len(titles) + 1)}"]
     ships = asdict(SETTLED)

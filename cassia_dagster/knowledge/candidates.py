@@ -144,6 +144,15 @@ def _mixes(ontology: Ontology, reading: _Reading) -> tuple[str, ...]:
     return tuple(ontology.label(term) for term in (reading.chosen, reading.rival_type))
 
 
+def name_of(evidence: ClusterEvidence, weighing: Weighing = SETTLED) -> str | None:
+    """The term that :func:`propose` names, without the argument for it; ``None`` where the cluster is unresolved."""
+    model, belief = model_of(evidence, weighing), believe(evidence, weighing.n_markers, weighing)
+    if belief is None:
+        return None
+    reading = _choose(model, belief)
+    return reading.chosen if _why_unresolved(evidence, weighing.n_markers, reading, weighing) is None else None
+
+
 class _Reading(NamedTuple):
     """What the markers say of one term."""
 

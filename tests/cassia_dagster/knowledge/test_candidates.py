@@ -5,7 +5,7 @@ from typing import Protocol
 
 import pytest
 
-from cassia_dagster.knowledge.candidates import propose, shortlist
+from cassia_dagster.knowledge.candidates import name_of, propose, shortlist
 from cassia_dagster.knowledge.ontology import Relation, load_ontology
 from cassia_dagster.records import ClusterEvidence, ClusterQuality, Unresolved
 
@@ -147,6 +147,12 @@ def test_markers_of_another_lineage_contradict(evidence_from: MakeEvidence) -> N
     proposal = propose(evidence_from("GCG TTR CHGB PCSK2 GC IRX2 TM4SF4 CRYBA2 CD3E LOXL4", "islets"))
     assert proposal.label == "pancreatic A cell"
     assert proposal.contradicting_genes == ("CD3E",)
+
+
+def test_the_name_alone_is_that_of_the_proposal(islets: dict[str, Gold], evidence_from: MakeEvidence) -> None:
+    unresolved = evidence_from("SQSTM1 NQO1 TXNRD1 GCLM AKR1B1 G6PD")
+    for evidence in (*(gold.evidence for gold in islets.values()), unresolved, evidence_from("")):
+        assert name_of(evidence) == propose(evidence).cl_id
 
 
 def test_the_same_evidence_gets_the_same_proposal(islets: dict[str, Gold]) -> None:
