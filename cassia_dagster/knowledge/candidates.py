@@ -6,31 +6,25 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cassia_dagster.knowledge.anatomy import organ_adjectives, read_tissue
+from cassia_dagster.knowledge.abnormal import is_low_quality, is_malignant
+from cassia_dagster.knowledge.anatomy import organ_adjectives
 from cassia_dagster.knowledge.belief import (
     Belief,
     Flags,
     TypeModel,
     believe,
-    informative_markers,
     model_of,
     rank_discounts,
     speaking_genes,
 )
-from cassia_dagster.knowledge.markers import species_term, tells_malignancy
+from cassia_dagster.knowledge.markers import species_term
 from cassia_dagster.knowledge.ontology import Ontology
 from cassia_dagster.knowledge.weighing import SETTLED, Weighing
 from cassia_dagster.records import Candidate, ClusterEvidence, Fraction, Record, Unresolved, rounded
 
 _N_ALTERNATIVES = 5
 _RIVAL_FIT = 0.2  # of the chosen type's fit, below which another lineage is no rival
-_FEW_INFORMATIVE = 0.25
-_HIGH_MITO = 30.0
 _EPITHELIUM = "CL:0000066"
-_GERM_LINE = frozenset({"testis", "ovary", "placenta"})
-_N_MARKERS_TUMOUR = 50
-_TUMOUR_GENES = 2  # one alone may be chance among 50 markers
-_SIGNIFICANT = 0.05
 
 
 class Proposal(Record):
@@ -230,28 +224,19 @@ def _nothing_known(reason: Unresolved) -> Proposal:
 def _why_unresolved(
     evidence: ClusterEvidence, n_markers: int, reading: _Reading, weighing: Weighing
 ) -> Unresolved | None:
-    if _is_malignant(evidence):
+    if is_malignant(evidence):
         return Unresolved.MALIGNANT
     if reading.rival > weighing.mixed:
         return Unresolved.CONFLICTING_SUPPORT
     if reading.confidence >= weighing.min_confidence and len(reading.supporting) >= weighing.min_speaking:
         return None
-    return Unresolved.LOW_QUALITY if _is_low_quality(evidence, n_markers) else Unresolved.WEAK_SUPPORT
+    return Unresolved.LOW_QUALITY if is_low_quality(evidence, n_markers) else Unresolved.WEAK_SUPPORT
 
 
 def _why_nothing_known(evidence: ClusterEvidence, n_markers: int) -> Unresolved:
-    if _is_malignant(evidence):
+    if is_malignant(evidence):
         return Unresolved.MALIGNANT
-    return Unresolved.LOW_QUALITY if _is_low_quality(evidence, n_markers) else Unresolved.NO_MARKERS
-
-
-def _is_malignant(evidence: ClusterEvidence) -> bool:
-    """Whether the best markers hold several genes that only tumours switch on, in a tissue where that is so."""
-    if read_tissue(evidence.tissue).organs & _GERM_LINE:
-        return False
-    best = evidence.markers[:_N_MARKERS_TUMOUR]
-    up = [m for m in best if m.is_up and (m.p_val_adj is None or m.p_val_adj < _SIGNIFICANT)]
-    return sum(tells_malignancy(marker.gene) for marker in up) >= _TUMOUR_GENES
+    return Unresolved.LOW_QUALITY if is_low_quality(evidence, n_markers) else Unresolved.NO_MARKERS
 
 
 def _confidence(model: TypeModel, belief: Belief, chosen: str, fit: float, on_path: Flags) -> float:
@@ -270,14 +255,6 @@ def _rival(model: TypeModel, belief: Belief, chosen: str, supporting: frozenset[
         return 0.0, ""
     of_rival = speaking_genes(model, belief, np.arange(len(excluded)) == rival)
     return _share(belief, frozenset(of_rival) - supporting), model.knowledge.types[rival]
-
-
-def _is_low_quality(evidence: ClusterEvidence, n_markers: int) -> bool:
-    """Whether the cluster is known by stress, ribosomes and mitochondria rather than by what it is."""
-    if evidence.quality is not None and evidence.quality.pct_mito >= _HIGH_MITO:
-        return True
-    first = evidence.model_copy(update={"markers": evidence.markers[:n_markers]})
-    return bool(first.markers) and len(informative_markers(first, n_markers)) < _FEW_INFORMATIVE * len(first.markers)
 
 
 def _general(ontology: Ontology, chosen: str) -> str:
