@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cassia_dagster.errors import InputError
+from cassia_dagster.knowledge.anatomy import tissue_note
 from cassia_dagster.knowledge.lab import read_lab_markers
 from cassia_dagster.knowledge.markers import check_genes
 from cassia_dagster.singlecell.columns import cells_per_batch, given_clusters, tissue_of_cells
 from cassia_dagster.singlecell.frame import read_frame
 from cassia_dagster.singlecell.load import (
+    INPUT,
     Cells,
     check_column,
     check_place,
@@ -37,7 +40,18 @@ def load_checked(entry: DatasetEntry) -> Cells:
     check_genes(cells.adata.var_names, entry.species)
     check_columns(entry, cells.adata)
     _check_tables(entry)
-    return cells
+    return _note_tissues(entry, cells)
+
+
+def _note_tissues(entry: DatasetEntry, cells: Cells) -> Cells:
+    """Add what cannot be read of the tissues to the notes, which the terminal, the UI and the report show."""
+    if entry.tissue_column:
+        said = sorted(set(tissue_of_cells(cells.adata.obs, entry.tissue_column, entry.path)))
+    else:
+        said = [entry.tissue or ""]
+    notes = (*cells.notes, *filter(None, map(tissue_note, said)))
+    cells.adata.uns[INPUT]["notes"] = "\n".join(notes)
+    return replace(cells, notes=notes)
 
 
 def _check_tables(entry: DatasetEntry) -> None:
