@@ -29,6 +29,7 @@ NAMES: Mapping[str, ModelRole] = {
     "score": "score",
     "boost": "boost",
     "merge": "merge",
+    "compare": "annotation",
 }
 """What the role of each verb is called where its model is chosen."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cassia_dagster.agents.debate import MOST_ROUNDS, Debate
 from cassia_dagster.agents.uncertainty import AGREEMENT, FEWEST_RUNS, MOST_RUNS, USUAL_RUNS, UncertainCluster
 from cassia_dagster.datasets import HomeOption, NameArgument
 from cassia_dagster.errors import InputError
@@ -243,3 +244,75 @@ def _uncertain(row: UncertainCluster) -> tuple[str, ...]:
         f"{consensus.support} of {consensus.votes}" if consensus else "",
         row.status.value.replace("_", " "),
     )
+
+
+def symphony(
+    name: NameArgument,
+    cluster: Annotated[str, typer.Option(help="Id of the cluster.")],
+    candidate: Annotated[list[str], typer.Option(help="A cell type that it may be; give two to four.")],
+    resolution: ResolutionOption = None,
+    model: PanelOption = None,
+    persona: Annotated[
+        list[str] | None,
+        typer.Option(help="A point of view on the panel, in words; repeatable.  [default: three, with one model]"),
+    ] = None,
+    max_rounds: Annotated[
+        int, typer.Option(min=1, max=MOST_ROUNDS, help="Most rounds of scores, the first included.")
+    ] = MOST_ROUNDS,
+    *,
+    max_usd: BudgetOption = None,
+    estimate: EstimateOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Is it A or B? Let a panel of models decide between candidate types of one cluster."""
+    from assets.model_calls import as_in_launchpad
+    from assets.symphony import SymphonyConfig, expected_debate, outcome_of, seats_of
+    from cassia_dagster.agents.panel import check_candidates
+    from cassia_dagster.models import cast_of
+    from resources.llm import ModelOverride
+
+    target = target_of(name, resolution, home)
+    config = SymphonyConfig(
+        cluster=cluster,
+        candidates=candidate,
+        models=[ModelOverride(model=said_of_model(one)) for one in model or []],
+        personas=persona or [],
+        max_rounds=max_rounds,
+        max_usd_per_run=max_usd,
+    )
+    (row,) = target.annotated([cluster])
+    asked = set(check_candidates(candidate, row.evidence))
+    with _store(target) as store:
+        seats = seats_of(cast_of(target.entry)["annotate"], config)
+        show_expected(expected_debate(row, config, seats, store), "If every round is held")
+    if estimate:
+        return
+    make(target, "symphony", as_in_launchpad(config))
+    debates = target.rows("symphony", Debate)
+    debate = next(one for one in debates if one.cluster == cluster and {each.name for each in one.contenders} == asked)
+    _show_debate(debate, outcome_of(debate))
+
+
+def _show_debate(debate: Debate, outcome: str) -> None:
+    from rich.console import Console
+
+    from cassia_dagster.terminal import plain
+
+    def said(member: str, candidate: str) -> str:
+        """Write the scores of all rounds in a row, a stroke where there was none."""
+        statements = [one for held in debate.rounds for one in held.statements if one.member == member]
+        scores = [next((each.score for each in one.scores if each.candidate == candidate), None) for one in statements]
+        return " → ".join("-" if score is None else f"{score:.0f}" for score in scores)
+
+    show_table(
+        ("member", *(one.name for one in debate.contenders)),
+        ((member, *(said(member, one.name) for one in debate.contenders)) for member in debate.members),
+    )
+    console = Console(highlight=False)
+    for statement in (one for held in debate.rounds for one in held.statements if one.member in debate.failed):
+        if statement.status_reason:
+            console.print(f"[yellow]![/] {plain(f'{statement.member}: {statement.status_reason}')}", soft_wrap=True)
+    console.print(f"[bold]{plain(outcome)}[/]", soft_wrap=True)
+    genes = ", ".join(f"{one.gene} ({one.expression.value.replace('_', ' ')})" for one in debate.deciding[:10])
+    if genes:
+        console.print(plain(f"The genes that decide: {genes}."), soft_wrap=True)

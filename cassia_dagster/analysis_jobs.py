@@ -6,6 +6,7 @@ import dagster as dg
 
 _DESCRIPTIONS = {
     "uncertainty": "Name every cluster of a dataset at one resolution several times, and see how far the names agree.",
+    "symphony": "Let a panel of models decide between candidate cell types of one cluster.",
 }
 
 ANALYSIS_JOBS = {

@@ -40,6 +40,7 @@ app.command("estimate")(models.estimate)
 app.command("annotate")(annotating.annotate)
 app.command("benchmark")(benchmarking.benchmark)
 app.command("uncertainty")(analysing.uncertainty)
+app.command("symphony")(analysing.symphony)
 
 
 def main() -> None:

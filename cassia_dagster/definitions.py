@@ -16,6 +16,7 @@ from assets.on_change import on_change
 from assets.raw_adata import raw_adata
 from assets.report import report
 from assets.scores import scores
+from assets.symphony import symphony
 from assets.umap import umap
 from assets.uncertainty import uncertainty
 from cassia_dagster.analysis_jobs import ANALYSIS_JOBS
@@ -42,7 +43,7 @@ ASSETS = (
 )
 """The method, from the file to what is taken home."""
 
-ANALYSES = (uncertainty,)
+ANALYSES = (uncertainty, symphony)
 """What is made only where a user asks for it: no automation requests it."""
 
 

@@ -44,6 +44,7 @@ SUMMARIES: dict[str, Callable[[Mapping[str, Any]], str]] = {
         + (f", mean consistency {seen['mean_consistency']:.0f}" if "mean_consistency" in seen else "")
         + _calls(seen)
     ),
+    "symphony": lambda seen: f"{seen['outcome']}{_calls(seen)}",
     "annotated_adata": lambda seen: f"{seen['bytes'] / 1e6:.0f} MB",
 }
 """What is worth a line of each asset, from its metadata."""

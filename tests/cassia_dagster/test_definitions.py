@@ -11,6 +11,7 @@ from assets.model_calls import code_version
 from cassia_dagster.agents import role
 from cassia_dagster.agents.annotate import ANNOTATOR
 from cassia_dagster.agents.boost import BOOSTER
+from cassia_dagster.agents.compare import COMPARER
 from cassia_dagster.agents.merge import MERGER
 from cassia_dagster.agents.score import SCORER
 from cassia_dagster.agents.validate import VALIDATOR
@@ -32,7 +33,7 @@ NAMES = {
     "annotated_adata",
 }
 
-ON_DEMAND = {"uncertainty"}
+ON_DEMAND = {"uncertainty", "symphony"}
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +97,7 @@ def test_a_test_swaps_a_model_in_one_line():
         ("boosted", [BOOSTER, SCORER]),
         ("merged", [MERGER]),
         ("uncertainty", [ANNOTATOR, VALIDATOR]),
+        ("symphony", [COMPARER]),
     ],
 )
 def test_a_changed_prompt_or_knowledge_is_a_changed_code_version(specs, asset, roles):
