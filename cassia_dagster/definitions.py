@@ -20,8 +20,9 @@ from assets.symphony import symphony
 from assets.umap import umap
 from assets.uncertainty import uncertainty
 from cassia_dagster.analysis_jobs import ANALYSIS_JOBS
-from cassia_dagster.automation import JOBS, automatic_runs, prepare_changed_cells, watch_catalog
+from cassia_dagster.automation import JOBS, automatic_runs, prepare_changed_cells
 from cassia_dagster.llm.choice import MODEL_ROLES
+from cassia_dagster.watching import watch_catalog
 from resources.catalog import CatalogResource
 from resources.home import Home
 from resources.llm import ModelResource, ModelStore
