@@ -30,6 +30,7 @@ NAMES: Mapping[str, ModelRole] = {
     "boost": "boost",
     "merge": "merge",
     "compare": "annotation",
+    "hypothesize": "annotation",
 }
 """What the role of each verb is called where its model is chosen."""
 

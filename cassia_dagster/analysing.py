@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cassia_dagster.agents.debate import MOST_ROUNDS, Debate
+from cassia_dagster.agents.hypothesize import ClusterHypotheses
 from cassia_dagster.agents.uncertainty import AGREEMENT, FEWEST_RUNS, MOST_RUNS, USUAL_RUNS, UncertainCluster
 from cassia_dagster.datasets import HomeOption, NameArgument
 from cassia_dagster.errors import InputError
 from cassia_dagster.model_options import said_of_model
 from cassia_dagster.project import prepare_home
+from cassia_dagster.records import Expression
 
 if TYPE_CHECKING:
     from assets.uncertainty import UncertaintyConfig
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from cassia_dagster.records import AnnotatedCluster, Record
     from resources.catalog import DatasetEntry
     from resources.home import Home
+    from resources.storage import TableFile
 
 ResolutionOption = Annotated[
     str | None,
@@ -62,22 +65,21 @@ class Target:
         """What the ledger calls them."""
         return f"{self.entry.name}/{self.resolution}"
 
-    def rows[R: Record](self, asset: str, record: type[R]) -> list[R]:
-        """Read what an asset made of them."""
+    def table(self, asset: str) -> TableFile:
+        """Find what an asset made of them."""
         from resources.storage import stored_table
 
-        return stored_table(self.home.artifacts, asset, self.entry.name, self.resolution).records(record)
+        return stored_table(self.home.artifacts, asset, self.entry.name, self.resolution)
+
+    def rows[R: Record](self, asset: str, record: type[R]) -> list[R]:
+        """Read what an asset made of them."""
+        return self.table(asset).records(record)
 
     def annotated(self, clusters: Sequence[str]) -> list[AnnotatedCluster]:
         """Read the annotated clusters, all or those that are named."""
         from assets.on_demand import chosen_rows
-        from resources.storage import stored_table
 
-        annotations, clusters_of_now = (
-            stored_table(self.home.artifacts, asset, self.entry.name, self.resolution)
-            for asset in ("annotations", "leiden_clusters")
-        )
-        return chosen_rows(annotations, clusters_of_now, clusters)
+        return chosen_rows(self.table("annotations"), self.table("leiden_clusters"), clusters)
 
 
 def target_of(name: str, resolution: str | None, home: Path | None) -> Target:
@@ -316,3 +318,60 @@ def _show_debate(debate: Debate, outcome: str) -> None:
     genes = ", ".join(f"{one.gene} ({one.expression.value.replace('_', ' ')})" for one in debate.deciding[:10])
     if genes:
         console.print(plain(f"The genes that decide: {genes}."), soft_wrap=True)
+
+
+def hypotheses(
+    name: NameArgument,
+    resolution: ResolutionOption = None,
+    cluster: ClustersOption = None,
+    model: Annotated[
+        str | None, typer.Option(help="Who is asked (provider/model).  [default: the dataset's annotator]")
+    ] = None,
+    *,
+    max_usd: BudgetOption = None,
+    estimate: EstimateOption = False,
+    home: HomeOption = None,
+) -> None:
+    """What else could it be? Rank alternatives to every label, with the genes that would tell."""
+    from assets.hypotheses import HypothesesConfig, expected_hypotheses, final_words
+    from assets.model_calls import as_in_launchpad
+    from cassia_dagster.models import cast_of
+    from resources.llm import ModelOverride
+
+    target = target_of(name, resolution, home)
+    override = ModelOverride(model=said_of_model(model)) if model else ModelOverride()
+    config = HypothesesConfig(clusters=cluster or [], annotation_llm=override, max_usd_per_run=max_usd)
+    asked = target.annotated(config.clusters)
+    with _store(target) as store:
+        usual = cast_of(target.entry)["hypothesize"].overlaid(override.choice())
+        show_expected(expected_hypotheses(asked, final_words(target.table("boosted"), asked), usual, store), "Expected")
+    if estimate:
+        return
+    make(target, "hypotheses", as_in_launchpad(config))
+    wanted = {row.cluster for row in asked}
+    rows = [row for row in target.rows("hypotheses", ClusterHypotheses) if row.cluster in wanted]
+    show_table(
+        ("cluster", "label", "alternative", "plausible", "genes that would tell"),
+        (line for row in rows for line in _alternatives(row)),
+    )
+    typer.echo("Genes: ↑ up, ↓ down, = not different, ✗ not detected, ? not measured.")
+
+
+_MARKS = {
+    Expression.UP: "↑",
+    Expression.DOWN: "↓",
+    Expression.NOT_DIFFERENT: "=",
+    Expression.NOT_DETECTED: "✗",
+    Expression.NOT_MEASURED: "?",
+    Expression.NOT_LISTED: "?",
+}
+
+
+def _alternatives(row: ClusterHypotheses) -> Iterator[tuple[str, ...]]:
+    if not row.alternatives:
+        yield (row.cluster, row.label or "unresolved", "none", "", row.status_reason)
+    for place, one in enumerate(row.alternatives):
+        first = (row.cluster, row.label or "unresolved") if place == 0 else ("", "")
+        genes = [f"{each.gene}{_MARKS[each.expression]}" for each in one.lookups[:6]]
+        genes += [f"{gene}?" for gene in one.not_measured[:2]]
+        yield (*first, one.celltype, f"{one.plausibility:.0f}", " ".join(genes))

@@ -7,6 +7,7 @@ import dagster as dg
 _DESCRIPTIONS = {
     "uncertainty": "Name every cluster of a dataset at one resolution several times, and see how far the names agree.",
     "symphony": "Let a panel of models decide between candidate cell types of one cluster.",
+    "hypotheses": "Rank what each cluster could be besides its label, with the genes that would tell.",
 }
 
 ANALYSIS_JOBS = {

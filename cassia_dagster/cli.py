@@ -42,6 +42,7 @@ app.command("gc")(cleaning.gc)
 app.command("benchmark")(benchmarking.benchmark)
 app.command("uncertainty")(analysing.uncertainty)
 app.command("symphony")(analysing.symphony)
+app.command("hypotheses")(analysing.hypotheses)
 
 
 def main() -> None:

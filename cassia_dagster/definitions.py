@@ -8,6 +8,7 @@ import dagster as dg
 from assets.annotated_adata import annotated_adata
 from assets.annotations import annotations
 from assets.boosted import boosted
+from assets.hypotheses import hypotheses
 from assets.leiden_clusters import leiden_clusters
 from assets.marker_table import marker_table
 from assets.merged import merged
@@ -44,7 +45,7 @@ ASSETS = (
 )
 """The method, from the file to what is taken home."""
 
-ANALYSES = (uncertainty, symphony)
+ANALYSES = (uncertainty, symphony, hypotheses)
 """What is made only where a user asks for it: no automation requests it."""
 
 

@@ -45,6 +45,10 @@ SUMMARIES: dict[str, Callable[[Mapping[str, Any]], str]] = {
         + _calls(seen)
     ),
     "symphony": lambda seen: f"{seen['outcome']}{_calls(seen)}",
+    "hypotheses": lambda seen: (
+        f"{_count(seen['alternatives'], 'alternative')} to the labels of {_count(seen['clusters'], 'cluster')}"
+        + _calls(seen)
+    ),
     "annotated_adata": lambda seen: f"{seen['bytes'] / 1e6:.0f} MB",
 }
 """What is worth a line of each asset, from its metadata."""

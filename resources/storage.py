@@ -130,7 +130,7 @@ class TableIOManager(dg.UPathIOManager):
 
     def made_before(self, asset: str, dataset: str, resolution: str) -> TableFile | None:
         """Return what an asset made of a partition the last time, if it did."""
-        table = stored_table(Path(str(self._base_path)), asset, dataset, resolution)
+        table = stored_table(self._root, asset, dataset, resolution)
         return table if table.path.exists() else None
 
 

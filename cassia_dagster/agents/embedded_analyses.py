@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from cassia_dagster.agents.compare import Ballot, CandidateScore, CompareRequest
-from cassia_dagster.knowledge.deciding import leaning
+from cassia_dagster.agents.hypothesize import MOST_ALTERNATIVES, Alternative, Alternatives, HypothesizeRequest
+from cassia_dagster.knowledge.deciding import deciding_genes, leaning
 from cassia_dagster.knowledge.evidence import check_annotation
+from cassia_dagster.knowledge.ontology import load_ontology
 from cassia_dagster.knowledge.resolver import resolve_name
-from cassia_dagster.records import Annotation, ClusterEvidence, Finding, GeneLookup
+from cassia_dagster.records import Annotation, Candidate, ClusterEvidence, Finding, GeneLookup
 
 N_GENES_CITED = 8
 
@@ -19,6 +21,30 @@ def compare(request: CompareRequest) -> Ballot:
     evidence = request.evidence
     terms = {name: resolve_name(name, evidence.tissue, evidence.species).cl_id for name in request.candidates}
     return Ballot(scores=tuple(_score(name, terms, evidence, request.lookups) for name in request.candidates))
+
+
+def hypothesize(request: HypothesizeRequest) -> Alternatives:
+    """Name the candidates of marker knowledge that some genes tell from the present label."""
+    ontology, found = load_ontology(), list[Alternative]()
+    for one in request.candidates:
+        # Without a label, each is told from the strongest of the others.
+        others = (other.cl_id for other in request.candidates if other.cl_id != one.cl_id)
+        against = request.cl_id or next(others, None)
+        if against is None or one.cl_id in ontology.ancestors(against):
+            continue
+        if genes := deciding_genes(request.evidence.species, one.cl_id, (against,)):
+            found.append(_alternative(one, genes))
+    return Alternatives(alternatives=tuple(found[:MOST_ALTERNATIVES]))
+
+
+def _alternative(candidate: Candidate, genes: tuple[str, ...]) -> Alternative:
+    genes_up = ", ".join(candidate.genes[:N_GENES_CITED])
+    return Alternative(
+        celltype=candidate.label,
+        plausibility=round(100 * candidate.support),
+        genes=genes,
+        reason=f"Marker knowledge supports it by {candidate.support:.0%}, for {genes_up}.",
+    )
 
 
 def _score(

@@ -12,6 +12,7 @@ from cassia_dagster.agents import role
 from cassia_dagster.agents.annotate import ANNOTATOR
 from cassia_dagster.agents.boost import BOOSTER
 from cassia_dagster.agents.compare import COMPARER
+from cassia_dagster.agents.hypothesize import HYPOTHESIZER
 from cassia_dagster.agents.merge import MERGER
 from cassia_dagster.agents.score import SCORER
 from cassia_dagster.agents.validate import VALIDATOR
@@ -33,7 +34,7 @@ NAMES = {
     "annotated_adata",
 }
 
-ON_DEMAND = {"uncertainty", "symphony"}
+ON_DEMAND = {"uncertainty", "symphony", "hypotheses"}
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +99,7 @@ def test_a_test_swaps_a_model_in_one_line():
         ("merged", [MERGER]),
         ("uncertainty", [ANNOTATOR, VALIDATOR]),
         ("symphony", [COMPARER]),
+        ("hypotheses", [HYPOTHESIZER]),
     ],
 )
 def test_a_changed_prompt_or_knowledge_is_a_changed_code_version(specs, asset, roles):

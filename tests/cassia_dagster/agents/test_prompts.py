@@ -16,6 +16,7 @@ from cassia_dagster.agents.boost import BOOSTER, BoostPlan, BoostRequest, BoostS
 from cassia_dagster.agents.compare import COMPARER, CheckedScore, CompareRequest, Opinion
 from cassia_dagster.agents.debate import compare_candidates
 from cassia_dagster.agents.embedded import EmbeddedBackend
+from cassia_dagster.agents.hypothesize import HYPOTHESIZER, HypothesizeRequest, rank_hypotheses
 from cassia_dagster.agents.merge import MERGER, MergeRequest, NamedCluster
 from cassia_dagster.agents.panel import Member
 from cassia_dagster.agents.role import Role
@@ -106,7 +107,16 @@ def prompts(beta_cells, named):
         ),
     )
     opinions = (Opinion(own=True, scores=scores), Opinion(own=False, scores=scores))
+    hypothesized = HypothesizeRequest(
+        evidence=evidence,
+        annotation=annotation,
+        cl_id="CL:0000171",
+        findings=check.findings,
+        candidates=(candidate,),
+        tested=(tested,),
+    )
     return {
+        "hypothesize": (HYPOTHESIZER, hypothesized),
         "compare": (COMPARER, compared),
         "compare_second_round": (
             COMPARER,
@@ -146,6 +156,7 @@ NAMES = (
     "merge",
     "compare",
     "compare_second_round",
+    "hypothesize",
 )
 
 
@@ -203,7 +214,8 @@ def rendered(tmp_path_factory, cells, islets_labels, islets_markers):
             genes = contrast(cells, islets_labels, one.cluster, one.nearest[0].cluster)
             for strategy in BoostStrategy:
                 plan = BoostPlan(strategy)
-                boost_cluster(annotated, scored, door, door, "x", look_up=look_up, contrast=genes, plan=plan)
+                final = boost_cluster(annotated, scored, door, door, "x", look_up=look_up, contrast=genes, plan=plan)
+                rank_hypotheses(one, "", final, door, "x", look_up=look_up)
     return texts
 
 
