@@ -1,4 +1,4 @@
-"""The commands of the analyses on demand: each makes one asset of a dataset that is annotated already, and shows it."""
+"""What the commands of the analyses on demand share: the clusters they are about, the run, and what is shown."""
 
 from __future__ import annotations
 
@@ -11,17 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cassia_dagster.agents.debate import MOST_ROUNDS, Debate
-from cassia_dagster.agents.hypothesize import ClusterHypotheses
-from cassia_dagster.agents.uncertainty import AGREEMENT, FEWEST_RUNS, MOST_RUNS, USUAL_RUNS, UncertainCluster
-from cassia_dagster.datasets import HomeOption, NameArgument
 from cassia_dagster.errors import InputError
-from cassia_dagster.model_options import said_of_model
 from cassia_dagster.project import prepare_home
-from cassia_dagster.records import Expression
 
 if TYPE_CHECKING:
-    from assets.uncertainty import UncertaintyConfig
     from cassia_dagster.agents.estimate import Expected
     from cassia_dagster.llm.store import Store
     from cassia_dagster.records import AnnotatedCluster, Record
@@ -65,6 +58,14 @@ class Target:
         """What the ledger calls them."""
         return f"{self.entry.name}/{self.resolution}"
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the dataset is annotated at all its resolutions."""
+        from resources.storage import stored_table
+
+        tables = (stored_table(self.home.artifacts, "merged", self.entry.name, key) for key in self.entry.clusterings)
+        return all(table.path.exists() for table in tables)
+
     def table(self, asset: str) -> TableFile:
         """Find what an asset made of them."""
         from resources.storage import stored_table
@@ -107,33 +108,48 @@ def target_of(name: str, resolution: str | None, home: Path | None) -> Target:
 
 def make(target: Target, asset: str, config: Mapping[str, Any]) -> None:
     """Materialize an analysis through Dagster, and show how it goes."""
+    from cassia_dagster.analysis_jobs import ANALYSIS_JOBS
+
+    walk(target, {ANALYSIS_JOBS[asset].name: {asset: config}})
+
+
+def walk(target: Target, jobs: Mapping[str, Mapping[str, Mapping[str, Any]]], *, then_write: bool = False) -> None:
+    """Run jobs for a target's clusters, one after another, and show how they go.
+
+    Parameters
+    ----------
+    target
+        What they are about.
+    jobs
+        Name of each, and what the launchpad would say to its assets.
+    then_write
+        Write the annotated file anew after them, if all resolutions that it takes are there.
+    """
     from dagster import MultiPartitionKey
 
-    from cassia_dagster.analysis_jobs import ANALYSIS_JOBS
+    from cassia_dagster.automation import WRITE_ANNOTATED_FILE
     from cassia_dagster.terminal import Progress
     from cassia_dagster.walk import Stopped, end_dead_runs, materialize_level, open_instance
 
+    name, resolution = target.entry.name, target.resolution
+    key = MultiPartitionKey({"dataset": name, "resolution": resolution})
     with open_instance(target.home) as instance:
         for run_id in end_dead_runs(instance):
             typer.echo(f"Run {run_id[:8]} was killed before; it is marked as failed. What it had finished is kept.")
         try:
             with Progress(target.entry) as progress:
-                materialize_level(
-                    ANALYSIS_JOBS[asset].name,
-                    MultiPartitionKey({"dataset": target.entry.name, "resolution": target.resolution}),
-                    target.resolution,
-                    target.home,
-                    instance,
-                    progress.tell,
-                    {asset: config},
-                )
+                for job, config in jobs.items():
+                    materialize_level(job, key, resolution, target.home, instance, progress.tell, config)
+                if then_write and target.is_complete:
+                    materialize_level(WRITE_ANNOTATED_FILE.name, name, None, target.home, instance, progress.tell)
         except Stopped:
             typer.echo("Stopped. What was finished is kept; the same command asks no model twice.", err=True)
             sys.exit(130)
 
 
 @contextmanager
-def _store(target: Target) -> Iterator[Store]:
+def open_store(target: Target) -> Iterator[Store]:
+    """Open the replies and the ledger, to see what is there already."""
     from cassia_dagster.llm.store import Store
 
     with Store.open(target.home.model_store) as store:
@@ -175,203 +191,3 @@ def show_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*map(plain, row))
     Console(highlight=False).print(table)
-
-
-def uncertainty(
-    name: NameArgument,
-    resolution: ResolutionOption = None,
-    runs: Annotated[
-        int, typer.Option(min=FEWEST_RUNS, max=MOST_RUNS, help="Most independent runs a cluster.")
-    ] = USUAL_RUNS,
-    cluster: ClustersOption = None,
-    model: PanelOption = None,
-    temperature: Annotated[
-        float | None, typer.Option(min=0, max=2, help="Of the annotators.  [default: as they have it]")
-    ] = None,
-    agreement: Annotated[
-        float, typer.Option(min=0.5, max=1, help="Share of the runs that must bear a name for it to be given.")
-    ] = AGREEMENT,
-    *,
-    every_run: Annotated[
-        bool, typer.Option("--every-run", help="Make all runs, also when none could change the consensus any more.")
-    ] = False,
-    max_usd: BudgetOption = None,
-    estimate: EstimateOption = False,
-    home: HomeOption = None,
-) -> None:
-    """Name every cluster several times, independently, and say how far the names agree."""
-    from assets.model_calls import as_in_launchpad
-    from assets.uncertainty import UncertaintyConfig
-    from resources.llm import ModelOverride
-
-    target = target_of(name, resolution, home)
-    config = UncertaintyConfig(
-        runs=runs,
-        agreement=agreement,
-        stop_when_decided=not every_run,
-        clusters=cluster or [],
-        models=[ModelOverride(model=said_of_model(one)) for one in model or []],
-        temperature=temperature,
-        max_usd_per_run=max_usd,
-    )
-    show_expected(_expected_runs(target, config), "If every run is made")
-    if estimate:
-        return
-    make(target, "uncertainty", as_in_launchpad(config))
-    rows = target.rows("uncertainty", UncertainCluster)
-    show_table(("cluster", "label", "consistency", "runs", "consensus", "votes", "status"), map(_uncertain, rows))
-    if any(row.deterministic for row in rows):
-        typer.echo("Deterministic: this model says the same whenever it is asked, which is no measure of uncertainty.")
-
-
-def _expected_runs(target: Target, config: UncertaintyConfig) -> list[Expected]:
-    from assets.uncertainty import Speakers
-    from cassia_dagster.models import cast_of
-
-    cast = cast_of(target.entry)
-    speakers = Speakers.of(cast["annotate"], cast["validate"], config)
-    with _store(target) as store:
-        return speakers.expect(target.annotated(config.clusters), store, config.plan, target.subject)
-
-
-def _uncertain(row: UncertainCluster) -> tuple[str, ...]:
-    consistency = "deterministic" if row.deterministic else "" if row.consistency is None else f"{row.consistency:.0f}"
-    consensus = row.consensus
-    return (
-        row.cluster,
-        row.label or "unresolved",
-        consistency,
-        f"{len(row.runs)} of {row.planned}",
-        (consensus.label if consensus else None) or "none",
-        f"{consensus.support} of {consensus.votes}" if consensus else "",
-        row.status.value.replace("_", " "),
-    )
-
-
-def symphony(
-    name: NameArgument,
-    cluster: Annotated[str, typer.Option(help="Id of the cluster.")],
-    candidate: Annotated[list[str], typer.Option(help="A cell type that it may be; give two to four.")],
-    resolution: ResolutionOption = None,
-    model: PanelOption = None,
-    persona: Annotated[
-        list[str] | None,
-        typer.Option(help="A point of view on the panel, in words; repeatable.  [default: three, with one model]"),
-    ] = None,
-    max_rounds: Annotated[
-        int, typer.Option(min=1, max=MOST_ROUNDS, help="Most rounds of scores, the first included.")
-    ] = MOST_ROUNDS,
-    *,
-    max_usd: BudgetOption = None,
-    estimate: EstimateOption = False,
-    home: HomeOption = None,
-) -> None:
-    """Is it A or B? Let a panel of models decide between candidate types of one cluster."""
-    from assets.model_calls import as_in_launchpad
-    from assets.symphony import SymphonyConfig, expected_debate, outcome_of, seats_of
-    from cassia_dagster.agents.panel import check_candidates
-    from cassia_dagster.models import cast_of
-    from resources.llm import ModelOverride
-
-    target = target_of(name, resolution, home)
-    config = SymphonyConfig(
-        cluster=cluster,
-        candidates=candidate,
-        models=[ModelOverride(model=said_of_model(one)) for one in model or []],
-        personas=persona or [],
-        max_rounds=max_rounds,
-        max_usd_per_run=max_usd,
-    )
-    (row,) = target.annotated([cluster])
-    asked = set(check_candidates(candidate, row.evidence))
-    with _store(target) as store:
-        seats = seats_of(cast_of(target.entry)["annotate"], config)
-        show_expected(expected_debate(row, config, seats, store), "If every round is held")
-    if estimate:
-        return
-    make(target, "symphony", as_in_launchpad(config))
-    debates = target.rows("symphony", Debate)
-    debate = next(one for one in debates if one.cluster == cluster and {each.name for each in one.contenders} == asked)
-    _show_debate(debate, outcome_of(debate))
-
-
-def _show_debate(debate: Debate, outcome: str) -> None:
-    from rich.console import Console
-
-    from cassia_dagster.terminal import plain
-
-    def said(member: str, candidate: str) -> str:
-        """Write the scores of all rounds in a row, a stroke where there was none."""
-        statements = [one for held in debate.rounds for one in held.statements if one.member == member]
-        scores = [next((each.score for each in one.scores if each.candidate == candidate), None) for one in statements]
-        return " → ".join("-" if score is None else f"{score:.0f}" for score in scores)
-
-    show_table(
-        ("member", *(one.name for one in debate.contenders)),
-        ((member, *(said(member, one.name) for one in debate.contenders)) for member in debate.members),
-    )
-    console = Console(highlight=False)
-    for statement in (one for held in debate.rounds for one in held.statements if one.member in debate.failed):
-        if statement.status_reason:
-            console.print(f"[yellow]![/] {plain(f'{statement.member}: {statement.status_reason}')}", soft_wrap=True)
-    console.print(f"[bold]{plain(outcome)}[/]", soft_wrap=True)
-    genes = ", ".join(f"{one.gene} ({one.expression.value.replace('_', ' ')})" for one in debate.deciding[:10])
-    if genes:
-        console.print(plain(f"The genes that decide: {genes}."), soft_wrap=True)
-
-
-def hypotheses(
-    name: NameArgument,
-    resolution: ResolutionOption = None,
-    cluster: ClustersOption = None,
-    model: Annotated[
-        str | None, typer.Option(help="Who is asked (provider/model).  [default: the dataset's annotator]")
-    ] = None,
-    *,
-    max_usd: BudgetOption = None,
-    estimate: EstimateOption = False,
-    home: HomeOption = None,
-) -> None:
-    """What else could it be? Rank alternatives to every label, with the genes that would tell."""
-    from assets.hypotheses import HypothesesConfig, expected_hypotheses, final_words
-    from assets.model_calls import as_in_launchpad
-    from cassia_dagster.models import cast_of
-    from resources.llm import ModelOverride
-
-    target = target_of(name, resolution, home)
-    override = ModelOverride(model=said_of_model(model)) if model else ModelOverride()
-    config = HypothesesConfig(clusters=cluster or [], annotation_llm=override, max_usd_per_run=max_usd)
-    asked = target.annotated(config.clusters)
-    with _store(target) as store:
-        usual = cast_of(target.entry)["hypothesize"].overlaid(override.choice())
-        show_expected(expected_hypotheses(asked, final_words(target.table("boosted"), asked), usual, store), "Expected")
-    if estimate:
-        return
-    make(target, "hypotheses", as_in_launchpad(config))
-    wanted = {row.cluster for row in asked}
-    rows = [row for row in target.rows("hypotheses", ClusterHypotheses) if row.cluster in wanted]
-    show_table(
-        ("cluster", "label", "alternative", "plausible", "genes that would tell"),
-        (line for row in rows for line in _alternatives(row)),
-    )
-    typer.echo("Genes: ↑ up, ↓ down, = not different, ✗ not detected, ? not measured.")
-
-
-_MARKS = {
-    Expression.UP: "↑",
-    Expression.DOWN: "↓",
-    Expression.NOT_DIFFERENT: "=",
-    Expression.NOT_DETECTED: "✗",
-    Expression.NOT_MEASURED: "?",
-    Expression.NOT_LISTED: "?",
-}
-
-
-def _alternatives(row: ClusterHypotheses) -> Iterator[tuple[str, ...]]:
-    if not row.alternatives:
-        yield (row.cluster, row.label or "unresolved", "none", "", row.status_reason)
-    for place, one in enumerate(row.alternatives):
-        first = (row.cluster, row.label or "unresolved") if place == 0 else ("", "")
-        genes = [f"{each.gene}{_MARKS[each.expression]}" for each in one.lookups[:6]]
-        genes += [f"{gene}?" for gene in one.not_measured[:2]]
-        yield (*first, one.celltype, f"{one.plausibility:.0f}", " ".join(genes))

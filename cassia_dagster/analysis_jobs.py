@@ -15,3 +15,10 @@ ANALYSIS_JOBS = {
     for asset, description in _DESCRIPTIONS.items()
 }
 """By the asset that they make."""
+
+LOOK_AGAIN = dg.define_asset_job(
+    "look_again",
+    selection=dg.AssetSelection.assets("boosted", "merged", "report"),
+    description="Take a second look at clusters of a dataset at one resolution; group and report what came of it.",
+)
+"""The second look on demand, and what shows it."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from dotenv import load_dotenv
 
-from cassia_dagster import __version__, analysing, annotating, benchmarking, cleaning, datasets, models
+from cassia_dagster import __version__, analyses, annotating, benchmarking, cleaning, datasets, models
 from cassia_dagster.dataset_options import OUTPUT, OutputOption, Said, changes, describes_dataset, entry_of
 from cassia_dagster.datasets import HomeOption, known_entry, register
 from cassia_dagster.errors import CassiaError
@@ -40,9 +40,10 @@ app.command("estimate")(models.estimate)
 app.command("annotate")(annotating.annotate)
 app.command("gc")(cleaning.gc)
 app.command("benchmark")(benchmarking.benchmark)
-app.command("uncertainty")(analysing.uncertainty)
-app.command("symphony")(analysing.symphony)
-app.command("hypotheses")(analysing.hypotheses)
+app.command("uncertainty")(analyses.uncertainty)
+app.command("symphony")(analyses.symphony)
+app.command("hypotheses")(analyses.hypotheses)
+app.command("boost")(analyses.boost)
 
 
 def main() -> None:

@@ -109,6 +109,10 @@ class BoostedCluster(Record):
     additional_task: str = ""
     """The user's extra question, where it was asked."""
     additional_answer: str = ""
+    about: str = ""
+    """Digest of the annotation and the score that were looked at."""
+    on_demand: bool = False
+    """Whether a user had asked for a second look at this cluster."""
     annotation: Annotation | None
     check: EvidenceCheck | None
     score: Percent | None
