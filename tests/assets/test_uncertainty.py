@@ -88,7 +88,8 @@ def test_a_kill_half_way_costs_no_finished_call(served: ServedDemo, aimock: AIMo
     said = served.run(*FIVE_RUNS)
     assert "was killed before" in said
     still = int(re.search(r"If every run is made: ([\d,]+) calls", said)[1])
-    assert still == N_QUESTIONS - finished.total(), "what was answered before is free, and the estimate knows"
+    # What was answered is free, and the estimate knows; how often the validator would object is its guess.
+    assert N_QUESTIONS - finished.total() <= still < N_QUESTIONS
     assert set(served.calls("done").values()) == {1}
     assert served.calls("done").total() == N_QUESTIONS
     assert served.calls("cached").keys() >= finished.keys()
