@@ -9,6 +9,7 @@ from assets.results import Spent, Tables, assemble, compare
 from cassia_dagster.evaluation.agreement import Agreement
 from cassia_dagster.files import replacing
 from cassia_dagster.llm.store import Store
+from cassia_dagster.outputs.dotplot import marker_genes
 from cassia_dagster.outputs.ledger import write_ledger
 from cassia_dagster.outputs.maps import draw_maps, thumbnail
 from cassia_dagster.outputs.report import render_report
@@ -27,7 +28,7 @@ from resources.versions import version_of_files
     deps=[raw_adata],
     group_name="results",
     kinds={"html", "csv"},
-    code_version="2",
+    code_version="3",
     check_specs=[
         dg.AssetCheckSpec(
             "agrees_with_known_labels",
@@ -50,7 +51,8 @@ def report(
 ) -> dg.MaterializeResult:
     """The report and the tables: one HTML file to read and to send, and CSV files in CASSIA's columns.
 
-    The report shows the cells on a map, every cluster with its label, score and status, and for each the
+    The report shows what to look at first, the cells on a map that can be coloured by cluster, label, score, known
+    labels and any marker gene, a dot plot, every cluster with its label, score and status, and for each the
     markers, the evidence for and against, and the argument between the roles. Beside them, `transcripts/` holds
     every question and reply as text, one file a cluster.
     """
@@ -61,7 +63,8 @@ def report(
         ledger = folder / f"{dataset}_ledger.parquet"
         with model_store.session(context) as store:
             spent = _spent(store, f"{dataset}/{resolution}")
-            write_ledger(store.calls(subject=f"{dataset}/{resolution}"), ledger)
+            calls = list(store.calls(subject=f"{dataset}/{resolution}"))
+            write_ledger(calls, ledger)
         labels = leiden_clusters.read().set_index("cell_id")["cluster"]
         made = normalized_adata.read(f"uns/{INPUT}")
         notes = tuple(str(made.uns[INPUT]["notes"]).splitlines())
@@ -71,7 +74,8 @@ def report(
         cells = umap.read().set_index("cell_id").join(labels)
         paths = write_tables(result, folder, dataset)
         transcripts = write_transcripts(result, folder)
-        page = render_report(result, cells, known, agreements)
+        expression = normalized_adata.genes(marker_genes(result))[cells.index]
+        page = render_report(result, cells, known, agreements, expression, calls)
         picture = thumbnail(draw_maps(result, cells)[1])
         path = folder / f"{dataset}_report.html"
         with replacing(path) as temporary:

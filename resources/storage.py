@@ -42,6 +42,12 @@ class AdataFile:
             obs, var, values = (anndata.io.read_elem(file[part]) for part in ("obs", "var", "X"))
         return anndata.AnnData(X=values, obs=obs[[]], var=var[[]])
 
+    def genes(self, names: Sequence[str]) -> "AnnData":
+        """Read the normalised values of some genes, block by block, so that the matrix is never held as a whole."""
+        from cassia_dagster.singlecell.expression import read_genes
+
+        return read_genes(on_disk(self.path), names)
+
     def read(self, *parts: str) -> "AnnData":
         """Read the cells' table and the named parts, such as ``"obsm/X_pca"``, and leave the matrices on disk."""
         import anndata

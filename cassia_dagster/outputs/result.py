@@ -68,6 +68,13 @@ def final_label(result: ClusterResult) -> str:
     return annotation.label or UNRESOLVED
 
 
+def by_grouping(result: ResolutionResult) -> list[ClusterResult]:
+    """Return the clusters with like ones next to each other: in the order of their groupings, broad to detailed."""
+    return sorted(
+        result.clusters, key=lambda row: (row.grouping.broad, row.grouping.intermediate, row.grouping.detailed)
+    )
+
+
 def model_of_label(result: ClusterResult) -> tuple[str, str]:
     """Return provider and model that gave the final label; empty where no model was asked."""
     # The first exchange of a stage is the question for a label; checks and repairs come after it.
