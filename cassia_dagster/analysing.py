@@ -107,10 +107,13 @@ def target_of(name: str, resolution: str | None, home: Path | None) -> Target:
 
 
 def make(target: Target, asset: str, config: Mapping[str, Any]) -> None:
-    """Materialize an analysis through Dagster, and show how it goes."""
-    from cassia_dagster.analysis_jobs import ANALYSIS_JOBS
+    """Materialize an analysis through Dagster, and the report, which has a section about it; show how that goes."""
+    from cassia_dagster.analysis_jobs import ANALYSIS_JOBS, REPORT_AGAIN
 
-    walk(target, {ANALYSIS_JOBS[asset].name: {asset: config}})
+    jobs = {ANALYSIS_JOBS[asset].name: {asset: config}}
+    if target.table("merged").path.exists():
+        jobs[REPORT_AGAIN.name] = {}
+    walk(target, jobs)
 
 
 def walk(target: Target, jobs: Mapping[str, Mapping[str, Mapping[str, Any]]], *, then_write: bool = False) -> None:

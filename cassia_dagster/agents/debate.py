@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from cassia_dagster.agents.panel import DebateRound, Member, Panel, Statement, check_candidates
-from cassia_dagster.records import AnnotatedCluster, Exchange, Fraction, GeneLookup, Name, Percent, Record, Status
+from cassia_dagster.records import (
+    AnnotatedCluster,
+    ClusterFinding,
+    Exchange,
+    Fraction,
+    GeneLookup,
+    Name,
+    Percent,
+    Record,
+    Status,
+)
 from cassia_dagster.singlecell.lookup import look_up_markers
 
 if TYPE_CHECKING:
@@ -60,12 +70,9 @@ class Contender(Record):
     """How far the genes that tell it from its rivals speak for it, by code alone; ``None`` where none is known."""
 
 
-class Debate(Record):
+class Debate(ClusterFinding):
     """A row of ``symphony``: what a panel made of one cluster and its candidates."""
 
-    cluster: str
-    cells: str
-    """Digest of the ids of the cluster's cells."""
     status: Status
     status_reason: str = ""
     contenders: tuple[Contender, ...]

@@ -19,6 +19,7 @@ from cassia_dagster.records import (
     BoostRound,
     Candidate,
     ClusterEvidence,
+    ClusterFinding,
     Exchange,
     Expression,
     Finding,
@@ -103,12 +104,9 @@ class RankedHypothesis(Record):
     reason: Prose
 
 
-class ClusterHypotheses(Record):
+class ClusterHypotheses(ClusterFinding):
     """A row of ``hypotheses``."""
 
-    cluster: str
-    cells: str
-    """Digest of the ids of the cluster's cells."""
     status: Status
     status_reason: str = ""
     label: Name | None

@@ -76,6 +76,14 @@ class ScoredCluster(Record):
     history: tuple[Exchange, ...] = ()
 
 
+class ClusterFinding(Record):
+    """What every row of an analysis on demand begins with."""
+
+    cluster: str
+    cells: str
+    """Digest of the ids of the cluster's cells: the row is about these and no others."""
+
+
 class BoostOutcome(StrEnum):
     """What the second look did to a label."""
 

@@ -106,18 +106,7 @@ def test_an_estimate_sends_nothing_and_makes_nothing(run, analysed, monkeypatch)
         ("uncertainty", "demo", "--runs", "3", "--model", "openai/gpt-4.1"),
         ("hypotheses", "demo", "--model", "openai/gpt-4.1"),
         ("boost", "demo", "--cluster", "3", "--model", "openai/gpt-4.1"),
-        (
-            "symphony",
-            "demo",
-            "--cluster",
-            "2",
-            "--candidate",
-            "T cell",
-            "--candidate",
-            "B cell",
-            "--model",
-            "openai/o3",
-        ),
+        ("symphony", "demo", "--cluster", "2", *a_or_b, "--model", "openai/o3"),
     ):
         assert "calls and" in run(*words, "--estimate")
     assert sorted(analysed.artifacts.rglob("*.parquet")) == made
