@@ -1,5 +1,7 @@
 """Asset `report`: what a user takes home of one dataset at one resolution."""
 
+from collections.abc import Mapping
+
 import dagster as dg
 
 from assets.failures import fatal_errors
@@ -9,17 +11,20 @@ from assets.results import Spent, Tables, assemble, compare
 from cassia_dagster.evaluation.agreement import Agreement
 from cassia_dagster.files import replacing
 from cassia_dagster.llm.store import Store
+from cassia_dagster.outputs.analyses import ANALYSES, analysis_sections
 from cassia_dagster.outputs.dotplot import marker_genes
 from cassia_dagster.outputs.ledger import write_ledger
 from cassia_dagster.outputs.maps import draw_maps, thumbnail
 from cassia_dagster.outputs.report import render_report
+from cassia_dagster.outputs.result import ResolutionResult
 from cassia_dagster.outputs.tables import write_tables
 from cassia_dagster.outputs.transcripts import write_transcripts
+from cassia_dagster.records import ClusterFinding
 from cassia_dagster.singlecell.load import INPUT
 from cassia_dagster.singlecell.resolutions import folder_of
 from resources.catalog import CatalogResource
 from resources.llm import EMBEDDED, ModelStore
-from resources.storage import AdataFile, TableFile
+from resources.storage import AdataFile, TableFile, TableIOManager
 from resources.versions import version_of_files
 
 
@@ -41,6 +46,7 @@ def report(
     context: dg.AssetExecutionContext,
     catalog: CatalogResource,
     model_store: ModelStore,
+    table_storage: dg.ResourceParam[TableIOManager],
     normalized_adata: AdataFile,
     umap: TableFile,
     leiden_clusters: TableFile,
@@ -75,7 +81,9 @@ def report(
         paths = write_tables(result, folder, dataset)
         transcripts = write_transcripts(result, folder)
         expression = normalized_adata.genes(marker_genes(result))[cells.index]
-        page = render_report(result, cells, known, agreements, expression, calls)
+        found = {name: table_storage.made_before(name, dataset, resolution) for name in ANALYSES}
+        more = analysis_sections(_about_these(found, result))
+        page = render_report(result, cells, known, agreements, expression, calls, more)
         picture = thumbnail(draw_maps(result, cells)[1])
         path = folder / f"{dataset}_report.html"
         with replacing(path) as temporary:
@@ -97,6 +105,13 @@ def report(
         },
         check_results=[_agrees(agreements)],
     )
+
+
+def _about_these(found: Mapping[str, TableFile | None], result: ResolutionResult) -> dict[str, list[ClusterFinding]]:
+    """Read what analyses on demand found out, as far as it is about the clusters of now."""
+    cells = {row.cluster: row.annotated.cells for row in result.clusters}
+    rows = {name: list(table.records(ANALYSES[name])) if table else [] for name, table in found.items()}
+    return {name: [row for row in own if cells.get(row.cluster) == row.cells] for name, own in rows.items()}
 
 
 def _spent(store: Store, subject: str) -> Spent:

@@ -12,7 +12,7 @@ from dotenv import load_dotenv
 
 from cassia_dagster import (
     __version__,
-    analysing,
+    analyses,
     annotating,
     benchmarking,
     cleaning,
@@ -51,7 +51,10 @@ app.command("estimate")(models.estimate)
 app.command("annotate")(annotating.annotate)
 app.command("gc")(cleaning.gc)
 app.command("benchmark")(benchmarking.benchmark)
-app.command("uncertainty")(analysing.uncertainty)
+app.command("uncertainty")(analyses.uncertainty)
+app.command("symphony")(analyses.symphony)
+app.command("hypotheses")(analyses.hypotheses)
+app.command("boost")(analyses.boost)
 app.command("drift")(comparing.drift)
 
 

@@ -9,6 +9,7 @@ from assets.annotated_adata import annotated_adata
 from assets.annotations import annotations
 from assets.boosted import boosted
 from assets.drift import drift
+from assets.hypotheses import hypotheses
 from assets.leiden_clusters import leiden_clusters
 from assets.manual_labels import manual_labels
 from assets.marker_table import marker_table
@@ -20,9 +21,10 @@ from assets.report import report
 from assets.review import review
 from assets.reviewed import reviewed
 from assets.scores import scores
+from assets.symphony import symphony
 from assets.umap import umap
 from assets.uncertainty import uncertainty
-from cassia_dagster.analysis_jobs import ANALYSIS_JOBS
+from cassia_dagster.analysis_jobs import ANALYSIS_JOBS, LOOK_AGAIN, REPORT_AGAIN
 from cassia_dagster.automation import JOBS, automatic_runs, prepare_changed_cells
 from cassia_dagster.llm.choice import MODEL_ROLES
 from cassia_dagster.watching import watch_catalog
@@ -51,7 +53,7 @@ ASSETS = (
 )
 """The method, from the file to what is taken home."""
 
-ANALYSES = (uncertainty, drift)
+ANALYSES = (uncertainty, symphony, hypotheses, drift)
 """What is made only where a user asks for it: no automation requests it."""
 
 
@@ -89,7 +91,7 @@ def build_defs(
             for asset in ASSETS
         ]
         + list(ANALYSES),
-        jobs=[*JOBS, *ANALYSIS_JOBS.values()],
+        jobs=[*JOBS, *ANALYSIS_JOBS.values(), LOOK_AGAIN, REPORT_AGAIN],
         schedules=[prepare_changed_cells(home.catalog)],
         sensors=[watch_catalog(home.catalog, home.manual_labels), automatic_runs()],
         resources={**defaults, **(resources or {})},

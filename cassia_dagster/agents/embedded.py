@@ -14,6 +14,9 @@ from pydantic import BaseModel
 
 from cassia_dagster.agents.annotate import AnnotateRequest, AnnotateStep
 from cassia_dagster.agents.boost import BoostRequest, BoostStep, BoostStrategy, Conclusion
+from cassia_dagster.agents.compare import CompareRequest
+from cassia_dagster.agents.embedded_analyses import compare, hypothesize
+from cassia_dagster.agents.hypothesize import HypothesizeRequest
 from cassia_dagster.agents.merge import MergeReply, MergeRequest, NamedCluster
 from cassia_dagster.agents.score import ScoreReply, ScoreRequest
 from cassia_dagster.agents.validate import ValidateRequest
@@ -178,6 +181,8 @@ RULES: dict[type[BaseModel], Callable[[Any], Record]] = {
     ScoreRequest: score,
     BoostRequest: boost,
     MergeRequest: merge,
+    CompareRequest: compare,
+    HypothesizeRequest: hypothesize,
 }
 
 
