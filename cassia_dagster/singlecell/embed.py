@@ -11,6 +11,7 @@ from cassia_dagster.singlecell.neighbors import fuzzy_graph, nearest_cells
 if TYPE_CHECKING:
     import numpy as np
     from anndata import AnnData
+    from scipy.sparse import csr_matrix
 
 MIN_VARIABLE_GENES = 20
 """Fewer highly variable genes than this span no useful space."""
@@ -43,10 +44,39 @@ def embed(adata: AnnData, *, n_neighbors: int = 10, n_pcs: int = 25, n_comps: in
     Highly variable genes are scaled to unit variance and clipped at 10 for the components only, and nowhere as a dense
     matrix. One BLAS thread, because the number of threads changes the last bits of the result.
     """
+    return embed_values(
+        adata,
+        adata.X[:, adata.var["highly_variable"].to_numpy()],
+        n_neighbors=n_neighbors,
+        n_pcs=n_pcs,
+        n_comps=n_comps,
+        seed=seed,
+    )
+
+
+def embed_values(
+    adata: AnnData,
+    values: csr_matrix,
+    *,
+    n_neighbors: int = 10,
+    n_pcs: int = 25,
+    n_comps: int = 50,
+    seed: int = 0,
+) -> AnnData:
+    """Do what `embed` does for cells whose matrix is elsewhere.
+
+    Parameters
+    ----------
+    adata
+        The cells, with or without a matrix. Changed in place, and returned.
+    values
+        Log-normalised values of the highly variable genes, cells × genes. Not changed.
+    n_neighbors, n_pcs, n_comps, seed
+        As for `embed`.
+    """
     from threadpoolctl import threadpool_limits
 
-    variable = adata.var["highly_variable"].to_numpy()
-    n_variable = int(variable.sum())
+    n_variable = values.shape[1]
     if n_variable < MIN_VARIABLE_GENES:
         raise InputError(
             f"Only {n_variable} genes vary between the cells; at least {MIN_VARIABLE_GENES} are needed. "
@@ -54,7 +84,7 @@ def embed(adata: AnnData, *, n_neighbors: int = 10, n_pcs: int = 25, n_comps: in
         )
     n_comps = min(n_comps, adata.n_obs - 1, n_variable - 1)
     with threadpool_limits(1):
-        components, share = principal_components(scale_implicitly(adata.X[:, variable]), n_comps, seed=seed)
+        components, share = principal_components(scale_implicitly(values), n_comps, seed=seed)
         adata.obsm["X_pca"] = components
         adata.uns["pca"] = {"variance_ratio": share}
         return connect(adata, n_neighbors=n_neighbors, n_pcs=n_pcs, seed=seed)
