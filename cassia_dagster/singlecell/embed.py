@@ -150,7 +150,6 @@ def umap_coordinates(adata: AnnData, *, seed: int = 0) -> np.ndarray:
     graph = anndata.AnnData(obs=adata.obs[[]], obsm={"X_pca": adata.obsm["X_pca"]})
     graph.uns["neighbors"] = adata.uns["neighbors"]
     graph.obsp["connectivities"] = adata.obsp["connectivities"]
-    graph.obsp["distances"] = adata.obsp["distances"]
     with threadpool_limits(1):
         sc.tl.umap(graph, random_state=seed)
     return np.asarray(graph.obsm["X_umap"], dtype=np.float32)
