@@ -6,7 +6,7 @@ from pydantic import Field
 from assets.model_calls import MODELS, expected_calls
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from cassia_dagster.records import natural_order
-from cassia_dagster.singlecell.markers import rank_markers
+from cassia_dagster.singlecell.markers import MarkerEngine, rank_markers
 from resources.storage import AdataFile, TableFile
 from resources.versions import version_of_table
 
@@ -28,13 +28,17 @@ class MarkerConfig(dg.Config):
         description="Least log2 fold change against all other cells.",
     )
     max_p_val_adj: float = Field(default=0.05, gt=0, le=1, description="Largest adjusted p-value.")
+    engine: MarkerEngine = Field(
+        default=MarkerEngine.sparse,
+        description="What computes the test: sparse, or scanpy, which gives the same and is many times slower.",
+    )
 
 
 @dg.asset(
     partitions_def=BY_DATASET_AND_RESOLUTION,
     group_name="clusters",
     kinds={"scanpy", "parquet"},
-    code_version="1",
+    code_version="2",
     io_manager_key="table_storage",
     required_resource_keys=MODELS,
     dagster_type=dg.Any,
@@ -78,7 +82,7 @@ def marker_table(
             "markers": len(markers),
             "clusters_without_markers": len(without),
             "top_genes": dg.MetadataValue.table(rows),
-            "parameters": dg.MetadataValue.json(config.model_dump()),
+            "parameters": dg.MetadataValue.json(config.model_dump(mode="json")),
             **expected_calls(context.resources, *dataset_and_resolution(context), adata, labels, markers),
         },
         check_results=[

@@ -42,7 +42,7 @@ class NormalizeConfig(dg.Config):
     deps=[raw_adata],
     group_name="cells",
     kinds={"scanpy", "h5ad"},
-    code_version="2",
+    code_version="3",
     io_manager_key="adata_storage",
     dagster_type=dg.Any,
     check_specs=[
