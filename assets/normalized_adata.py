@@ -35,6 +35,10 @@ class NormalizeConfig(dg.Config):
         description="Principal components that distances are measured in.",
     )
     seed: int = Field(default=0, ge=0, description="Seed of the components and the graph.")
+    integrate: bool = Field(
+        default=True,
+        description="Align the batches by Harmony, where the catalog names a batch_key and does not say integrate: false.",
+    )
 
 
 @dg.asset(
@@ -73,7 +77,8 @@ def normalized_adata(
             adata = normalize(cells.adata, **parameters)
         else:
             adata = adopt(cells.adata, cells.holds, **parameters)
-        embed(adata, n_neighbors=config.n_neighbors, n_pcs=config.n_pcs, seed=config.seed)
+        aligned = entry.batch_key if config.integrate and entry.integrate and len(batches) > 1 else None
+        embed(adata, n_neighbors=config.n_neighbors, n_pcs=config.n_pcs, seed=config.seed, batch_key=aligned)
     return dg.MaterializeResult(
         value=adata,
         data_version=version_of_adata(adata, entry.given),
@@ -88,13 +93,13 @@ def normalized_adata(
             "median_pct_mito": float(adata.obs["pct_mito"].median()),
             "variance_in_components": float(adata.uns["pca"]["variance_ratio"].sum()),
             "parameters": dg.MetadataValue.json(config.model_dump()),
-            **_describe_batches(entry.batch_key, batches),
+            **_describe_batches(entry.batch_key, batches, adata.uns),
         },
         check_results=[dg.AssetCheckResult(check_name="file_can_be_annotated", passed=True)],
     )
 
 
-def _describe_batches(column: str | None, cells: Mapping[str, int]) -> dict[str, Any]:
+def _describe_batches(column: str | None, cells: Mapping[str, int], found: Mapping[str, Any]) -> dict[str, Any]:
     if column is None:
         return {}
     rows = [dg.TableRecord({"batch": batch, "cells": number}) for batch, number in cells.items()]
@@ -102,5 +107,22 @@ def _describe_batches(column: str | None, cells: Mapping[str, int]) -> dict[str,
         "batches": len(cells),
         "batch_key": dg.MetadataValue.text(column),
         "cells_per_batch": dg.MetadataValue.table(rows),
-        "integration": dg.MetadataValue.text("none: batches are counted, and nothing is corrected for them"),
+        **_describe_integration(len(cells), found.get("integration")),
+    }
+
+
+def _describe_integration(n_batches: int, found: Mapping[str, Any] | None) -> dict[str, Any]:
+    if found is None:
+        why = "there is one batch only" if n_batches < 2 else "it is switched off, and batches are only counted"
+        return {"integration": dg.MetadataValue.text(f"none: {why}")}
+    before, after, mixed = (float(found[f"lisi_{state}"]) for state in ("before", "after", "mixed"))
+    said = (
+        f"Harmony on the components: a cell finds {after:.2f} batches around it, {before:.2f} before; "
+        f"{mixed:.2f} if they were mixed at random (median local inverse Simpson index)"
+    )
+    return {
+        "integration": dg.MetadataValue.text(said),
+        "batch_lisi_before": before,
+        "batch_lisi_after": after,
+        "batch_lisi_mixed": mixed,
     }

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cassia_dagster.singlecell.blocks import row_blocks, spans
+from cassia_dagster.singlecell.variable_genes import GeneMoments
+
 if TYPE_CHECKING:
     import numpy as np
     from scipy.sparse import csr_matrix
@@ -13,8 +16,6 @@ MAX_SCALED = 10.0
 
 WIDEST_COVARIANCE = 4000
 """More genes than this are decomposed by Lanczos steps; the covariance of fewer is cheaper to decompose."""
-
-_ROWS = 4096
 
 
 def scale_implicitly(values: csr_matrix) -> csr_matrix:
@@ -34,18 +35,19 @@ def scale_implicitly(values: csr_matrix) -> csr_matrix:
     import numpy as np
     from scipy import sparse
 
-    n_cells, n_genes = values.shape
-    x = values.data.astype(np.float64)
-    mean = np.bincount(values.indices, x, minlength=n_genes) / n_cells
-    squares = np.bincount(values.indices, np.square(x), minlength=n_genes) / n_cells
-    deviation = np.sqrt(np.maximum(squares - mean**2, 0) * n_cells / (n_cells - 1))
+    moments = GeneMoments(values.shape[1])
+    for block in row_blocks(values):
+        moments.add(block)
+    mean, deviation = moments.mean, np.sqrt(moments.variance)
     deviation[deviation == 0] = 1
     zero = np.maximum(-mean / deviation, -MAX_SCALED)
-    x -= mean[values.indices]
-    x /= deviation[values.indices]
-    np.clip(x, -MAX_SCALED, MAX_SCALED, out=x)
-    x -= zero[values.indices]
-    return sparse.csr_matrix((x.astype(np.float32), values.indices, values.indptr), shape=values.shape)
+    scaled = np.empty_like(values.data, dtype=np.float32)
+    for span in spans(values.shape[0]):
+        entries = slice(values.indptr[span.start], values.indptr[span.stop])
+        genes = values.indices[entries]
+        x = (values.data[entries] - mean[genes]) / deviation[genes]
+        scaled[entries] = np.clip(x, -MAX_SCALED, MAX_SCALED, out=x) - zero[genes]
+    return sparse.csr_matrix((scaled, values.indices, values.indptr), shape=values.shape)
 
 
 def principal_components(scaled: csr_matrix, n_comps: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -86,11 +88,11 @@ def _of_covariance(scaled: csr_matrix, mean: np.ndarray, n_comps: int) -> np.nda
     """Decompose the covariance of the genes, to which a few thousand cells at a time add; nothing here is random."""
     import numpy as np
     from scipy import linalg
+    from scipy.sparse import csr_matrix
 
     n_cells, n_genes = scaled.shape
     covariance = np.zeros((n_genes, n_genes))
-    for first in range(0, n_cells, _ROWS):
-        block = scaled[first : first + _ROWS].toarray()
+    for block in map(csr_matrix.toarray, row_blocks(scaled)):
         covariance += block.T @ block
     covariance -= n_cells * np.outer(mean, mean)
     _, vectors = linalg.eigh(covariance, subset_by_index=[n_genes - n_comps, n_genes - 1], overwrite_a=True)

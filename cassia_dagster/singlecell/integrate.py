@@ -30,6 +30,11 @@ class Integration:
     """What it would be if each neighbourhood had all batches in their shares of the data; this is the most that
     integration should reach."""
 
+    @property
+    def mixing(self) -> dict[str, float]:
+        """The three measures, by name."""
+        return {"lisi_before": self.lisi_before, "lisi_after": self.lisi_after, "lisi_mixed": self.lisi_mixed}
+
 
 def integrate(components: np.ndarray, batches: pd.Series, *, seed: int = 0) -> Integration:
     """Align batches by Harmony (Korsunsky et al. 2019).

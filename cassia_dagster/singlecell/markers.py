@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
+    from cassia_dagster.singlecell.stored import StoredCells
+
 
 class MarkerEngine(StrEnum):
     """What computes the rank-sum test; the results are the same."""
@@ -26,7 +28,7 @@ COLUMNS = ("cluster", "gene", "avg_log2FC", "p_val", "p_val_adj", "pct.1", "pct.
 
 
 def rank_markers(
-    adata: AnnData,
+    adata: AnnData | StoredCells,
     labels: pd.Series,
     *,
     min_pct: float = 0.1,
@@ -39,9 +41,9 @@ def rank_markers(
     Parameters
     ----------
     adata
-        Log-normalised values of all genes in ``X``. Not changed.
+        Log-normalised values of all genes in ``X``, in memory or on disk. Not changed.
     labels
-        Cell id → cluster id (strings), in the order of the cells.
+        Cell id → cluster id (strings); cells without one are left out.
     min_pct
         Least fraction of the cluster's cells that express a marker.
     min_log2fc
@@ -82,7 +84,7 @@ def rank_markers(
 
 
 def contrast(
-    adata: AnnData,
+    adata: AnnData | StoredCells,
     labels: pd.Series,
     cluster: str,
     other: str,
@@ -111,8 +113,7 @@ def contrast(
     chosen = labels[labels.isin([cluster, other])]
     if chosen.value_counts().min() < 2:
         return ()
-    pair = adata[chosen.index.to_numpy()]
-    table = rank_markers(pair.copy(), chosen, engine=engine)
+    table = rank_markers(adata, chosen, engine=engine)
     return as_markers(table[table["cluster"] == cluster], n_genes)
 
 
@@ -141,22 +142,23 @@ def _known(value: Any) -> float | None:
     return None if value != value else rounded(value)  # noqa: PLR0124 - NaN alone differs from itself
 
 
-def _by_sparse_ranks(adata: AnnData, labels: pd.Series, clusters: list[str]) -> pd.DataFrame:
+def _by_sparse_ranks(adata: AnnData | StoredCells, labels: pd.Series, clusters: list[str]) -> pd.DataFrame:
     """Test every gene in every one of the clusters; one row a pair, in CASSIA's columns."""
     import numpy as np
     import pandas as pd
-    from scipy import sparse, stats
+    from scipy import stats
 
     groups = pd.Categorical(labels.reindex(adata.obs_names))
-    sums = sum_ranks(sparse.csc_matrix(adata.X), groups.codes.astype(np.int64), len(groups.categories))
-    sizes = np.bincount(groups.codes, minlength=len(groups.categories))
+    sums = sum_ranks(adata.X, groups.codes.astype(np.int64), len(groups.categories))
+    sizes = np.bincount(groups.codes[groups.codes >= 0], minlength=len(groups.categories))
+    n_cells = int(sizes.sum())
     tested = groups.categories.get_indexer(pd.Index(clusters))
-    rest = adata.n_obs - sizes[tested]
+    rest = n_cells - sizes[tested]
     expressing, totals = sums.expressing[:, tested], sums.totals[:, tested]
     fold = (np.expm1(totals / sizes[tested]) + _TINY) / (
         np.expm1((sums.totals.sum(axis=1, keepdims=True) - totals) / rest) + _TINY
     )
-    scores = z_scores(sums.ranks[:, tested], sizes[tested], adata.n_obs)
+    scores = z_scores(sums.ranks[:, tested], sizes[tested], n_cells)
     p_values = 2 * stats.norm.sf(np.abs(scores))
     by_column = {
         "avg_log2FC": np.log2(fold).astype(np.float32),
@@ -174,15 +176,19 @@ _TINY = 1e-9
 """Keeps a fold change finite where one side does not express the gene; Scanpy's."""
 
 
-def _by_scanpy(adata: AnnData, labels: pd.Series, clusters: list[str]) -> pd.DataFrame:
+def _by_scanpy(adata: AnnData | StoredCells, labels: pd.Series, clusters: list[str]) -> pd.DataFrame:
     """Test every gene in every one of the clusters; one row a pair, in CASSIA's columns."""
     import anndata
+    import numpy as np
     import pandas as pd
     import scanpy as sc
+    from scipy import sparse
 
-    # The matrix is shared, obs and uns are not, so that the caller's object stays as it was.
-    view = anndata.AnnData(X=adata.X, obs=adata.obs[[]].copy(), var=adata.var[[]].copy())
-    view.obs["cluster"] = pd.Categorical(labels.reindex(view.obs_names))
+    kept = np.flatnonzero(pd.Index(adata.obs_names).isin(labels.index))
+    values = sparse.csr_matrix(adata.X[:])[kept]
+    cells = adata.obs_names[kept]
+    view = anndata.AnnData(X=values, obs=pd.DataFrame(index=cells), var=pd.DataFrame(index=adata.var_names))
+    view.obs["cluster"] = pd.Categorical(labels.reindex(cells))
     sc.tl.rank_genes_groups(view, "cluster", groups=clusters, method="wilcoxon", pts=True, use_raw=False)
     columns = {
         "names": "gene",

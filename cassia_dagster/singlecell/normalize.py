@@ -5,11 +5,10 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
+from cassia_dagster.singlecell.blocks import spans
 from cassia_dagster.singlecell.variable_genes import GeneMoments, flag_variable_genes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy as np
     import pandas as pd
     from anndata import AnnData
@@ -20,18 +19,15 @@ if TYPE_CHECKING:
 MITO_PREFIXES = ("MT-", "Mt-", "mt-")
 RIBO_PREFIXES = ("RPS", "RPL", "Rps", "Rpl")
 
-_ROWS = 4096
-"""Cells that are worked on at a time, so that what is made of them on the way takes no room."""
-
 TOTALS = ("n_counts", "total_counts", "nCount_RNA", "nUMI", "n_umi")
 """Columns in which Scanpy, Seurat and others keep how many molecules a cell had."""
 
 OURS = {
     "obs": ("n_counts", "n_genes", "pct_mito", "pct_ribo"),
     "layers": ("counts",),
-    "obsm": ("X_pca", "X_umap"),
+    "obsm": ("X_pca", "X_pca_harmony", "X_umap"),
     "obsp": ("distances", "connectivities"),
-    "uns": ("pca", "neighbors"),
+    "uns": ("pca", "neighbors", "integration"),
 }
 """Slots and names that this pipeline fills."""
 
@@ -67,8 +63,8 @@ def normalize(
     The steps and the defaults are those of Scanpy's clustering tutorial.
     """
     matrix = canonical(counts.X)
-    adata = _with_tables_of(counts)
-    _set_aside(adata)
+    adata = with_tables_of(counts)
+    set_aside(adata)
     for column, values in measure_quality(matrix, adata.var_names).items():
         adata.obs[column] = values
     adata.layers["counts"] = matrix
@@ -109,9 +105,9 @@ def adopt(
     from scipy import sparse
 
     matrix = canonical(normalised.X)
-    adata = _with_tables_of(normalised)
+    adata = with_tables_of(normalised)
     totals = _known_totals(adata.obs)
-    _set_aside(adata)
+    set_aside(adata)
     if values.kind == "log":
         linear = np.expm1(matrix.data * np.float32(values.logarithm))
         matrix = sparse.csr_matrix((linear, matrix.indices, matrix.indptr), shape=matrix.shape)
@@ -190,19 +186,14 @@ def _log_of_share(matrix: csr_matrix, depth: np.ndarray) -> tuple[csr_matrix, Ge
     from scipy import sparse
 
     logarithms, moments = np.empty_like(matrix.data), GeneMoments(matrix.shape[1])
-    for rows in _blocks(matrix.shape[0]):
+    for rows in spans(matrix.shape[0]):
         share = share_of_depth(matrix[rows], depth[rows])
         moments.add(share)
         np.log1p(share.data, out=logarithms[matrix.indptr[rows.start] : matrix.indptr[rows.stop]])
     return sparse.csr_matrix((logarithms, matrix.indices, matrix.indptr), shape=matrix.shape), moments
 
 
-def _blocks(n_cells: int) -> Iterator[slice]:
-    for first in range(0, n_cells, _ROWS):
-        yield slice(first, min(first + _ROWS, n_cells))
-
-
-def _with_tables_of(source: Any) -> AnnData:
+def with_tables_of(source: Any) -> AnnData:
     """Copy all but ``X`` and what ``layers`` and ``raw`` hold, which are shared."""
     from anndata import AnnData
 
@@ -236,7 +227,8 @@ def _known_totals(obs: pd.DataFrame) -> pd.Series | None:
     return None
 
 
-def _set_aside(adata: AnnData) -> None:
+def set_aside(adata: AnnData) -> None:
+    """Keep what has a name that this pipeline fills as ``<name>_original``."""
     for slot, names in OURS.items():
         held = getattr(adata, slot)
         for name in names:

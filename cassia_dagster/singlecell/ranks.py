@@ -5,12 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from cassia_dagster.errors import InputError
+from cassia_dagster.singlecell.blocks import spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import numpy as np
-    from scipy.sparse import csc_matrix
+    from scipy.sparse import csr_matrix
+
+    from cassia_dagster.singlecell.stored import StoredMatrix
+
+MOST_VALUES = 1 << 28
+"""Values that are in memory at a time; with their clusters, five or six bytes each."""
 
 _VALUES = 1 << 18
 """Values that are ranked at a time: few enough for the processor's cache."""
@@ -30,17 +36,21 @@ class RankSums(NamedTuple):
     """Sum of the values in the cluster's cells."""
 
 
-def sum_ranks(values: csc_matrix, codes: np.ndarray, n_clusters: int) -> RankSums:
+def sum_ranks(
+    values: csr_matrix | StoredMatrix, codes: np.ndarray, n_clusters: int, *, most: int = MOST_VALUES
+) -> RankSums:
     """Rank the cells by each gene, and sum the ranks of each cluster.
 
     Parameters
     ----------
     values
-        Cells × genes, float32, by gene; no stored value is zero or less.
+        Cells × genes, float32; no stored value is zero or less.
     codes
-        Number of each cell's cluster, from 0.
+        Number of each cell's cluster, from 0; cells with -1 are left out.
     n_clusters
         Number of clusters.
+    most
+        Values that may be in memory at a time; where there are more, genes are taken in several passes over the cells.
 
     Returns
     -------
@@ -60,36 +70,81 @@ def sum_ranks(values: csc_matrix, codes: np.ndarray, n_clusters: int) -> RankSum
     """
     import numpy as np
 
-    if len(values.data) and values.data.min() <= 0:
-        raise InputError(
-            f"The smallest stored value of the matrix is {values.data.min():.3g}; markers are ranked by log-normalised "
-            "values, none of which is negative, and zeros are not stored. Is the matrix scaled?"
-        )
-    sizes = np.bincount(codes, minlength=n_clusters)
-    shape = (values.shape[1], n_clusters)
+    n_genes = values.shape[1]
+    sizes = np.bincount(codes[codes >= 0], minlength=n_clusters)
+    shape = (n_genes, n_clusters)
     sums = RankSums(np.empty(shape), np.empty(shape, dtype=np.int64), np.empty(shape))
-    for first, last in _gene_blocks(values.indptr, n_clusters):
-        entries = slice(values.indptr[first], values.indptr[last])
-        block = _sum_block(
-            np.diff(values.indptr[first : last + 1]),
-            np.ascontiguousarray(values.data[entries], dtype=np.float32),
-            codes[values.indices[entries]],
-            sizes,
-        )
-        for whole, part in zip(sums, block, strict=True):
-            whole[first:last] = part
+    stored = _count_values(values, codes)
+    for start, stop in _cut(np.concatenate([[0], np.cumsum(stored)]), most, n_genes):
+        held, clusters = _by_gene(values, codes, stored[start:stop], start)
+        ends = np.concatenate([[0], np.cumsum(stored[start:stop])])
+        for first, last in _cut(ends, _VALUES, 1 << (64 - _BITS - _bits_of(n_clusters))):
+            entries = slice(ends[first], ends[last])
+            block = _sum_block(stored[start + first : start + last], held[entries], clusters[entries], sizes)
+            for whole, part in zip(sums, block, strict=True):
+                whole[start + first : start + last] = part
     return sums
 
 
-def _gene_blocks(indptr: np.ndarray, n_clusters: int) -> Iterator[tuple[int, int]]:
-    """Yield the first gene of each block and the one after its last, so that genes, values and clusters fit a key."""
+def _count_values(values: csr_matrix | StoredMatrix, codes: np.ndarray) -> np.ndarray:
+    """Count the values of each gene in the cells that are not left out."""
     import numpy as np
 
-    n_genes, most = len(indptr) - 1, 1 << (64 - _BITS - _bits_of(n_clusters))
-    first = 0
+    n_genes = values.shape[1]
+    if (codes >= 0).all() and hasattr(values, "genes_of"):
+        genes = (values.genes_of(span) for span in spans(len(codes)))
+    else:
+        genes = (block.indices for block, _ in _blocks(values, codes))
+    stored = np.zeros(n_genes, dtype=np.int64)
+    for some in genes:
+        stored += np.bincount(some, minlength=n_genes)
+    return stored
+
+
+def _blocks(values: csr_matrix | StoredMatrix, codes: np.ndarray) -> Iterator[tuple[csr_matrix, np.ndarray]]:
+    """Yield the cells that are not left out, some at a time, with their clusters."""
+    for span in spans(len(codes)):
+        kept = codes[span] >= 0
+        if kept.all():
+            yield values[span], codes[span]
+        elif kept.any():
+            yield values[span][kept], codes[span][kept]
+
+
+def _by_gene(
+    values: csr_matrix | StoredMatrix, codes: np.ndarray, stored: np.ndarray, start: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gather the values and the clusters of some genes, gene after gene."""
+    import numpy as np
+
+    n_values, n_genes = int(stored.sum()), len(stored)
+    held = np.empty(n_values, dtype=np.float32)
+    clusters = np.empty(n_values, dtype=np.min_scalar_type(max(int(codes.max()), 0)))
+    free = np.cumsum(stored) - stored
+    for block, of_cells in _blocks(values, codes):
+        part = block[:, start : start + n_genes] if n_genes < block.shape[1] else block
+        part = part.tocsc()
+        if len(part.data) and part.data.min() <= 0:
+            raise InputError(
+                f"The smallest stored value of the matrix is {part.data.min():.3g}; markers are ranked by "
+                "log-normalised values, none of which is negative, and zeros are not stored. Is the matrix scaled?"
+            )
+        new = np.diff(part.indptr)
+        place = np.arange(len(part.data)) + np.repeat(free - part.indptr[:-1], new)
+        held[place] = part.data
+        clusters[place] = of_cells[part.indices]
+        free += new
+    return held, clusters
+
+
+def _cut(ends: np.ndarray, most: int, most_genes: int) -> Iterator[tuple[int, int]]:
+    """Cut the genes into pieces of so many values and genes at most, but one gene at least."""
+    import numpy as np
+
+    n_genes, first = len(ends) - 1, 0
     while first < n_genes:
-        fitting = int(np.searchsorted(indptr, indptr[first] + _VALUES, side="right")) - 1
-        last = min(max(fitting, first + 1), first + most, n_genes)
+        fitting = int(np.searchsorted(ends, ends[first] + most, side="right")) - 1
+        last = min(max(fitting, first + 1), first + most_genes, n_genes)
         yield first, last
         first = last
 
