@@ -18,6 +18,7 @@ from assets.report import report
 from assets.scores import scores
 from assets.umap import umap
 from cassia_dagster.automation import JOBS, automatic_runs, prepare_changed_cells
+from cassia_dagster.canary import ask_canary_questions, weekly_canary
 from cassia_dagster.llm.choice import MODEL_ROLES
 from cassia_dagster.watching import watch_catalog
 from resources.catalog import CatalogResource
@@ -73,8 +74,8 @@ def build_defs(
             asset.with_attributes(automation_condition=condition) if isinstance(asset, dg.AssetsDefinition) else asset
             for asset in ASSETS
         ],
-        jobs=JOBS,
-        schedules=[prepare_changed_cells(home.catalog)],
+        jobs=[*JOBS, ask_canary_questions],
+        schedules=[prepare_changed_cells(home.catalog), weekly_canary],
         sensors=[watch_catalog(home.catalog), automatic_runs()],
         resources={**defaults, **(resources or {})},
         loggers=loggers,

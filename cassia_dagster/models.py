@@ -32,7 +32,7 @@ def check_models(entry: DatasetEntry) -> None:
     ModelError
         With the role's provider, and the way out.
     """
-    for model in {model.title: model for model in _cast(entry).values()}.values():
+    for model in {model.title: model for model in cast_of(entry).values()}.values():
         model.check()
 
 
@@ -45,10 +45,10 @@ def cache_info(home: HomeOption = None) -> None:
     from rich.console import Console
 
     console = Console(highlight=False)
-    with _store(home) as store:
+    with store_of(home) as store:
         holdings, totals = store.replies.holdings(), store.totals()
         console.print(f"[bold]{_plain(store.path)}[/] ({store.path.stat().st_size / 1e6:,.1f} MB)", soft_wrap=True)
-        table = _table("model", "replies", "USD paid", "oldest", "newest")
+        table = plain_table("model", "replies", "USD paid", "oldest", "newest")
         for one in holdings:
             days = (f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}" for at in (one.oldest, one.newest))
             table.add_row(_plain(f"{one.provider}/{one.model}"), f"{one.replies:,}", f"{one.usd:.4f}", *days)
@@ -72,7 +72,7 @@ def cache_clear(
 ) -> None:
     """Forget replies, so that their questions are paid for again; what was spent stays on the account."""
     before = None if older_than is None else time.time() - older_than * 86400
-    with _store(home) as store:
+    with store_of(home) as store:
         count = store.replies.count(model, before)
         if not count:
             typer.echo("There is no such reply.")
@@ -88,7 +88,7 @@ def cache_export(file: Annotated[Path, typer.Argument(help="Parquet file to writ
     """Write the ledger, a row for every call of every run, as a parquet file."""
     from cassia_dagster.outputs.ledger import write_ledger
 
-    with _store(home) as store:
+    with store_of(home) as store:
         typer.echo(f"{write_ledger(store.calls(), file):,} rows are in {_plain(file)}.")
 
 
@@ -112,12 +112,12 @@ def estimate(
     entry = Catalog.read_entry(place.catalog, name)
     if model is not None:
         entry = entry.model_copy(update={"models": {"all": ModelChoice.model_validate(said_of_model(model))}})
-    backends = {role: resource.backends()[0] for role, resource in _cast(entry).items()}
+    backends = {role: resource.backends()[0] for role, resource in cast_of(entry).items()}
     threshold = AnnotationSettings.from_environment().of(entry).score_threshold
-    with _store(home) as store:
+    with store_of(home) as store:
         for one in resolution or entry.clusterings:
             context: dict[str, Any] = {"dataset": entry.name, "resolution": one, "strategy": entry.strategy}
-            evidence = _evidence(place, entry, one)
+            evidence = evidence_at(place, entry, one)
             console.print(f"[bold]{_plain(entry.name)}, {_plain(entry.title(one))}[/]", soft_wrap=True)
             if evidence is not None:
                 rows = rehearse(evidence, backends, store, score_threshold=threshold, **context)
@@ -134,7 +134,7 @@ def estimate(
             )
 
 
-def _evidence(place: Home, entry: DatasetEntry, resolution: str) -> list[ClusterEvidence] | None:
+def evidence_at(place: Home, entry: DatasetEntry, resolution: str) -> list[ClusterEvidence] | None:
     """Return what the data says of each cluster, if it was clustered."""
     from assets.evidence import evidence_of
     from resources.storage import stored_cells, stored_table
@@ -149,10 +149,10 @@ def _evidence(place: Home, entry: DatasetEntry, resolution: str) -> list[Cluster
 
 
 def _expected(rows: list[Expected]) -> Table:
-    table = _table("role", "calls", "cached", "tokens in", "out", "USD", "at most")
+    table = plain_table("role", "calls", "cached", "tokens in", "out", "USD", "at most")
     for row in rows:
         numbers = (f"{number:,}" for number in (row.calls, row.cached, row.input_tokens, row.output_tokens))
-        table.add_row(row.role, *numbers, _usd(row.usd), _usd(row.most_usd))
+        table.add_row(row.role, *numbers, usd_of(row.usd), usd_of(row.most_usd))
     return table
 
 
@@ -172,15 +172,15 @@ def _sum(rows: list[Expected]) -> str:
     )
     price = "an unknown price (give it with usd_per_million_input and usd_per_million_output)"
     if usual is not None:
-        price = f"about {_usd(usual)} USD, and {_usd(most)} USD if every reply is as long as is allowed"
+        price = f"about {usd_of(usual)} USD, and {usd_of(most)} USD if every reply is as long as is allowed"
     return f"{calls:,} calls and {cached:,} answers from the cache: {price}."
 
 
-def _usd(amount: float | None) -> str:
+def usd_of(amount: float | None) -> str:
     return "unknown" if amount is None else f"{amount:.4f}"
 
 
-def _cast(entry: DatasetEntry) -> dict[str, ModelResource]:
+def cast_of(entry: DatasetEntry) -> dict[str, ModelResource]:
     """Return who would play each role, by its verb, if the launchpad says nothing else."""
     from assets.model_calls import NAMES
     from resources.llm import ModelResource
@@ -188,13 +188,13 @@ def _cast(entry: DatasetEntry) -> dict[str, ModelResource]:
     return {verb: ModelResource.from_environment(role).overlaid(entry.model(role)) for verb, role in NAMES.items()}
 
 
-def _store(home: Path | None) -> Store:
+def store_of(home: Path | None) -> Store:
     from cassia_dagster.llm.store import Store
 
     return Store.open(home_of(home).model_store)
 
 
-def _table(*headings: str) -> Table:
+def plain_table(*headings: str) -> Table:
     from rich import box
     from rich.table import Table
 
