@@ -17,6 +17,8 @@ from assets.raw_adata import raw_adata
 from assets.report import report
 from assets.scores import scores
 from assets.umap import umap
+from assets.uncertainty import uncertainty
+from cassia_dagster.analysis_jobs import ANALYSIS_JOBS
 from cassia_dagster.automation import JOBS, automatic_runs, prepare_changed_cells
 from cassia_dagster.canary import ask_canary_questions, weekly_canary
 from cassia_dagster.llm.choice import MODEL_ROLES
@@ -40,6 +42,10 @@ ASSETS = (
     report,
     annotated_adata,
 )
+"""The method, from the file to what is taken home."""
+
+ANALYSES = (uncertainty,)
+"""What is made only where a user asks for it: no automation requests it."""
 
 
 def build_defs(
@@ -73,8 +79,9 @@ def build_defs(
         assets=[
             asset.with_attributes(automation_condition=condition) if isinstance(asset, dg.AssetsDefinition) else asset
             for asset in ASSETS
-        ],
-        jobs=[*JOBS, ask_canary_questions],
+        ]
+        + list(ANALYSES),
+        jobs=[*JOBS, *ANALYSIS_JOBS.values(), ask_canary_questions],
         schedules=[prepare_changed_cells(home.catalog), weekly_canary],
         sensors=[watch_catalog(home.catalog), automatic_runs()],
         resources={**defaults, **(resources or {})},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -121,7 +122,9 @@ def estimate(
             console.print(f"[bold]{_plain(entry.name)}, {_plain(entry.title(one))}[/]", soft_wrap=True)
             if evidence is not None:
                 rows = rehearse(evidence, backends, store, score_threshold=threshold, **context)
-                console.print(_expected(rows), f"{len(evidence)} clusters. {_asked(rows)} {_sum(rows)}", soft_wrap=True)
+                console.print(
+                    _expected(rows), f"{len(evidence)} clusters. {_asked(rows)} {sum_up(rows)}", soft_wrap=True
+                )
                 continue
             example = [example_cluster(entry.species, entry.where)]
             least, most = (
@@ -129,7 +132,7 @@ def estimate(
             )
             console.print(
                 "It is not clustered yet. One cluster of its kind, from no second look to one:\n"
-                f"  {_sum(least)}\n  {_sum(most)}",
+                f"  {sum_up(least)}\n  {sum_up(most)}",
                 soft_wrap=True,
             )
 
@@ -152,7 +155,7 @@ def _expected(rows: list[Expected]) -> Table:
     table = plain_table("role", "calls", "cached", "tokens in", "out", "USD", "at most")
     for row in rows:
         numbers = (f"{number:,}" for number in (row.calls, row.cached, row.input_tokens, row.output_tokens))
-        table.add_row(row.role, *numbers, usd_of(row.usd), usd_of(row.most_usd))
+        table.add_row(row.role, *numbers, shown_usd(row.usd), shown_usd(row.most_usd))
     return table
 
 
@@ -164,7 +167,8 @@ def _asked(rows: list[Expected]) -> str:
     return "; ".join(f"{role}: {_plain(model)}" for role, model in models.items()) + "."
 
 
-def _sum(rows: list[Expected]) -> str:
+def sum_up(rows: Sequence[Expected]) -> str:
+    """Say in one sentence what asking is expected to take."""
     calls, cached = sum(row.calls for row in rows), sum(row.cached for row in rows)
     usual, most = (
         None if None in prices else sum(price for price in prices if price is not None)
@@ -172,11 +176,12 @@ def _sum(rows: list[Expected]) -> str:
     )
     price = "an unknown price (give it with usd_per_million_input and usd_per_million_output)"
     if usual is not None:
-        price = f"about {usd_of(usual)} USD, and {usd_of(most)} USD if every reply is as long as is allowed"
+        price = f"about {shown_usd(usual)} USD, and {shown_usd(most)} USD if every reply is as long as is allowed"
     return f"{calls:,} calls and {cached:,} answers from the cache: {price}."
 
 
-def usd_of(amount: float | None) -> str:
+def shown_usd(amount: float | None) -> str:
+    """Write an expected price."""
     return "unknown" if amount is None else f"{amount:.4f}"
 
 
@@ -189,18 +194,20 @@ def cast_of(entry: DatasetEntry) -> dict[str, ModelResource]:
 
 
 def store_of(home: Path | None) -> Store:
+    """Open the replies and the ledger of a project."""
     from cassia_dagster.llm.store import Store
 
     return Store.open(home_of(home).model_store)
 
 
 def plain_table(*headings: str) -> Table:
+    """Make a table without lines, numbers to the right."""
     from rich import box
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for heading in headings:
-        is_text = heading in {"role", "model"}
+        is_text = heading in {"role", "model", "dataset", "resolution", "begins with"}
         table.add_column(heading, no_wrap=True, overflow="ellipsis", justify="left" if is_text else "right")
     return table
 

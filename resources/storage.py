@@ -128,6 +128,11 @@ class TableIOManager(dg.UPathIOManager):
     def load_from_path(self, context: dg.InputContext, path: UPath) -> TableFile:
         return TableFile(_existing(path))
 
+    def made_before(self, asset: str, dataset: str, resolution: str) -> TableFile | None:
+        """Return what an asset made of a partition the last time, if it did."""
+        table = stored_table(Path(str(self._base_path)), asset, dataset, resolution)
+        return table if table.path.exists() else None
+
 
 def _existing(path: Place) -> Place:
     if not path.exists():
