@@ -48,7 +48,8 @@ def cache_info(home: HomeOption = None) -> None:
     console = Console(highlight=False)
     with store_of(home) as store:
         holdings, totals = store.replies.holdings(), store.totals()
-        console.print(f"[bold]{_plain(store.path)}[/] ({store.path.stat().st_size / 1e6:,.1f} MB)", soft_wrap=True)
+        size = f" ({store.path.stat().st_size / 1e6:,.1f} MB)" if store.path.exists() else ""
+        console.print(f"[bold]{_plain(store.path)}[/]{size}", soft_wrap=True)
         table = plain_table("model", "replies", "USD paid", "oldest", "newest")
         for one in holdings:
             days = (f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}" for at in (one.oldest, one.newest))

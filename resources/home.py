@@ -10,6 +10,7 @@ from resources.places import Place, artifact_root
 
 VARIABLE = "CASSIA_HOME"
 ARTIFACTS = "CASSIA_ARTIFACTS"
+MODEL_STORE = "CASSIA_MODEL_STORE"
 DEFAULT = ".cassia"
 
 
@@ -46,9 +47,9 @@ class Home:
         return self.root / "downloads"
 
     @property
-    def model_store(self) -> Path:
-        """The SQLite file with the replies of models and the ledger of calls."""
-        return self.root / "models.sqlite"
+    def model_store(self) -> Path | str:
+        """The replies of models and the ledger of calls: a SQLite file here, or where ``CASSIA_MODEL_STORE`` says."""
+        return os.environ.get(MODEL_STORE) or self.root / "models.sqlite"
 
     @property
     def catalog(self) -> Path:
