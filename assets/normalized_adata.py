@@ -52,6 +52,7 @@ class NormalizeConfig(dg.Config):
     deps=[raw_adata],
     group_name="cells",
     kinds={"scanpy", "h5ad"},
+    pool="matrix",
     code_version="3",
     io_manager_key="adata_storage",
     dagster_type=dg.Any,
