@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cassia_dagster import __version__
 from cassia_dagster.datasets import HomeOption, home_of
 from cassia_dagster.errors import ConfigurationError, InputError
 from cassia_dagster.model_options import MaxUsdOption, ModelOption, said_of_model
-from cassia_dagster.records import SPECIES, ClusterResult, Species
+from cassia_dagster.records import SPECIES, Species
 from cassia_dagster.singlecell.resolutions import GIVEN
 from resources.home import Home
 
@@ -24,17 +20,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cassia_dagster.llm.budget import Limits
-    from cassia_dagster.llm.ledger import Totals
     from cassia_dagster.llm.store import Store
     from cassia_dagster.method import Doors
     from cassia_dagster.outputs.result import ResolutionResult
 
 LIBRARIES = ("pandas", "litellm")
-
-WITHOUT_CELLS = (
-    "Only a marker table is known: there are no maps, no cell counts and no annotated file, and the second look "
-    "could look up nothing beyond the table."
-)
 
 
 def annotate_markers(
@@ -118,25 +108,37 @@ def _annotated(
     home: Path | None,
 ) -> tuple[ResolutionResult, str]:
     """Do as `annotate_markers` does, and say why the merger's answer could not be used, if so."""
+    from cassia_dagster.marker_tables import load_markers_of
     from cassia_dagster.method import annotate_clusters
-    from cassia_dagster.singlecell.marker_columns import tidy_markers
+    from cassia_dagster.outputs.result import Spent, result_of
     from cassia_dagster.singlecell.marker_evidence import evidence_from_markers
-    from cassia_dagster.singlecell.marker_files import read_marker_table
     from resources.settings import AnnotationSettings
 
-    known_species, where = check_sample(species, tissue), "The marker table"
-    if isinstance(markers, Path | str):
-        where, table = str(markers), read_marker_table(Path(markers))
-    else:
-        table = tidy_markers(markers, where)
-    check_marker_genes(table["gene"], known_species, where)
-    evidence = evidence_from_markers(table, species=known_species, tissue=tissue.strip(), context=context)
+    known_species, known_tissue = check_sample(species, tissue), tissue.strip()
+    table, notes = load_markers_of(markers, known_species)
+    evidence = evidence_from_markers(table, species=known_species, tissue=known_tissue, context=context)
     place = Home.from_environment() if home is None else home_of(home)
     limits = AnnotationSettings.from_environment().with_choices(max_usd_per_dataset=max_usd).limits(name)
     with open_store(place, limits) as store:
         results, trouble = annotate_clusters(evidence, open_doors(model, store), f"{name}/{GIVEN}")
         totals = store.totals(store.run)
-    return _result(results, name, known_species, tissue.strip(), totals), trouble
+    result = result_of(
+        results,
+        dataset=name,
+        resolution=GIVEN,
+        column="the marker table",
+        species=known_species,
+        tissue=known_tissue,
+        libraries=LIBRARIES,
+        notes=notes,
+        spent=Spent(
+            usd=totals.usd,
+            calls=totals.calls + totals.cached,
+            cached_calls=totals.cached,
+            unpriced_calls=totals.unpriced,
+        ),
+    )
+    return result, trouble
 
 
 def check_sample(species: str, tissue: str) -> Species:
@@ -147,25 +149,6 @@ def check_sample(species: str, tissue: str) -> Species:
     if not tissue.strip() or not tissue.isprintable():
         raise InputError(f"tissue {tissue!r} says nothing; name where the cells are from, such as 'blood'.")
     return known
-
-
-def check_marker_genes(genes: Iterable[str], species: Species, where: str) -> None:
-    """Raise `InputError` if the genes are no symbols, or those of the other species."""
-    from cassia_dagster.knowledge.markers import known_genes
-    from cassia_dagster.singlecell.load import ensembl_ids
-
-    names = list(dict.fromkeys(genes))
-    if len(ensembl := ensembl_ids(names)) > len(names) / 2:
-        raise InputError(f"{where} names its genes by Ensembl ids (such as {ensembl[0]}). Give gene symbols instead.")
-    known = known_genes(names)
-    likely = max(SPECIES, key=lambda one: known[one])
-    if known[likely] == 0:
-        raise InputError(f"{where}: none of its {len(names):,} genes is a known symbol (such as {names[0]!r}).")
-    if known[species] < known[likely] / 3:
-        raise InputError(
-            f"{where}: only {known[species]} of its {len(names):,} genes are known symbols of {species}, and "
-            f"{known[likely]} of {likely}. Are the cells of {likely}?"
-        )
 
 
 def open_store(home: Home, limits: Limits | None = None) -> Store:
@@ -193,35 +176,6 @@ def open_doors(model: str | None, store: Store) -> Doors:
     for resource in {resource.title: resource for resource in resources}.values():
         resource.check()
     return Doors(*(resource.door(store) for resource in resources))
-
-
-def _result(
-    clusters: tuple[ClusterResult, ...], name: str, species: Species, tissue: str, totals: Totals
-) -> ResolutionResult:
-    from cassia_dagster.knowledge.versions import source_versions
-    from cassia_dagster.outputs.result import ResolutionResult
-
-    histories = [(row.annotated.history, row.scored.history, row.boosted.history) for row in clusters]
-    exchanges = [exchange for row in histories for stage in row for exchange in stage]
-    return ResolutionResult(
-        dataset=name,
-        resolution=GIVEN,
-        column="the marker table",
-        species=species,
-        tissue=tissue,
-        clusters=clusters,
-        models={exchange.role: f"{exchange.provider}/{exchange.model}" for exchange in exchanges},
-        versions={
-            "cassia-dagster": __version__,
-            **{library: version(library) for library in LIBRARIES},
-            **source_versions(),
-        },
-        created=datetime.now(UTC).date().isoformat(),
-        usd=totals.usd,
-        calls=totals.calls + totals.cached,
-        cached_calls=totals.cached,
-        unpriced_calls=totals.unpriced,
-    )
 
 
 def write_results(result: ResolutionResult, folder: Path) -> dict[str, Path]:
@@ -294,6 +248,7 @@ def _show(result: ResolutionResult, paths: dict[str, Path]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from cassia_dagster.marker_tables import WITHOUT_CELLS
     from cassia_dagster.outputs.result import final_label
     from cassia_dagster.outputs.words import cost_of
     from cassia_dagster.terminal import plain
@@ -309,5 +264,7 @@ def _show(result: ResolutionResult, paths: dict[str, Path]) -> None:
         table.add_row(*map(plain, shown))
     console.print(table)
     console.print(f"[dim]{cost_of(result)}. {WITHOUT_CELLS}[/]")
+    for note in result.notes:
+        console.print(f"[yellow]![/] {plain(note)}", soft_wrap=True)
     for kind, path in paths.items():
         console.print(f"{kind:<8}{plain(str(path))}", soft_wrap=True)
