@@ -46,8 +46,9 @@ def leiden_clusters(
     made: dict[str, Any]
     if is_given(resolution):
         with fatal_errors():
-            column = _given_column(catalog.entry(dataset), resolution)
-            labels = given_clusters(normalized_adata.read().obs, column, normalized_adata.path)
+            entry = catalog.entry(dataset)
+            column = _given_column(entry, resolution)
+            labels = given_clusters(normalized_adata.read().obs, column, entry.path)
         made = {"given_by": dg.MetadataValue.text(column)}
     else:
         clustering = leiden(normalized_adata.read("obsp/connectivities"), float(resolution), seed=config.seed)

@@ -10,7 +10,7 @@ from pydantic import Field
 from assets.evidence import evidence_of
 from assets.replies import show_replies
 from cassia_dagster.agents.embedded import RULES_VERSION
-from cassia_dagster.agents.estimate import rehearse
+from cassia_dagster.agents.estimate import Expected, rehearse
 from cassia_dagster.agents.role import Role
 from cassia_dagster.knowledge.versions import knowledge_version
 from cassia_dagster.llm.choice import EMBEDDED, ModelChoice, ModelRole, chosen_in_environment
@@ -49,6 +49,11 @@ class AskConfig(dg.Config):
         """Return what the launchpad says of a role's model."""
         said: ModelOverride = getattr(self, f"{NAMES[role.name]}_llm")
         return said.choice()
+
+
+def as_in_launchpad(config: dg.Config) -> dict[str, Any]:
+    """Write a configuration as the launchpad would, without what it leaves unsaid."""
+    return config.model_dump(mode="json", exclude_none=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +151,11 @@ def expected_calls(
             score_threshold=resources.settings.of(entry).score_threshold,
             strategy=entry.strategy,
         )
+    return describe_expected(rows)
+
+
+def describe_expected(rows: Sequence[Expected]) -> dict[str, dg.MetadataValue]:
+    """Sum up what asking is expected to take; the embedded model costs nothing and is left out."""
     paid = [row for row in rows if row.model.partition("/")[0] != EMBEDDED]
     tokens = sum(row.input_tokens + row.output_tokens for row in paid)
     return {
@@ -158,4 +168,8 @@ def expected_calls(
 
 def _usd(prices: Sequence[float | None]) -> dg.MetadataValue:
     known = [price for price in prices if price is not None]
-    return dg.MetadataValue.float(sum(known)) if len(known) == len(prices) else dg.MetadataValue.text("unknown price")
+    return (
+        dg.MetadataValue.float(float(sum(known)))
+        if len(known) == len(prices)
+        else dg.MetadataValue.text("unknown price")
+    )

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from assets.failures import fatal_errors
+from assets.failures import failed_check, fatal_errors
 from assets.partitions import BY_DATASET
 from assets.raw_adata import raw_adata
 from cassia_dagster.singlecell.columns import cells_per_batch
@@ -45,6 +45,14 @@ class NormalizeConfig(dg.Config):
     code_version="2",
     io_manager_key="adata_storage",
     dagster_type=dg.Any,
+    check_specs=[
+        dg.AssetCheckSpec(
+            "file_can_be_annotated",
+            asset="normalized_adata",
+            partitions_def=BY_DATASET,
+            description="The file can be read, and holds what its entry in the catalog says of it.",
+        )
+    ],
 )
 def normalized_adata(
     context: dg.AssetExecutionContext, config: NormalizeConfig, catalog: CatalogResource
@@ -56,7 +64,7 @@ def normalized_adata(
     Principal components of the scaled, highly variable genes span the space in which each cell finds its
     nearest neighbours. That graph is computed once and shared by all resolutions.
     """
-    with fatal_errors():
+    with fatal_errors(), failed_check(context, "file_can_be_annotated"):
         entry = catalog.entry(context.partition_key)
         cells = load_checked(entry)
         batches = cells_per_batch(cells.adata.obs, entry.batch_key, entry.path) if entry.batch_key else {}
@@ -82,6 +90,7 @@ def normalized_adata(
             "parameters": dg.MetadataValue.json(config.model_dump()),
             **_describe_batches(entry.batch_key, batches),
         },
+        check_results=[dg.AssetCheckResult(check_name="file_can_be_annotated", passed=True)],
     )
 
 

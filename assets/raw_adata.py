@@ -1,6 +1,8 @@
 """The user's file, as lineage sees it: Dagster does not make it, it observes it."""
 
 import hashlib
+from collections.abc import Callable
+from pathlib import Path
 
 import dagster as dg
 
@@ -25,13 +27,20 @@ raw_adata = dg.AssetSpec(
 )
 
 
-def observe(entry: DatasetEntry) -> dg.AssetMaterialization:
+def observe(entry: DatasetEntry, content_of: Callable[[Path], str] = fingerprint) -> dg.AssetMaterialization:
     """Look at a dataset's file: its fingerprint, size and sample, for lineage to begin with.
 
     Reported as a materialization, for Dagster does not count observations among the versions of partitioned inputs.
+
+    Parameters
+    ----------
+    entry
+        The dataset.
+    content_of
+        Gives the fingerprint of a file, for those who have taken it already.
     """
-    content = fingerprint(entry.path)
-    beside = [fingerprint(path) if path.is_file() else "" for path in entry.tables]
+    content = content_of(entry.path)
+    beside = [content_of(path) if path.is_file() else "" for path in entry.tables]
     said = entry.model_dump_json(exclude=CHANGES_NO_RESULT | {"path", "label_terms", "markers", "models"})
     # Of a model counts what decides its answers: a quota, a price or the name of a key asks nobody again.
     asked = [f"{role} {model.title} {model.identity}" for role in MODEL_ROLES for model in [entry.model(role)]]

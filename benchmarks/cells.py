@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 RESOLUTIONS = ("0.4", "0.8", "1.2")
 IN_LINEAGE = [relation for relation, grade in GRADES.items() if grade > 0]
+PURE = 0.8
+"""Least share of a cluster's cells with one gold label, from which on the cluster is taken for one type: a fifth of
+others are more than the doublets and strays of a clean clustering."""
 LONGEST_RUN = 1800.0
 """Seconds that one data set may take."""
 
@@ -40,23 +43,36 @@ SAMPLES = {
     "lungcelllines297_celseq2_5cl": Sample("human", "lung", "cancer cell lines"),
 }
 
-HEADINGS = (
-    "data set", "resolution", "clusters (mixed)", "cells in lineage", "cells exact or finer", "contradicted clusters",
-    "hF1 by cluster", "by cell", "by type", "ARI", "NMI", "homogeneity", "right with ≥ 75", "labels with ≥ 75",
+LABEL_HEADINGS = (
+    "data set", "resolution", "clusters (mixed)", "cells in lineage", "exact or finer", "cells in pure clusters",
+    "of these, exact or finer", "contradicted clusters", "right with ≥ 75", "labels with ≥ 75",
 )  # fmt: skip
+CLUSTERING_HEADINGS = ("data set", "resolution", "hF1 by cluster", "by cell", "by type", "ARI", "NMI", "homogeneity")
 
 
-def measure_cells(folder: Path) -> str:
-    """Run every data set at all resolutions by the command, and write the figures as Markdown."""
-    lines = [f"| {' | '.join(HEADINGS)} |", f"|---|--:{'|--:' * (len(HEADINGS) - 2)}|"]
+class Lines(NamedTuple):
+    """What is said of one data set at one resolution: of its labels, and of its clustering."""
+
+    labels: str
+    clustering: str
+
+
+def measure_cells(folder: Path) -> dict[str, str]:
+    """Run every data set at all resolutions by the command, and write the figures as Markdown: a table of each kind."""
+    labels, clusterings = (
+        [f"| {' | '.join(headings)} |", f"|---|{'--:|' * (len(headings) - 1)}"]
+        for headings in (LABEL_HEADINGS, CLUSTERING_HEADINGS)
+    )
     for name, sample in SAMPLES.items():
         with TemporaryDirectory() as place:
             trouble = _run(folder / name / f"{name}.h5ad", sample, Path(place))
             if trouble:
-                lines.append(f"| {name} | {trouble} |{' |' * (len(HEADINGS) - 2)}")
+                labels.append(f"| {name} | {trouble} |{' |' * (len(LABEL_HEADINGS) - 2)}")
                 continue
-            lines += rows_of(name, Path(place) / "cells", _gold_terms(folder, name))
-    return "\n".join(lines)
+            for lines in rows_of(name, Path(place) / "cells", gold_terms(folder, name)):
+                labels.append(lines.labels)
+                clusterings.append(lines.clustering)
+    return {"cells": "\n".join(labels), "clusterings": "\n".join(clusterings)}
 
 
 def _run(file: Path, sample: Sample, place: Path) -> str:
@@ -72,7 +88,8 @@ def _run(file: Path, sample: Sample, place: Path) -> str:
     return f"refused: {said.replace('|', '/')}"
 
 
-def _gold_terms(folder: Path, name: str) -> dict[str, str | None]:
+def gold_terms(folder: Path, name: str) -> dict[str, str | None]:
+    """Known labels of a data set, and their Cell Ontology ids."""
     import pandas as pd
 
     table = pd.read_csv(folder / "gold_label_to_CL.csv", dtype=str, keep_default_na=False)
@@ -82,9 +99,9 @@ def _gold_terms(folder: Path, name: str) -> dict[str, str | None]:
 
 
 def rows_of(
-    title: str, output: Path, gold_terms: dict[str, str | None], resolutions: tuple[str, ...] = RESOLUTIONS
-) -> list[str]:
-    """Compare what a run wrote with the known labels in the annotated file: a line for each resolution.
+    title: str, output: Path, gold_ids: dict[str, str | None], resolutions: tuple[str, ...] = RESOLUTIONS
+) -> list[Lines]:
+    """Compare what a run wrote with the known labels in the annotated file, at each resolution.
 
     Parameters
     ----------
@@ -92,7 +109,7 @@ def rows_of(
         What the lines call the data set.
     output
         The folder that the run wrote to, named as the dataset.
-    gold_terms
+    gold_ids
         Known label → Cell Ontology id.
     resolutions
         Those that the run had.
@@ -107,30 +124,33 @@ def rows_of(
         scored = pd.read_csv(table, dtype={"cluster": str}, keep_default_na=False).set_index("cluster")
         named = scored["status"] == "ok"
         terms = scored["cl_id"].where(named & (scored["cl_id"] != ""))
-        agreement = compare_with_gold(
-            {str(cluster): term if isinstance(term, str) else None for cluster, term in terms.items()},
-            cells[f"leiden_res_{resolution}"].astype(str).tolist(),
-            cells["cell_type"].astype(str).tolist(),
-            gold_terms,
-        )
-        rows.append(_row(title, resolution, agreement, pd.to_numeric(scored["score"])))
+        clusters = cells[f"leiden_res_{resolution}"].astype(str).tolist()
+        gold = cells["cell_type"].astype(str).tolist()
+        labels = {str(cluster): term if isinstance(term, str) else None for cluster, term in terms.items()}
+        agreement = compare_with_gold(labels, clusters, gold, gold_ids)
+        rows.append(_lines(title, resolution, agreement, pd.to_numeric(scored["score"])))
     return rows
 
 
-def _row(name: str, resolution: str, agreement: Agreement, scores: pd.Series) -> str:
+def _lines(name: str, resolution: str, agreement: Agreement, scores: pd.Series) -> Lines:
     right = [row.cluster for row in agreement.clusters if row.grade == 1 and not row.is_mixed]
     high = set(scores.index[scores >= SCORE_THRESHOLD])
-    hf1s = [one and one.mean_hf1 for one in (agreement.by_cluster, agreement.by_cell, agreement.by_type)]
-    indices = (agreement.adjusted_rand_index, agreement.normalized_mutual_information, agreement.homogeneity)
-    cells = (
+    pure = [row for row in agreement.clusters if row.purity >= PURE]
+    n_cells, n_pure = (sum(row.n_cells for row in rows) for rows in (agreement.clusters, pure))
+    n_right = sum(row.n_cells for row in pure if row.grade == 1)
+    labels = (
         name,
         resolution,
         f"{len(agreement.clusters)} ({len(agreement.mixed)})",
         f"{sum(agreement.cell_share[relation] for relation in IN_LINEAGE):.0%}",
         f"{agreement.cell_share[Relation.EXACT] + agreement.cell_share[Relation.FINER]:.0%}",
+        f"{n_pure / n_cells:.0%}",
+        f"{n_right / n_pure:.0%}" if n_pure else "",
         str(len(agreement.contradicted)),
-        *("" if value is None else f"{value:.2f}" for value in (*hf1s, *indices)),
         f"{len(high.intersection(right))} of {len(right)}",
         f"{len(high)} of {len(scores)}",
     )
-    return f"| {' | '.join(cells)} |"
+    hf1s = [one and one.mean_hf1 for one in (agreement.by_cluster, agreement.by_cell, agreement.by_type)]
+    indices = (agreement.adjusted_rand_index, agreement.normalized_mutual_information, agreement.homogeneity)
+    figures = ("" if value is None else f"{value:.2f}" for value in (*hf1s, *indices))
+    return Lines(f"| {' | '.join(labels)} |", f"| {' | '.join((name, resolution, *figures))} |")

@@ -7,21 +7,20 @@ minutes, stay as they are.
 
 from __future__ import annotations
 
-import os
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.cells import measure_cells
 from benchmarks.islets import CASES
+from benchmarks.page import evaluation_data, write_blocks
 from cassia_dagster.agents.embedded import EmbeddedBackend
 from cassia_dagster.evaluation import without_gold
 from cassia_dagster.evaluation.benchmark import BenchmarkRun, run_benchmark, score_given
 from cassia_dagster.evaluation.cases import Case, read_cases
-from cassia_dagster.evaluation.without_gold import Calibration, calibrate
+from cassia_dagster.evaluation.without_gold import Calibration, ScoreCalibration, calibrate, calibrate_scores
 from cassia_dagster.files import replacing
 from cassia_dagster.llm.door import Door
 from cassia_dagster.llm.store import Store
@@ -30,10 +29,6 @@ from cassia_dagster.singlecell.marker_files import read_marker_table
 
 if TYPE_CHECKING:
     import pandas as pd
-
-PROJECT = Path(__file__).parent.parent
-PAGE = PROJECT / "docs" / "evaluation.md"
-FOLDER = "CASSIA_EVALUATION_DATA"
 
 PUBLISHED = {"CASSIA, GPT-4o": "gpt4o", "CASSIA, Claude 3.5": "claude35"}
 """Whose answers were published, and what their files are called."""
@@ -90,25 +85,42 @@ def table_cases(folder: Path, name: str, tissue: str) -> tuple[Case, ...]:
     )
 
 
-def measure_marker_tables(folder: Path) -> tuple[list[tuple[str, BenchmarkRun]], list[Calibration]]:
-    """Answer all cases by the embedded model, score what was published, and calibrate by the published answers.
-
-    Only answers of models that never saw the offline shortlist can say what agreement with it is worth.
-    """
-    with TemporaryDirectory() as place, Store.open(Path(place) / "models.sqlite") as store:
+def marker_cases(folder: Path) -> dict[str, tuple[Case, ...]]:
+    """All clusters that are known by their markers, by the name of their set."""
+    with TemporaryDirectory() as place:
         path = Path(place) / "cassia.csv"
         cassia_cases(folder).to_csv(path, index=False)
-        kidney_and_lung = read_cases(path)
-        sets = {
-            "kidney and lung (CASSIA's)": kidney_and_lung,
+        return {
+            "kidney and lung (CASSIA's)": read_cases(path),
             **{f"{tissue} ({name})": table_cases(folder, name, tissue) for name, tissue in TABLES.items()},
             "islets (the demo's)": read_cases(CASES),
         }
+
+
+class Measured(NamedTuple):
+    """What is known of the clusters that are known by their markers."""
+
+    runs: list[tuple[str, BenchmarkRun]]
+    by_standing: list[Calibration]
+    """By the published answers: only models that never saw the offline shortlist can say what it is worth to agree."""
+    by_score: list[ScoreCalibration]
+    """By the embedded model's answers, and the scores that it gave them."""
+
+
+def measure_marker_tables(folder: Path) -> Measured:
+    """Answer all cases by the embedded model, score what was published, and calibrate by both."""
+    sets = marker_cases(folder)
+    with TemporaryDirectory() as place, Store.open(Path(place) / "models.sqlite") as store:
         door = Door(EmbeddedBackend(), store)
         runs = [(name, run_benchmark(cases, door, store, "embedded")) for name, cases in sets.items()]
+    kidney_and_lung = next(iter(sets.values()))
     published = [score_given(kidney_and_lung, title) for title in PUBLISHED]
-    rows = [runs[0], *((runs[0][0], run) for run in published), *runs[1:]]
-    return rows, calibrate((one.standing, one.compared) for run in published for one in run.answers)
+    ours = [one for _, run in runs for one in run.answers]
+    return Measured(
+        runs=[runs[0], *((runs[0][0], run) for run in published), *runs[1:]],
+        by_standing=calibrate((one.standing, one.compared) for run in published for one in run.answers),
+        by_score=calibrate_scores((one.score, one.compared) for one in ours if one.score is not None),
+    )
 
 
 def table_of_runs(rows: Sequence[tuple[str, BenchmarkRun]]) -> str:
@@ -134,10 +146,20 @@ def table_of_runs(rows: Sequence[tuple[str, BenchmarkRun]]) -> str:
 
 def table_of_calibration(rows: Sequence[Calibration]) -> str:
     """Write what agreement with the shortlist is worth as Markdown."""
-    lines = ["| the label and the first of the shortlist | n | exact or finer | mean hF1 |", "|---|--:|--:|--:|"]
-    for row in rows:
+    return _worth("the label and the first of the shortlist", [(row.standing.replace("_", " "), row) for row in rows])
+
+
+def table_of_scores(rows: Sequence[ScoreCalibration]) -> str:
+    """Write what the embedded model's scores are worth as Markdown."""
+    ends = [*(f"under {row.at_least:g}" for row in rows[1:]), "up to 100"]
+    return _worth("score", [(f"{row.at_least:g} {end}", row) for row, end in zip(rows, ends, strict=True)])
+
+
+def _worth(what: str, rows: Sequence[tuple[str, Calibration | ScoreCalibration]]) -> str:
+    lines = [f"| {what} | n | exact or finer | mean hF1 |", "|---|--:|--:|--:|"]
+    for name, row in rows:
         share = _percent(row.right / row.n if row.n else None)
-        lines.append(f"| {row.standing.replace('_', ' ')} | {row.n} | {share} | {_number(row.mean_hf1)} |")
+        lines.append(f"| {name} | {row.n} | {share} | {_number(row.mean_hf1)} |")
     return "\n".join(lines)
 
 
@@ -149,38 +171,27 @@ def _percent(value: float | None) -> str:
     return "" if value is None else f"{value:.0%}"
 
 
-def put(page: str, block: str, text: str) -> str:
-    """Replace what stands between the marks of a block.
-
-    Examples
-    --------
-    >>> put("<!-- a -->old<!-- /a -->", "a", "new").splitlines()
-    ['<!-- a -->', 'new', '<!-- /a -->']
-    """
-    pattern = re.compile(rf"(<!-- {block} -->).*?(<!-- /{block} -->)", re.DOTALL)
-    if not pattern.search(page):
-        raise ValueError(f"The page has no block {block!r} to put figures into.")
-    return pattern.sub(lambda marks: f"{marks[1]}\n{text}\n{marks[2]}", page)
-
-
 def main() -> None:
     """Measure, and write page and calibration."""
+    folder = evaluation_data()
+    measured = measure_marker_tables(folder)
+    _write_calibration(measured.by_standing, without_gold.CALIBRATION)
+    _write_calibration(measured.by_score, without_gold.SCORE_CALIBRATION)
+    blocks = {
+        "marker tables": table_of_runs(measured.runs),
+        "calibration": table_of_calibration(measured.by_standing),
+        "scores": table_of_scores(measured.by_score),
+    }
+    if "--keep-cells" not in sys.argv:
+        blocks |= measure_cells(folder)
+    write_blocks(blocks)
+
+
+def _write_calibration(rows: Sequence[Calibration] | Sequence[ScoreCalibration], name: str) -> None:
     import pandas as pd
 
-    folder = os.environ.get(FOLDER)
-    if not folder:
-        sys.exit(f"{FOLDER} does not name the folder of evaluation data.")
-    rows, calibration = measure_marker_tables(Path(folder))
-    blocks = {"marker tables": table_of_runs(rows), "calibration": table_of_calibration(calibration)}
-    if "--keep-cells" not in sys.argv:
-        blocks["cells"] = measure_cells(Path(folder))
-    page = PAGE.read_text("utf-8")
-    for block, text in blocks.items():
-        page = put(page, block, text)
-    with replacing(PAGE) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-    table = pd.DataFrame([row.model_dump(mode="json") for row in calibration])
-    with replacing(Path(without_gold.__file__).with_name(without_gold.CALIBRATION)) as temporary:
+    table = pd.DataFrame([row.model_dump(mode="json") for row in rows])
+    with replacing(Path(without_gold.__file__).with_name(name)) as temporary:
         table.to_csv(temporary, index=False, float_format="%.3f", lineterminator="\n")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,8 @@ import typer
 from cassia_dagster.datasets import HomeOption, home_of
 from cassia_dagster.errors import ConfigurationError, InputError
 from cassia_dagster.model_options import MaxUsdOption, ModelOption, said_of_model
-from cassia_dagster.records import SPECIES, Species
+from cassia_dagster.records import SPECIES, ClusterResult, Species
+from cassia_dagster.singlecell.marker_evidence import N_MARKERS
 from cassia_dagster.singlecell.resolutions import GIVEN
 from resources.home import Home
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cassia_dagster.llm.budget import Limits
+    from cassia_dagster.llm.choice import ModelChoice, ModelRole
+    from cassia_dagster.llm.ledger import Totals
     from cassia_dagster.llm.store import Store
     from cassia_dagster.method import Doors
     from cassia_dagster.outputs.result import ResolutionResult
@@ -88,57 +92,69 @@ def annotate_markers(
     """
     import warnings
 
-    result, trouble = _annotated(
-        markers, tissue=tissue, species=species, model=model, context=context, name=name, max_usd=max_usd, home=home
+    result, trouble = name_marker_table(
+        markers,
+        tissue=tissue,
+        species=species,
+        models=all_played_by(model),
+        context=context,
+        name=name,
+        max_usd=max_usd,
+        home=home,
     )
     if trouble:
         warnings.warn(trouble, stacklevel=2)
     return result
 
 
-def _annotated(
+def name_marker_table(
     markers: pd.DataFrame | Path | str,
     *,
     tissue: str,
     species: str,
-    model: str | None,
-    context: str,
+    models: Mapping[ModelRole, ModelChoice],
+    context: str = "",
     name: str,
-    max_usd: float | None,
-    home: Path | None,
+    max_usd: float | None = None,
+    home: Path | None = None,
+    n_markers: int = N_MARKERS,
+    **settings: float | None,
 ) -> tuple[ResolutionResult, str]:
-    """Do as `annotate_markers` does, and say why the merger's answer could not be used, if so."""
+    """Do as `annotate_markers` does, and say why the merger's answer could not be used, if so.
+
+    Parameters
+    ----------
+    markers, tissue, species, context, name, max_usd, home
+        As for `annotate_markers`.
+    models
+        What is said of the roles' models; the others are those of the environment.
+    n_markers
+        Markers of a cluster that count, at most.
+    settings
+        ``score_threshold`` and ``max_workers``, where the environment's are not to hold.
+    """
     from cassia_dagster.marker_tables import load_markers_of
     from cassia_dagster.method import annotate_clusters
-    from cassia_dagster.outputs.result import Spent, result_of
     from cassia_dagster.singlecell.marker_evidence import evidence_from_markers
     from resources.settings import AnnotationSettings
 
     known_species, known_tissue = check_sample(species, tissue), tissue.strip()
     table, notes = load_markers_of(markers, known_species)
-    evidence = evidence_from_markers(table, species=known_species, tissue=known_tissue, context=context)
-    place = Home.from_environment() if home is None else home_of(home)
-    limits = AnnotationSettings.from_environment().with_choices(max_usd_per_dataset=max_usd).limits(name)
-    with open_store(place, limits) as store:
-        results, trouble = annotate_clusters(evidence, open_doors(model, store), f"{name}/{GIVEN}")
-        totals = store.totals(store.run)
-    result = result_of(
-        results,
-        dataset=name,
-        resolution=GIVEN,
-        column="the marker table",
-        species=known_species,
-        tissue=known_tissue,
-        libraries=LIBRARIES,
-        notes=notes,
-        spent=Spent(
-            usd=totals.usd,
-            calls=totals.calls + totals.cached,
-            cached_calls=totals.cached,
-            unpriced_calls=totals.unpriced,
-        ),
+    evidence = evidence_from_markers(
+        table, species=known_species, tissue=known_tissue, context=context, n_markers=n_markers
     )
-    return result, trouble
+    place = Home.from_environment() if home is None else home_of(home)
+    chosen = AnnotationSettings.from_environment().with_choices(max_usd_per_dataset=max_usd, **settings)
+    with open_store(place, chosen.limits(name)) as store:
+        results, trouble = annotate_clusters(
+            evidence,
+            open_doors(models, store),
+            f"{name}/{GIVEN}",
+            score_threshold=chosen.score_threshold,
+            max_workers=chosen.max_workers,
+        )
+        totals = store.totals(store.run)
+    return result_of_table(results, name, known_species, known_tissue, totals, notes), trouble
 
 
 def check_sample(species: str, tissue: str) -> Species:
@@ -162,20 +178,55 @@ def open_store(home: Home, limits: Limits | None = None) -> Store:
     return Store.open(home.model_store, limits=limits)
 
 
-def open_doors(model: str | None, store: Store) -> Doors:
-    """Return the ways to the models of all roles: those of the environment, or the one that is named instead.
+def all_played_by(model: str | None) -> Mapping[ModelRole, ModelChoice]:
+    """Say that one model plays all roles; nothing where none is named."""
+    from cassia_dagster.llm.choice import MODEL_ROLES, ModelChoice
 
-    What the environment says of the same provider and model (address, key, quota, price) holds also for a named one.
+    return {} if model is None else dict.fromkeys(MODEL_ROLES, ModelChoice.model_validate(said_of_model(model)))
+
+
+def open_doors(chosen: Mapping[ModelRole, ModelChoice], store: Store) -> Doors:
+    """Return the ways to the models of all roles: those of the environment, or those that are chosen instead.
+
+    What the environment says of the same provider and model (address, key, quota, price) holds also for a chosen one.
     """
     from cassia_dagster.llm.choice import MODEL_ROLES, ModelChoice
     from cassia_dagster.method import Doors
     from resources.llm import ModelResource
 
-    chosen = ModelChoice() if model is None else ModelChoice.model_validate(said_of_model(model))
-    resources = [ModelResource.from_environment(role).overlaid(chosen) for role in MODEL_ROLES]
+    resources = [ModelResource.from_environment(role).overlaid(chosen.get(role, ModelChoice())) for role in MODEL_ROLES]
     for resource in {resource.title: resource for resource in resources}.values():
         resource.check()
     return Doors(*(resource.door(store) for resource in resources))
+
+
+def result_of_table(
+    clusters: tuple[ClusterResult, ...],
+    name: str,
+    species: Species,
+    tissue: str,
+    totals: Totals,
+    notes: Iterable[str] = (),
+) -> ResolutionResult:
+    """Put together what is known of a marker table's clusters, and what it took."""
+    from cassia_dagster.outputs.result import Spent, result_of
+
+    return result_of(
+        clusters,
+        dataset=name,
+        resolution=GIVEN,
+        column="the marker table",
+        species=species,
+        tissue=tissue,
+        libraries=LIBRARIES,
+        notes=notes,
+        spent=Spent(
+            usd=totals.usd,
+            calls=totals.calls + totals.cached,
+            cached_calls=totals.cached,
+            unpriced_calls=totals.unpriced,
+        ),
+    )
 
 
 def write_results(result: ResolutionResult, folder: Path) -> dict[str, Path]:
@@ -220,11 +271,11 @@ def annotate(
     except ValueError as error:
         raise InputError(f"{error}.") from error
     try:
-        result, trouble = _annotated(
+        result, trouble = name_marker_table(
             markers,
             tissue=tissue,
             species=species,
-            model=model,
+            models=all_played_by(model),
             context=context,
             name=chosen,
             max_usd=max_usd,

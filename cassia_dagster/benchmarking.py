@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cassia_dagster.annotating import open_doors, open_store
+from cassia_dagster.annotating import all_played_by, open_doors, open_store
 from cassia_dagster.datasets import HomeOption, home_of
 from cassia_dagster.errors import ConfigurationError, InputError
 from cassia_dagster.records import Strategy
@@ -94,7 +94,7 @@ def _runs(
     if models:
         # Under the budget of a run that the environment sets, if it does.
         with open_store(home, AnnotationSettings.from_environment().limits("benchmark")) as store:
-            doors = {model: open_doors(model, store) for model in models}
+            doors = {model: open_doors(all_played_by(model), store) for model in models}
             for model, door in doors.items():
                 for strategy in strategies:
                     title = model if strategy is Strategy.VALIDATED else f"{model} {strategy}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -12,19 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from dotenv import load_dotenv
 
-from cassia_dagster import __version__, annotating, benchmarking, datasets, models
+from cassia_dagster import __version__, analysing, annotating, benchmarking, cleaning, datasets, models
 from cassia_dagster.dataset_options import OUTPUT, OutputOption, Said, changes, describes_dataset, entry_of
-from cassia_dagster.datasets import HomeOption, home_of, known_entry, register
+from cassia_dagster.datasets import HomeOption, known_entry, register
 from cassia_dagster.errors import CassiaError
 from cassia_dagster.files import make_folder
 from cassia_dagster.model_options import ModelOption, said_of_models
-from resources.home import VARIABLE, Home
+from cassia_dagster.project import PROJECT, prepare_home
 
 if TYPE_CHECKING:
     from resources.catalog import DatasetEntry
-
-PROJECT = Path(__file__).parent.parent
-"""Where dagster.yaml and workspace.yaml stand."""
+    from resources.home import Home
 
 DEMO_RESOLUTIONS = ("0.4", "0.8")
 
@@ -42,7 +38,9 @@ app.command("inspect")(datasets.inspect_file)
 app.add_typer(models.cache, name="cache")
 app.command("estimate")(models.estimate)
 app.command("annotate")(annotating.annotate)
+app.command("gc")(cleaning.gc)
 app.command("benchmark")(benchmarking.benchmark)
+app.command("uncertainty")(analysing.uncertainty)
 
 
 def main() -> None:
@@ -112,14 +110,14 @@ def demo(home: HomeOption = None, output: OutputOption = OUTPUT, model: ModelOpt
             "output": output.absolute(),
         }
         # The demo is always the same: no model that it was shown with before is asked, and paid, again.
-        _annotate(entry_of(said | said_of_models(all=model)), _home(home), replace=True)
+        _annotate(entry_of(said | said_of_models(all=model)), prepare_home(home), replace=True)
 
 
 @app.command()
 @describes_dataset
 def run(said: Said, home: HomeOption = None) -> None:
     """Annotate a dataset: register it, and materialize its assets through Dagster."""
-    place = _home(home)
+    place = prepare_home(home)
     # Who says the name means the entry of that name, also where it is of another file.
     _annotate(entry_of(said, known_entry(place, said)), place, replace="name" in said)
 
@@ -130,22 +128,11 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 3000,
 ) -> None:
     """Open Dagster's web server and daemon on the project's runs and assets."""
-    place = _home(home)
+    place = prepare_home(home)
     typer.echo(f"Dagster is starting at http://127.0.0.1:{port} (stop it with Ctrl+C).")
     from cassia_dagster.server import serve
 
     sys.exit(serve(PROJECT / "workspace.yaml", place.root, port))
-
-
-def _home(given: Path | None) -> Home:
-    """Make the project's home, and tell Dagster and the assets where it is."""
-    home = home_of(given)
-    make_folder(home.dagster, "The project's home")
-    if not (home.dagster / "dagster.yaml").exists():
-        shutil.copy(PROJECT / "dagster.yaml", home.dagster)
-    os.environ[VARIABLE] = str(home.root)
-    os.environ["DAGSTER_HOME"] = str(home.dagster)
-    return home
 
 
 def _annotate(entry: DatasetEntry, home: Home, *, replace: bool) -> None:

@@ -17,8 +17,11 @@ from assets.raw_adata import raw_adata
 from assets.report import report
 from assets.scores import scores
 from assets.umap import umap
-from cassia_dagster.automation import JOBS, automatic_runs, prepare_changed_cells, watch_catalog
+from assets.uncertainty import uncertainty
+from cassia_dagster.analysis_jobs import ANALYSIS_JOBS
+from cassia_dagster.automation import JOBS, automatic_runs, prepare_changed_cells
 from cassia_dagster.llm.choice import MODEL_ROLES
+from cassia_dagster.watching import watch_catalog
 from resources.catalog import CatalogResource
 from resources.home import Home
 from resources.llm import ModelResource, ModelStore
@@ -38,6 +41,10 @@ ASSETS = (
     report,
     annotated_adata,
 )
+"""The method, from the file to what is taken home."""
+
+ANALYSES = (uncertainty,)
+"""What is made only where a user asks for it: no automation requests it."""
 
 
 def build_defs(
@@ -71,8 +78,9 @@ def build_defs(
         assets=[
             asset.with_attributes(automation_condition=condition) if isinstance(asset, dg.AssetsDefinition) else asset
             for asset in ASSETS
-        ],
-        jobs=JOBS,
+        ]
+        + list(ANALYSES),
+        jobs=[*JOBS, *ANALYSIS_JOBS.values()],
         schedules=[prepare_changed_cells(home.catalog)],
         sensors=[watch_catalog(home.catalog), automatic_runs()],
         resources={**defaults, **(resources or {})},

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from cassia_dagster.agents.annotate import annotate_cluster, refuse_silence
-from cassia_dagster.agents.boost import boost_cluster, keep_as_is, needs_boost
+from cassia_dagster.agents.boost import SCORE_THRESHOLD, boost_cluster, keep_as_is, needs_boost
 from cassia_dagster.agents.crew import for_each
 from cassia_dagster.agents.merge import merge_clusters
 from cassia_dagster.agents.score import score_cluster
@@ -53,7 +53,13 @@ def nothing_to_contrast(_: ClusterEvidence) -> tuple[Marker, ...]:
 
 
 def annotate_clusters(
-    evidence: Sequence[ClusterEvidence], door: Door | Doors, subject: str, contrast: Contrast = nothing_to_contrast
+    evidence: Sequence[ClusterEvidence],
+    door: Door | Doors,
+    subject: str,
+    contrast: Contrast = nothing_to_contrast,
+    *,
+    score_threshold: float = SCORE_THRESHOLD,
+    max_workers: int = MAX_WORKERS,
 ) -> tuple[tuple[ClusterResult, ...], str]:
     """Name, score, look again at and group the clusters of one clustering.
 
@@ -67,6 +73,10 @@ def annotate_clusters(
         What the ledger calls the clustering, such as ``"islets/given"``.
     contrast
         What the second look is shown beside the markers.
+    score_threshold
+        Labels that score less get a second look.
+    max_workers
+        Clusters that are worked on at once.
 
     Returns
     -------
@@ -80,7 +90,8 @@ def annotate_clusters(
     ModelError
         If the model can answer no question at all.
     """
-    rows = name_clusters(evidence, door, [f"{subject}/{one.cluster}" for one in evidence], contrast)
+    subjects = [f"{subject}/{one.cluster}" for one in evidence]
+    rows = name_clusters(evidence, door, subjects, contrast, score_threshold=score_threshold, max_workers=max_workers)
     refuse_silence([annotated for annotated, _, _ in rows])
     first = evidence[0]
     groupings, trouble = merge_clusters(
@@ -101,12 +112,15 @@ def name_clusters(
     subjects: Sequence[str],
     contrast: Contrast = nothing_to_contrast,
     strategy: Strategy = Strategy.VALIDATED,
+    *,
+    score_threshold: float = SCORE_THRESHOLD,
+    max_workers: int = MAX_WORKERS,
 ) -> list[Named]:
     """Do all but the grouping, which only the clusters of one sample share.
 
     Parameters
     ----------
-    evidence, door, contrast
+    evidence, door, contrast, score_threshold, max_workers
         As for `annotate_clusters`; the clusters may be of different samples.
     subjects
         What the ledger calls each cluster.
@@ -119,7 +133,7 @@ def name_clusters(
         one, subject = asked
         annotated = annotate_cluster(one, doors.annotate, doors.validate, subject, strategy)
         scored = score_cluster(one, annotated, doors.score, subject)
-        if not needs_boost(annotated, scored):
+        if not needs_boost(annotated, scored, score_threshold):
             return annotated, scored, keep_as_is(annotated, scored)
         return (
             annotated,
@@ -127,4 +141,4 @@ def name_clusters(
             boost_cluster(annotated, scored, doors.boost, doors.score, subject, contrast=contrast(one)),
         )
 
-    return for_each(list(zip(evidence, subjects, strict=True)), name, MAX_WORKERS)
+    return for_each(list(zip(evidence, subjects, strict=True)), name, max_workers)

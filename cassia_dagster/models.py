@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,7 +33,7 @@ def check_models(entry: DatasetEntry) -> None:
     ModelError
         With the role's provider, and the way out.
     """
-    for model in {model.title: model for model in _cast(entry).values()}.values():
+    for model in {model.title: model for model in cast_of(entry).values()}.values():
         model.check()
 
 
@@ -112,7 +113,7 @@ def estimate(
     entry = Catalog.read_entry(place.catalog, name)
     if model is not None:
         entry = entry.model_copy(update={"models": {"all": ModelChoice.model_validate(said_of_model(model))}})
-    backends = {role: resource.backends()[0] for role, resource in _cast(entry).items()}
+    backends = {role: resource.backends()[0] for role, resource in cast_of(entry).items()}
     threshold = AnnotationSettings.from_environment().of(entry).score_threshold
     with _store(home) as store:
         for one in resolution or entry.clusterings:
@@ -121,7 +122,9 @@ def estimate(
             console.print(f"[bold]{_plain(entry.name)}, {_plain(entry.title(one))}[/]", soft_wrap=True)
             if evidence is not None:
                 rows = rehearse(evidence, backends, store, score_threshold=threshold, **context)
-                console.print(_expected(rows), f"{len(evidence)} clusters. {_asked(rows)} {_sum(rows)}", soft_wrap=True)
+                console.print(
+                    _expected(rows), f"{len(evidence)} clusters. {_asked(rows)} {sum_up(rows)}", soft_wrap=True
+                )
                 continue
             example = [example_cluster(entry.species, entry.where)]
             least, most = (
@@ -129,7 +132,7 @@ def estimate(
             )
             console.print(
                 "It is not clustered yet. One cluster of its kind, from no second look to one:\n"
-                f"  {_sum(least)}\n  {_sum(most)}",
+                f"  {sum_up(least)}\n  {sum_up(most)}",
                 soft_wrap=True,
             )
 
@@ -152,7 +155,7 @@ def _expected(rows: list[Expected]) -> Table:
     table = _table("role", "calls", "cached", "tokens in", "out", "USD", "at most")
     for row in rows:
         numbers = (f"{number:,}" for number in (row.calls, row.cached, row.input_tokens, row.output_tokens))
-        table.add_row(row.role, *numbers, _usd(row.usd), _usd(row.most_usd))
+        table.add_row(row.role, *numbers, shown_usd(row.usd), shown_usd(row.most_usd))
     return table
 
 
@@ -164,7 +167,8 @@ def _asked(rows: list[Expected]) -> str:
     return "; ".join(f"{role}: {_plain(model)}" for role, model in models.items()) + "."
 
 
-def _sum(rows: list[Expected]) -> str:
+def sum_up(rows: Sequence[Expected]) -> str:
+    """Say in one sentence what asking is expected to take."""
     calls, cached = sum(row.calls for row in rows), sum(row.cached for row in rows)
     usual, most = (
         None if None in prices else sum(price for price in prices if price is not None)
@@ -172,15 +176,16 @@ def _sum(rows: list[Expected]) -> str:
     )
     price = "an unknown price (give it with usd_per_million_input and usd_per_million_output)"
     if usual is not None:
-        price = f"about {_usd(usual)} USD, and {_usd(most)} USD if every reply is as long as is allowed"
+        price = f"about {shown_usd(usual)} USD, and {shown_usd(most)} USD if every reply is as long as is allowed"
     return f"{calls:,} calls and {cached:,} answers from the cache: {price}."
 
 
-def _usd(amount: float | None) -> str:
+def shown_usd(amount: float | None) -> str:
+    """Write an expected price."""
     return "unknown" if amount is None else f"{amount:.4f}"
 
 
-def _cast(entry: DatasetEntry) -> dict[str, ModelResource]:
+def cast_of(entry: DatasetEntry) -> dict[str, ModelResource]:
     """Return who would play each role, by its verb, if the launchpad says nothing else."""
     from assets.model_calls import NAMES
     from resources.llm import ModelResource

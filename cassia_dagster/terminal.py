@@ -39,6 +39,11 @@ SUMMARIES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "boosted": lambda seen: f"{seen['changed']} changed, {seen['confirmed']} confirmed{_calls(seen)}",
     "merged": lambda seen: f"{_count(seen['broad_groups'], 'broad group')}{_calls(seen)}",
     "report": lambda _: "",
+    "uncertainty": lambda seen: (
+        f"{_count(seen['runs'], 'run')} of {_count(seen['clusters'], 'cluster')}"
+        + (f", mean consistency {seen['mean_consistency']:.0f}" if "mean_consistency" in seen else "")
+        + _calls(seen)
+    ),
     "annotated_adata": lambda seen: f"{seen['bytes'] / 1e6:.0f} MB",
 }
 """What is worth a line of each asset, from its metadata."""

@@ -69,17 +69,44 @@ def materialize_dataset(
     instance.add_dynamic_partitions("dataset", [entry.name])
     instance.report_runless_asset_event(observe(entry))
     for job, key, resolution in _levels(entry):
-        logger = _step_logger(resolution, tell)
-        definitions = build_defs(home, loggers={"console": logger})
-        result = definitions.resolve_job_def(job).execute_in_process(
-            run_config={"loggers": {"console": {}}},
-            partition_key=key,
-            instance=instance,
-            raise_on_error=False,
-            tags={HOST_TAG: socket.gethostname(), PROCESS_TAG: name_of_process(os.getpid())},
-        )
-        if not result.success:
-            raise _reason(result)
+        materialize_level(job, key, resolution, home, instance, tell)
+
+
+def materialize_level(
+    job: str,
+    key: str,
+    resolution: str | None,
+    home: Home,
+    instance: dg.DagsterInstance,
+    tell: Callable[[Step], None],
+    config: Mapping[str, Any] | None = None,
+) -> None:
+    """Run one job for one partition.
+
+    Parameters
+    ----------
+    job
+        Its name.
+    key, resolution
+        The partition, and its resolution if it has one.
+    home, instance, tell
+        As for `materialize_dataset`, which also says what is raised.
+    config
+        What the launchpad would say, by asset.
+    """
+    definitions = build_defs(home, loggers={"console": _step_logger(resolution, tell)})
+    result = definitions.resolve_job_def(job).execute_in_process(
+        run_config={
+            "loggers": {"console": {}},
+            "ops": {asset: {"config": dict(said)} for asset, said in (config or {}).items()},
+        },
+        partition_key=key,
+        instance=instance,
+        raise_on_error=False,
+        tags={HOST_TAG: socket.gethostname(), PROCESS_TAG: name_of_process(os.getpid())},
+    )
+    if not result.success:
+        raise _reason(result)
 
 
 def open_instance(home: Home) -> dg.DagsterInstance:

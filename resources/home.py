@@ -6,7 +6,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from resources.places import Place, artifact_root
+
 VARIABLE = "CASSIA_HOME"
+ARTIFACTS = "CASSIA_ARTIFACTS"
 DEFAULT = ".cassia"
 
 
@@ -27,9 +30,20 @@ class Home:
         return self.root / "dagster"
 
     @property
-    def artifacts(self) -> Path:
-        """What the assets made: ``<asset>/<dataset>/<resolution>``."""
-        return self.root / "artifacts"
+    def artifacts(self) -> Place:
+        """What the assets made, ``<asset>/<dataset>/<resolution>``: here, or where ``CASSIA_ARTIFACTS`` says.
+
+        Raises
+        ------
+        ConfigurationError
+            If nothing can be kept at that address.
+        """
+        return artifact_root(os.environ.get(ARTIFACTS) or str(self.root / "artifacts"))
+
+    @property
+    def downloads(self) -> Path:
+        """Copies of artifacts that lie elsewhere, while this machine works with them."""
+        return self.root / "downloads"
 
     @property
     def model_store(self) -> Path:

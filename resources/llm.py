@@ -87,6 +87,11 @@ class ModelResource(dg.ConfigurableResource, ModelFields):
         """Provider and model, as tables and reports name them."""
         return _choice(self).title or EMBEDDED
 
+    @property
+    def identity(self) -> str:
+        """All that decides the answers: provider, model, and what was said of them beside."""
+        return _choice(self).identity
+
     def backends(self) -> "list[Backend]":
         """Return who is asked, in order: the model, then its fallbacks."""
         chosen = _choice(self)

@@ -9,6 +9,7 @@ from cassia_dagster.records import Record
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from upath import UPath
 
 
 def to_arrow(records: Sequence[Record]) -> "pa.Table":
@@ -27,11 +28,12 @@ def to_arrow(records: Sequence[Record]) -> "pa.Table":
     return pa.Table.from_pylist(rows, schema=pa.schema(_fields(type(records[0]))))
 
 
-def read_records[R: Record](path: Path, record: type[R]) -> list[R]:
+def read_records[R: Record](path: "Path | UPath", record: type[R]) -> list[R]:
     """Read what `to_arrow` and parquet made of records."""
     import pyarrow.parquet as pq
 
-    return [record.model_validate(row) for row in pq.read_table(path).to_pylist()]
+    with path.open("rb") as file:
+        return [record.model_validate(row) for row in pq.read_table(file, page_checksum_verification=True).to_pylist()]
 
 
 def _fields(record: type[Record]) -> "list[tuple[str, pa.DataType]]":

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, override
 
 import dagster as dg
+from pydantic import Field
 from upath import UPath
 
-from cassia_dagster.errors import ConfigurationError
-from cassia_dagster.files import replacing
 from cassia_dagster.records import Record
+from resources.artifact_files import copy_to, on_disk, putting
+from resources.places import Place, artifact_root
 from resources.record_tables import read_records, to_arrow
+from resources.versions import version_of_records, version_of_table
+from resources.versions_kept import KEPT, MOST, next_version, versions_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,20 +25,20 @@ if TYPE_CHECKING:
 class AdataFile:
     """An h5ad artifact that was not opened yet."""
 
-    path: Path
+    path: Place
 
     def open(self) -> "AnnData":
         """Read the whole file."""
         import anndata
 
-        return anndata.read_h5ad(self.path)
+        return anndata.read_h5ad(on_disk(self.path))
 
     def expression(self) -> "AnnData":
         """Read the normalised values with the names of cells and genes, and leave all else on disk."""
         import anndata
         import h5py
 
-        with h5py.File(self.path, "r") as file:
+        with h5py.File(on_disk(self.path), "r") as file:
             obs, var, values = (anndata.io.read_elem(file[part]) for part in ("obs", "var", "X"))
         return anndata.AnnData(X=values, obs=obs[[]], var=var[[]])
 
@@ -44,7 +47,7 @@ class AdataFile:
         import anndata
         import h5py
 
-        with h5py.File(self.path, "r") as file:
+        with h5py.File(on_disk(self.path), "r") as file:
             cells = anndata.AnnData(obs=anndata.io.read_elem(file["obs"]))
             for part in parts:
                 slot, _, name = part.partition("/")
@@ -56,13 +59,16 @@ class AdataFile:
 class TableFile:
     """A parquet artifact that was not opened yet."""
 
-    path: Path
+    path: Place
 
     def read(self, columns: Sequence[str] | None = None) -> "pd.DataFrame":
         """Read the table, or some of its columns."""
         import pandas as pd
 
-        return pd.read_parquet(self.path, columns=None if columns is None else list(columns))
+        with self.path.open("rb") as file:
+            return pd.read_parquet(
+                file, columns=None if columns is None else list(columns), page_checksum_verification=True
+            )
 
     def records[R: Record](self, record: type[R]) -> list[R]:
         """Read the rows as records."""
@@ -76,7 +82,7 @@ class AdataIOManager(dg.UPathIOManager):
 
     @override
     def dump_to_path(self, context: dg.OutputContext, obj: Any, path: UPath) -> None:
-        with replacing(Path(str(path))) as temporary:
+        with putting(path) as temporary:
             obj.write_h5ad(temporary, compression="lzf")
 
     @override
@@ -85,9 +91,13 @@ class AdataIOManager(dg.UPathIOManager):
 
 
 class TableIOManager(dg.UPathIOManager):
-    """Stores data frames, and sequences of records, as parquet."""
+    """Stores data frames, and sequences of records, as parquet, and keeps the versions of those that have a past."""
 
     extension = ".parquet"
+
+    def __init__(self, base_path: Place, keep: int = MOST) -> None:
+        super().__init__(base_path)  # type: ignore[arg-type] # a local folder is a path that UPath made
+        self._root, self._keep = base_path, keep
 
     @override
     def dump_to_path(self, context: dg.OutputContext, obj: Any, path: UPath) -> None:
@@ -95,53 +105,68 @@ class TableIOManager(dg.UPathIOManager):
         import pyarrow.parquet as pq
 
         table = to_arrow(obj) if isinstance(obj, list) else pa.Table.from_pandas(obj)
-        with replacing(Path(str(path))) as temporary:
-            pq.write_table(table, temporary)
+        with putting(path) as temporary:
+            pq.write_table(table, temporary, write_page_checksum=True)
+            # First the past, then the present: a run that is killed between the two has lost nothing.
+            self._keep_version(context, obj, temporary)
+
+    def _keep_version(self, context: dg.OutputContext, obj: Any, file: Path) -> None:
+        if not context.has_asset_key or context.asset_key.to_user_string() not in KEPT:
+            return
+        keys = context.partition_key
+        if not isinstance(keys, dg.MultiPartitionKey):
+            return
+        by = keys.keys_by_dimension
+        which = (self._root, context.asset_key.to_user_string(), by["dataset"], by["resolution"])
+        version = version_of_records(obj) if isinstance(obj, list) else version_of_table(obj)
+        if place := next_version(*which, version.value, context.run_id):
+            copy_to(place, file)
+            for old in versions_of(*which)[self._keep :]:
+                old.path.unlink(missing_ok=True)
 
     @override
     def load_from_path(self, context: dg.InputContext, path: UPath) -> TableFile:
         return TableFile(_existing(path))
 
+    def made_before(self, asset: str, dataset: str, resolution: str) -> TableFile | None:
+        """Return what an asset made of a partition the last time, if it did."""
+        table = stored_table(Path(str(self._base_path)), asset, dataset, resolution)
+        return table if table.path.exists() else None
 
-def _existing(path: UPath) -> Path:
-    local = Path(str(path))
-    if not local.exists():
+
+def _existing(path: Place) -> Place:
+    if not path.exists():
         # UPathIOManager knows a missing partition by this type.
-        raise FileNotFoundError(f"{local} does not exist. Materialize the asset that makes it first.")
-    return local
+        raise FileNotFoundError(f"{path} does not exist. Materialize the asset that makes it first.")
+    return path
 
 
-def stored_cells(root: Path, dataset: str) -> AdataFile:
+def stored_cells(root: Place, dataset: str) -> AdataFile:
     """Return the normalised cells of a dataset, where the IO manager puts them."""
     return AdataFile(root / "normalized_adata" / f"{dataset}.h5ad")
 
 
-def stored_table(root: Path, asset: str, dataset: str, resolution: str) -> TableFile:
+def stored_table(root: Place, asset: str, dataset: str, resolution: str) -> TableFile:
     """Return the table that an asset made of a dataset at one resolution, where the IO manager puts it."""
     return TableFile(root / asset / dataset / f"{resolution}.parquet")
 
 
 class AdataStorage(dg.ConfigurableIOManagerFactory):
-    """Folder of the h5ad artifacts."""
+    """Where the h5ad artifacts lie."""
 
-    root: str
+    root: str = Field(description="A folder, or an address such as s3://bucket/atlas.")
 
     @override
     def create_io_manager(self, context: dg.InitResourceContext) -> AdataIOManager:
-        return AdataIOManager(_local_root(self.root))
+        return AdataIOManager(artifact_root(self.root))  # type: ignore[arg-type] # UPath made it
 
 
 class TableStorage(dg.ConfigurableIOManagerFactory):
-    """Folder of the parquet artifacts."""
+    """Where the parquet artifacts lie, and how many versions of each are kept."""
 
-    root: str
+    root: str = Field(description="A folder, or an address such as s3://bucket/atlas.")
+    keep: int = Field(default=MOST, ge=1, description="Versions of a table that are kept, the present one among them.")
 
     @override
     def create_io_manager(self, context: dg.InitResourceContext) -> TableIOManager:
-        return TableIOManager(_local_root(self.root))
-
-
-def _local_root(root: str) -> UPath:
-    if "://" in root:
-        raise ConfigurationError(f"Artifacts cannot be kept at {root!r} yet; give a local folder.")
-    return UPath(root)
+        return TableIOManager(artifact_root(self.root), self.keep)

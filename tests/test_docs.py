@@ -19,7 +19,8 @@ PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 COMMANDS = [
     (page.name, line.strip().rstrip("&").strip())
     for page in PAGES
-    for block in re.findall(r"```(?:bash|sh)?\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    for language, block in re.findall(r"^ *```(\w*)\n(.*?)^ *```$", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    if language in {"", "bash", "sh"}
     for line in block.replace("\\\n", " ").splitlines()
     if "cassia-dagster " in line
 ]

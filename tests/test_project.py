@@ -54,6 +54,19 @@ def asked_for() -> list[Requirement]:
     return [Requirement(line) for line in (*project["project"]["dependencies"], *project["dependency-groups"]["dev"])]
 
 
+def extras() -> list[Requirement]:
+    """What only some need, and a developer may not have installed."""
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    return [Requirement(line) for lines in project["optional-dependencies"].values() for line in lines]
+
+
+@pytest.mark.parametrize("requirement", extras(), ids=lambda requirement: requirement.name)
+def test_the_lock_holds_the_extras(requirement):
+    locked = locked_versions()[canonicalize_name(requirement.name)]
+    assert locked
+    assert all(requirement.specifier.contains(version) for version in locked)
+
+
 @pytest.mark.parametrize("requirement", asked_for(), ids=lambda requirement: requirement.name)
 def test_the_lock_holds_what_is_asked_for(requirement):
     locked = locked_versions()[canonicalize_name(requirement.name)]
@@ -74,4 +87,4 @@ def test_every_package_of_the_lock_has_a_hash():
 
 def test_every_dependency_has_a_line_that_says_what_it_is_for():
     page = (PROJECT / "docs" / "dependencies.md").read_text()
-    assert [wanted.name for wanted in asked_for() if f"`{wanted.name}`" not in page] == []
+    assert [wanted.name for wanted in asked_for() + extras() if f"`{wanted.name}`" not in page] == []

@@ -17,6 +17,7 @@ from cassia_dagster.agents.annotate import ANNOTATOR, annotate_cluster
 from cassia_dagster.agents.boost import BOOSTER, boost_cluster, keep_as_is, needs_boost
 from cassia_dagster.agents.embedded import EmbeddedBackend
 from cassia_dagster.agents.merge import MERGER, merge_clusters
+from cassia_dagster.agents.role import Role
 from cassia_dagster.agents.score import SCORER, score_cluster
 from cassia_dagster.agents.validate import VALIDATOR
 from cassia_dagster.knowledge.markers import load_markers
@@ -113,6 +114,12 @@ class Rehearsal(Door):
         if role not in self._usual:
             self._usual[role] = self.store.ledger.usual_reply(self.backend, role)
         return self._usual[role]
+
+
+def rehearsal(backend: Backend, store: Store, *roles: Role[Any, Any]) -> Rehearsal:
+    """Make a door that notes what it would take to ask one model in some roles."""
+    title = f"{backend.provider}/{backend.model}"
+    return Rehearsal(backend, store, {role.name: Expected(role.name, title) for role in roles})
 
 
 def rehearse(

@@ -47,7 +47,7 @@ class TissueTerm(NamedTuple):
 
 @cache
 def _uberon() -> dict[str, TissueTerm]:
-    return {organ: TissueTerm(uberon_id, label) for organ, uberon_id, label in read_rows("uberon.csv")}
+    return {organ: TissueTerm(uberon_id, label) for organ, uberon_id, label, _ in read_rows("uberon.csv")}
 
 
 def tissue_term(text: str) -> TissueTerm | None:
@@ -60,3 +60,8 @@ def tissue_term(text: str) -> TissueTerm | None:
     """
     organs = organs_named(text)
     return _uberon()[next(iter(organs))] if len(organs) == 1 else None
+
+
+def organ_adjectives() -> dict[str, str]:
+    """The word that cell types of each organ are named after: "pancreatic" for the pancreas."""
+    return {organ: adjective for organ, _, _, adjective in read_rows("uberon.csv")}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,21 +13,14 @@ from cassia_dagster.knowledge.anatomy import organs_named
 from cassia_dagster.knowledge.lab import markers_with_lab
 from cassia_dagster.knowledge.markers import MarkerKnowledge, is_answer, load_markers, tells_identity
 from cassia_dagster.knowledge.ontology import ROOT, Ontology, load_ontology
+from cassia_dagster.knowledge.weighing import SETTLED, Weighing
 from cassia_dagster.records import ClusterEvidence, Marker, Species
 
 type Floats = NDArray[np.float64]
 type Flags = NDArray[np.bool_]
 
-# Chosen with the development clusters (kidney, lung, blood, islets, mouse immune cells) in view; neighbouring values do
-# as well there, so little hangs on them.
-_TEMPERATURE = 0.03  # differences of fit that make a type e times as likely
-_RENOWN = 0.6  # power of the number of sources that speak of a type itself, and not of one of its kinds
 _LAB_SOURCES = 20  # a type that a lab lists is expected in its samples as one that so many sources speak of
-_LINEAGE_WEIGHT = 3.0
-_LINEAGE_MARKERS = 50  # a lineage shows in more markers than a type
 _LINEAGE_FLOOR = 0.02
-_OWN_ORGAN = 0.6  # added to the logarithm of the probability of types that are bound to the sample's organ
-_OTHER_ORGAN = 0.6  # factor on the fit of types that are bound to organs other than the sample's
 _MIN_PCT_DIFFERENCE = 0.02
 _USUAL_PCT_DIFFERENCE = 0.4  # where none is known; of a bare list of genes it cancels out
 _SPEAKS = 0.02  # weight below which a gene does not speak for a type
@@ -50,59 +43,49 @@ class TypeModel:
     """Terms that may be proposed: the types, and the terms above them."""
     agreement: Floats
     """Answers by types: hierarchical F1 if that is the answer and this the truth."""
+    _known_flags: dict[tuple[str, str], Flags] = field(default_factory=dict, repr=False)
 
     def on_path(self, cl_id: str) -> Flags:
         """Types that are the term, a kind of it, or something that it is a kind of."""
-        return _on_path(self, cl_id)
+        above = self.ontology.ancestors(cl_id)
+        return self._flags("on_path", cl_id, lambda t: t in above or cl_id in self.ontology.ancestors(t))
 
     def kinds(self, cl_id: str) -> Flags:
         """Types that are a kind of the term, itself left out."""
-        return _kinds(self, cl_id)
+        return self._flags("kinds", cl_id, lambda t: t != cl_id and cl_id in self.ontology.ancestors(t))
 
     def excluded_by(self, cl_id: str) -> Flags:
         """Types whose lineage excludes the term's."""
-        return _excluded_by(self, cl_id)
+        return self._flags("excluded_by", cl_id, lambda t: self.ontology.excludes(cl_id, t))
+
+    def _flags(self, name: str, cl_id: str, holds: Callable[[str], bool]) -> Flags:
+        known = self._known_flags.get((name, cl_id))
+        if known is None:
+            known = np.array([holds(t) for t in self.knowledge.types])
+            known.setflags(write=False)  # it is shared by all clusters
+            self._known_flags[name, cl_id] = known
+        return known
 
 
-@cache
-def _kinds(model: TypeModel, cl_id: str) -> Flags:
-    return _constant([t != cl_id and cl_id in model.ontology.ancestors(t) for t in model.knowledge.types])
-
-
-@cache
-def _on_path(model: TypeModel, cl_id: str) -> Flags:
-    ancestors = model.ontology.ancestors
-    above = ancestors(cl_id)
-    return _constant([t in above or cl_id in ancestors(t) for t in model.knowledge.types])
-
-
-@cache
-def _excluded_by(model: TypeModel, cl_id: str) -> Flags:
-    return _constant([model.ontology.excludes(cl_id, t) for t in model.knowledge.types])
-
-
-def _constant(flags: list[bool]) -> Flags:
-    array = np.array(flags)
-    array.setflags(write=False)  # it is shared by all clusters
-    return array
-
-
-def model_of(evidence: ClusterEvidence) -> TypeModel:
+def model_of(evidence: ClusterEvidence, weighing: Weighing = SETTLED) -> TypeModel:
     """The model that a cluster is weighed with: that of its species, and its lab's own markers if there are any."""
     if not evidence.lab_markers:
-        return load_model(evidence.species)
+        return load_model(evidence.species, weighing)
     return _model(markers_with_lab(evidence.species, evidence.lab_markers, evidence.tissue))
 
 
-@cache
-def load_model(species: Species) -> TypeModel:
+def load_model(species: Species, weighing: Weighing = SETTLED) -> TypeModel:
     """The model of a species."""
-    if species == "mouse":  # the weights are the same, under other names
-        return replace(load_model("human"), knowledge=load_markers("mouse"))
-    return _model(load_markers(species))
+    human = load_markers("human", weighing)
+    return _model(human) if species == "human" else _model_in_mouse(_model(human), load_markers("mouse", weighing))
 
 
-@cache
+@lru_cache(maxsize=4)
+def _model_in_mouse(human: TypeModel, knowledge: MarkerKnowledge) -> TypeModel:
+    return replace(human, knowledge=knowledge)  # the weights are the same, under other names
+
+
+@lru_cache(maxsize=8)
 def _model(knowledge: MarkerKnowledge) -> TypeModel:
     ontology, types = load_ontology(), knowledge.types
     above = sorted(frozenset[str]().union(*(ontology.ancestors(t) for t in types)) - {ROOT})
@@ -138,6 +121,9 @@ def _lineage_log_odds(weights: Floats, in_lineage: Flags) -> Floats:
 class Belief:
     """What one cluster's markers say."""
 
+    weighing: Weighing
+    organs: frozenset[str]
+    """Those that the sample's tissue names."""
     markers: tuple[Marker, ...]
     """The informative markers that were read for the types, best first."""
     fit: Floats
@@ -161,7 +147,9 @@ def rank_discounts(n: int) -> Floats:
     return 1 / np.log2(np.arange(n) + 2)
 
 
-def believe(evidence: ClusterEvidence, n_markers: int = 20) -> Belief | None:
+def believe(
+    evidence: ClusterEvidence, n_markers: int = SETTLED.n_markers, weighing: Weighing = SETTLED
+) -> Belief | None:
     r"""Weigh all types and lineages against a cluster's markers; ``None`` where no marker is known to speak for any.
 
     A marker at rank r counts :math:`\sqrt{\max(pct_1 - pct_2, 0.02)} / \log_2(r + 1)`. The fit of a type is the cosine
@@ -169,35 +157,39 @@ def believe(evidence: ClusterEvidence, n_markers: int = 20) -> Belief | None:
     markers. That of a type is a softmax over the sum of its fit / 0.03, 0.6 times the logarithm of the number of its
     own sources, the logarithm of the probability of its lineage, and 0.6 if it is bound to the sample's organ.
     """
-    model = model_of(evidence)
+    model = model_of(evidence, weighing)
     markers = informative_markers(evidence, n_markers)
     rows, strength = _read_markers(model, markers)
     if not rows:
         return None
     fit = (strength / np.linalg.norm(strength)) @ model.knowledge.weights[rows]
-    factor, bonus = _anatomy(model, evidence.tissue)
+    factor, bonus = _anatomy(model, evidence.tissue, weighing)
     fit = fit * factor
-    lineage_log = _lineage_log_probability(model, informative_markers(evidence, max(n_markers, _LINEAGE_MARKERS)))
-    of_lineage = np.where(model.in_lineage, lineage_log, -np.inf).max(axis=1)
-    logit = fit / _TEMPERATURE + _RENOWN * (model.renown - model.renown.max()) + of_lineage + bonus
+    of_lineage = informative_markers(evidence, max(n_markers, weighing.lineage_markers))
+    lineage_log = _lineage_log_probability(model, of_lineage, weighing.lineage_weight)
+    best_lineage = np.where(model.in_lineage, lineage_log, -np.inf).max(axis=1)
+    renown = weighing.renown * (model.renown - model.renown.max())
+    logit = fit / weighing.temperature + renown + best_lineage + bonus
     probability = np.exp(logit - logit.max())
     return Belief(
+        weighing=weighing,
+        organs=organs_named(evidence.tissue),
         markers=markers,
         fit=fit,
-        standing=_TEMPERATURE * logit,
+        standing=weighing.temperature * logit,
         probability=probability / probability.sum(),
         lineage_probability=np.exp(lineage_log),
     )
 
 
 @lru_cache(maxsize=256)
-def _anatomy(model: TypeModel, tissue: str) -> tuple[Floats, Floats]:
+def _anatomy(model: TypeModel, tissue: str, weighing: Weighing) -> tuple[Floats, Floats]:
     """Factor on the fit of each type, and what its organ adds to the logarithm of its probability."""
     sample = organs_named(tissue)
     bound = [model.ontology.organs(t) for t in model.knowledge.types]
     home = np.array([bool(organs & sample) for organs in bound])
     elsewhere = np.array([bool(organs and sample) for organs in bound]) & ~home
-    return np.where(elsewhere, _OTHER_ORGAN, 1.0), np.where(home, _OWN_ORGAN, 0.0)
+    return np.where(elsewhere, weighing.other_organ, 1.0), np.where(home, weighing.own_organ, 0.0)
 
 
 def _read_markers(model: TypeModel, markers: tuple[Marker, ...]) -> tuple[list[int], Floats]:
@@ -229,10 +221,10 @@ def speaking_genes(model: TypeModel, belief: Belief, types: Flags) -> tuple[str,
     return tuple(sorted(loudness, key=lambda gene: (-loudness[gene], gene)))
 
 
-def _lineage_log_probability(model: TypeModel, markers: tuple[Marker, ...]) -> Floats:
+def _lineage_log_probability(model: TypeModel, markers: tuple[Marker, ...], weight: float) -> Floats:
     rows, strength = _read_markers(model, markers)
     mean_log_odds = (strength / strength.sum()) @ model.lineage_log_odds[rows]
-    logit = _LINEAGE_WEIGHT * mean_log_odds
+    logit = weight * mean_log_odds
     logit = logit - logit.max()
     log_probability: Floats = logit - np.log(np.exp(logit).sum())
     return log_probability

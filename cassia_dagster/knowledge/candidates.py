@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cassia_dagster.knowledge.anatomy import organs_named
+from cassia_dagster.knowledge.anatomy import organ_adjectives, organs_named
 from cassia_dagster.knowledge.belief import (
     Belief,
     Flags,
@@ -19,25 +19,18 @@ from cassia_dagster.knowledge.belief import (
 )
 from cassia_dagster.knowledge.markers import species_term, tells_malignancy
 from cassia_dagster.knowledge.ontology import Ontology
+from cassia_dagster.knowledge.weighing import SETTLED, Weighing
 from cassia_dagster.records import Candidate, ClusterEvidence, Fraction, Record, Unresolved, rounded
 
-_N_MARKERS = 20
 _N_ALTERNATIVES = 5
-_HALF_FIT = 0.08  # fit at which confidence is halved
-_MIN_SPEAKING = 3
-"""Genes that must speak for a type: one or two are a hint, however specific, and may be ambient."""
-_MIN_CONFIDENCE = 0.25
-# Share of the markers that only a rival lineage explains: 6 of 10 made-up doublets have more, 1 of 100 real clusters.
-_MIXED = 0.2
 _RIVAL_FIT = 0.2  # of the chosen type's fit, below which another lineage is no rival
 _FEW_INFORMATIVE = 0.25
 _HIGH_MITO = 30.0
+_EPITHELIUM = "CL:0000066"
 _GERM_LINE = frozenset({"testis", "ovary", "placenta"})
 _N_MARKERS_TUMOUR = 50
 _TUMOUR_GENES = 2  # one alone may be chance among 50 markers
 _SIGNIFICANT = 0.05
-_SURE = 0.75  # confidence in a type from which on its kinds are told apart
-_CLEAR_KIND = 0.75  # of a kind's fit: the most that its siblings may reach where it is named instead of its parent
 
 
 class Proposal(Record):
@@ -67,7 +60,7 @@ class Proposal(Record):
     unresolved: Unresolved | None
 
 
-def shortlist(evidence: ClusterEvidence, limit: int = 5, n_markers: int = _N_MARKERS) -> tuple[Candidate, ...]:
+def shortlist(evidence: ClusterEvidence, limit: int = 5, n_markers: int = SETTLED.n_markers) -> tuple[Candidate, ...]:
     """Cell types that a cluster's markers speak for, best first.
 
     Parameters
@@ -102,7 +95,7 @@ def _shortlist(model: TypeModel, belief: Belief, limit: int) -> tuple[Candidate,
     )
 
 
-def propose(evidence: ClusterEvidence, n_markers: int = _N_MARKERS) -> Proposal:
+def propose(evidence: ClusterEvidence, n_markers: int | None = None, weighing: Weighing = SETTLED) -> Proposal:
     r"""The type that marker knowledge proposes for a cluster.
 
     Of all terms, the one whose hierarchical F1 with the truth is highest in expectation: one type where it stands out,
@@ -116,13 +109,16 @@ def propose(evidence: ClusterEvidence, n_markers: int = _N_MARKERS) -> Proposal:
     evidence
         The cluster; its markers best first, its tissue as free text.
     n_markers
-        How many informative markers to read.
+        How many informative markers to read, if not as many as ``weighing`` says.
+    weighing
+        What the choice hangs on.
     """
-    model, belief = model_of(evidence), believe(evidence, n_markers)
+    n_markers = weighing.n_markers if n_markers is None else n_markers
+    model, belief = model_of(evidence, weighing), believe(evidence, n_markers, weighing)
     if belief is None:
         return _nothing_known(_why_nothing_known(evidence, n_markers))
     reading = _choose(model, belief)
-    reason = _why_unresolved(evidence, n_markers, reading)
+    reason = _why_unresolved(evidence, n_markers, reading, weighing)
     named = reading.chosen if reason is None else None
     general = _general(model.ontology, named) if named is not None else None
     others = (candidate for candidate in _shortlist(model, belief, _N_ALTERNATIVES + 1) if candidate.cl_id != named)
@@ -155,9 +151,10 @@ class _Reading(NamedTuple):
 
 def _choose(model: TypeModel, belief: Belief) -> _Reading:
     broad = _read(model, belief, model.answers[int(np.argmax(model.agreement @ belief.probability))])
-    if broad.confidence < _SURE:
+    if broad.confidence < belief.weighing.sure:
         return broad
-    return _read(model, belief, species_term(_kind_that_fits(model, belief, broad.chosen), model.knowledge.species))
+    kind = species_term(_kind_that_fits(model, belief, broad.chosen), model.knowledge.species)
+    return _read(model, belief, _organ_term(model.ontology, kind, belief.organs))
 
 
 def _read(model: TypeModel, belief: Belief, chosen: str) -> _Reading:
@@ -181,8 +178,19 @@ def _kind_that_fits(model: TypeModel, belief: Belief, chosen: str) -> str:
     fit = belief.fit
     best = int(np.argmax(np.where(kinds, fit, -np.inf)))
     sibling = float(fit[kinds & ~model.on_path(types[best])].max(initial=0))
-    borne_out = fit[best] >= fit[types.index(chosen)] and sibling <= _CLEAR_KIND * fit[best]
+    borne_out = fit[best] >= fit[types.index(chosen)] and sibling <= belief.weighing.clear_kind * fit[best]
     return types[best] if borne_out else chosen
+
+
+def _organ_term(ontology: Ontology, chosen: str, organs: frozenset[str]) -> str:
+    """The term that an epithelial type has of its own in the sample's organ: an acinar cell there is a pancreatic one.
+
+    Only where one organ is known, and for epithelia, whose cells stay where they are made.
+    """
+    if len(organs) != 1 or ontology.lineage(chosen) != _EPITHELIUM or ontology.organs(chosen) & organs:
+        return chosen
+    own = ontology.resolve(f"{organ_adjectives()[next(iter(organs))]} {ontology.label(chosen)}")
+    return own if own is not None and chosen in ontology.ancestors(own) else chosen
 
 
 def _nothing_known(reason: Unresolved) -> Proposal:
@@ -201,12 +209,14 @@ def _nothing_known(reason: Unresolved) -> Proposal:
     )
 
 
-def _why_unresolved(evidence: ClusterEvidence, n_markers: int, reading: _Reading) -> Unresolved | None:
+def _why_unresolved(
+    evidence: ClusterEvidence, n_markers: int, reading: _Reading, weighing: Weighing
+) -> Unresolved | None:
     if _is_malignant(evidence):
         return Unresolved.MALIGNANT
-    if reading.rival > _MIXED:
+    if reading.rival > weighing.mixed:
         return Unresolved.CONFLICTING_SUPPORT
-    if reading.confidence >= _MIN_CONFIDENCE and len(reading.supporting) >= _MIN_SPEAKING:
+    if reading.confidence >= weighing.min_confidence and len(reading.supporting) >= weighing.min_speaking:
         return None
     return Unresolved.LOW_QUALITY if _is_low_quality(evidence, n_markers) else Unresolved.WEAK_SUPPORT
 
@@ -230,7 +240,8 @@ def _confidence(model: TypeModel, belief: Belief, chosen: str, fit: float, on_pa
     of_lineage = [lineage in model.ontology.lineages(chosen) for lineage in model.lineages]
     lineage = belief.lineage_probability[of_lineage].sum()
     path = belief.probability[on_path].sum()
-    return float(np.clip(lineage * fit**2 / (fit**2 + _HALF_FIT**2) * (1 + path) / 2, 0, 1))
+    support = fit**2 / (fit**2 + belief.weighing.half_fit**2)
+    return float(np.clip(lineage * support * (1 + path) / 2, 0, 1))
 
 
 def _rival_share(model: TypeModel, belief: Belief, chosen: str, supporting: frozenset[str], fit: float) -> float:

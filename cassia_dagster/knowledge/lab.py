@@ -93,8 +93,9 @@ def read_lab_markers(path: Path, species: Species) -> LabMarkers:
     ----------
     path
         CSV (or, named ``.tsv``, tab-separated) with a header. ``cell_type``: a name or a Cell Ontology id; ``gene``: a
-        symbol of the species, present or former, or an Ensembl id; ``sign``: + (also where empty) or -; ``tissue``: where it holds, everywhere if empty;
-        ``source``: free text. Lines that begin with # are comments.
+        symbol of the species, present or former, or an Ensembl id; ``sign``: + (also where empty)
+        or -; ``tissue``: where it holds, everywhere if empty; ``source``: free text. Lines that begin with # are
+        comments.
     species
         Whose symbols the genes are.
 

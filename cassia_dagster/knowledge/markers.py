@@ -6,7 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from math import log, sqrt
 
 import numpy as np
@@ -16,13 +16,8 @@ from cassia_dagster.errors import InputError
 from cassia_dagster.knowledge.genes import former_symbols
 from cassia_dagster.knowledge.ontology import load_ontology
 from cassia_dagster.knowledge.tables import read_rows, read_toml, versions
+from cassia_dagster.knowledge.weighing import SETTLED, Weighing
 from cassia_dagster.records import SPECIES, Species
-
-_GENES_PER_TYPE = 65
-# Types that one or two sources mention have lists too short and too odd to compete with the others.
-_MIN_SOURCES = 3
-# What a curator's choice adds to a weight, whose columns have unit length: about as much as a gene of rank ten.
-_CURATED = 0.1
 
 type _Edges = dict[str, dict[str, float]]
 
@@ -54,8 +49,9 @@ class MarkerKnowledge:
         return frozenset(self.row_of)
 
     def row(self, gene: str) -> int | None:
-        """Row of a gene in ``weights``; former symbols (SDPR, now CAVIN2) are understood."""
-        return self.row_of.get(gene)
+        """Row of a gene in ``weights``; former symbols (SDPR, now CAVIN2) and R's spelling (HLA.DRA) are understood."""
+        row = self.row_of.get(gene)
+        return self.row_of.get(_with_hyphens(gene)) if row is None else row
 
     def weight(self, cl_id: str, gene: str) -> float:
         """How loudly a gene speaks for a type; 0 where it does not, or where the type is none of ``types``."""
@@ -66,7 +62,12 @@ class MarkerKnowledge:
 @cache
 def tells_identity(gene: str) -> bool:
     """Whether a gene can tell what a cell is: not one of cell cycle, stress, ribosomes, mitochondria or sex."""
-    return _pattern("genes.no_identity").search(gene.upper()) is None
+    return _pattern("genes.no_identity").search(_with_hyphens(gene).upper()) is None
+
+
+def _with_hyphens(gene: str) -> str:
+    """Undo what R does to names: HLA.DRA is HLA-DRA. No symbol of either species has a dot that is not a version's."""
+    return gene.replace(".", "-")
 
 
 @cache
@@ -130,20 +131,23 @@ def check_genes(genes: Iterable[str], species: Species) -> None:
     )
 
 
-@cache
-def load_markers(species: Species) -> MarkerKnowledge:
+def load_markers(species: Species, weighing: Weighing = SETTLED) -> MarkerKnowledge:
     r"""Marker knowledge of a species; that of the mouse is the human one, by way of orthologs.
 
     The weight of gene g for type t is :math:`\sqrt{w_{gt}} \log(T / T_g)`, scaled to unit length over the genes of t:
     w, the consensus of the sources, of the 65 heaviest genes a type; T types, of which :math:`T_g` know g. Genes that
     curators chose for t gain 0.1.
     """
-    if species == "mouse":
-        return _in_mouse(load_markers("human"))
+    human = _load_human(weighing.genes_per_type, weighing.curated, weighing.min_sources)
+    return human if species == "human" else _in_mouse(human)
+
+
+@lru_cache(maxsize=4)
+def _load_human(genes_per_type: int, gain: float, min_sources: int) -> MarkerKnowledge:
     ontology = load_ontology()
     consensus, curated, against = _read_edges()
-    types = tuple(t for t in consensus if ontology.n_sources(t) >= _MIN_SOURCES and is_answer(t))
-    heaviest = [_heaviest(consensus[cl_id]) for cl_id in types]
+    types = tuple(t for t in consensus if ontology.n_sources(t) >= min_sources and is_answer(t))
+    heaviest = [_heaviest(consensus[cl_id], genes_per_type) for cl_id in types]
     n_types = Counter(gene for of_type in heaviest for gene in of_type)
     rows = {gene: row for row, gene in enumerate(sorted({*n_types, *(g for t in types for g in curated[t])}))}
     weights = np.zeros((len(rows), len(types)))
@@ -151,12 +155,12 @@ def load_markers(species: Species) -> MarkerKnowledge:
         values = np.array([sqrt(weight) * log(len(types) / n_types[gene]) for gene, weight in of_type.items()])
         weights[[rows[gene] for gene in of_type], column] = values / np.linalg.norm(values)
     for column, cl_id in enumerate(types):
-        weights[[rows[gene] for gene in sorted(curated[cl_id])], column] += _CURATED
+        weights[[rows[gene] for gene in sorted(curated[cl_id])], column] += gain
 
     names = former_symbols("human") | {gene: gene for gene in rows}
     return MarkerKnowledge(
         version=f"cellconsensus {versions()['cellconsensus']}, celltypepilot {versions()['celltypepilot']}",
-        species=species,
+        species="human",
         types=types,
         weights=weights,
         against={cl_id: frozenset(genes) for cl_id, genes in against.items()},
@@ -178,15 +182,16 @@ def _read_edges() -> tuple[_Edges, Mapping[str, set[str]], Mapping[str, set[str]
     return consensus, curated, against
 
 
-def _heaviest(weights: Mapping[str, float]) -> dict[str, float]:
+def _heaviest(weights: Mapping[str, float], n_genes: int) -> dict[str, float]:
     # The table lists a type's genes heaviest first.
-    return dict([(gene, weight) for gene, weight in weights.items() if tells_identity(gene)][:_GENES_PER_TYPE])
+    return dict([(gene, weight) for gene, weight in weights.items() if tells_identity(gene)][:n_genes])
 
 
 def _pairs(name: str) -> list[tuple[str, str]]:
     return [(row[0], row[1]) for row in read_rows(name)]
 
 
+@lru_cache(maxsize=4)
 def _in_mouse(human: MarkerKnowledge) -> MarkerKnowledge:
     """The same weights, under the names of mouse genes."""
     partner = dict(_pairs("orthologs.tsv.gz"))

@@ -16,7 +16,7 @@ from cassia_dagster.agents.boost import SCORE_THRESHOLD
 from cassia_dagster.errors import InputError
 from cassia_dagster.outputs import palette, words
 from cassia_dagster.outputs.maps import CellMap, draw_maps
-from cassia_dagster.outputs.result import ResolutionResult, final_label
+from cassia_dagster.outputs.result import ResolutionResult, confidence_of, final_label
 from cassia_dagster.outputs.transcripts import transcript_names
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ def _environment() -> Environment:
         "cost_of": words.cost_of,
         "expression_words": words.EXPRESSIONS.__getitem__,
         "final_label": final_label,
+        "confidence_of": confidence_of,
         "finding_words": words.FINDING_TEXTS.__getitem__,
         "listing": words.listing,
         "ontology_url": words.ontology_url,

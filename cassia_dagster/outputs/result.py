@@ -10,7 +10,10 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from cassia_dagster import __version__
+from cassia_dagster.agents.embedded import EmbeddedBackend
 from cassia_dagster.agents.merge import UNRESOLVED
+from cassia_dagster.agents.score import SCORER
+from cassia_dagster.evaluation.without_gold import Confidence, confidence_in
 from cassia_dagster.knowledge.versions import source_versions
 from cassia_dagster.records import BoostOutcome, ClusterResult, Record, Species, natural_order
 from cassia_dagster.singlecell.resolutions import title_of
@@ -133,3 +136,20 @@ def model_of_label(result: ClusterResult) -> tuple[str, str]:
     changed = result.boosted.outcome is BoostOutcome.CHANGED
     history = result.boosted.history if changed else result.annotated.history
     return (history[0].provider, history[0].model) if history else ("", "")
+
+
+def confidence_of(result: ClusterResult) -> Confidence | None:
+    """Say how often labels like the final one were right where the truth is known.
+
+    ``None`` where there is no label, and where the embedded model's own label was scored by another model: no such
+    labels were ever measured.
+    """
+    check, embedded = result.boosted.check, EmbeddedBackend.provider
+    if check is None or final_label(result) == UNRESOLVED:
+        return None
+    if model_of_label(result)[0] != embedded:
+        return confidence_in(check.cl_id, check.candidates)
+    history = (*result.scored.history, *result.boosted.history)
+    scorers = [exchange.provider for exchange in history if exchange.role == SCORER.name]
+    score = result.boosted.score
+    return confidence_in(check.cl_id, check.candidates, score) if scorers[-1:] == [embedded] and score else None

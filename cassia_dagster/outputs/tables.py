@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cassia_dagster.agents.merge import UNRESOLVED
 from cassia_dagster.files import replacing
-from cassia_dagster.outputs.result import ResolutionResult, final_label, model_of_label
+from cassia_dagster.outputs.result import ResolutionResult, confidence_of, final_label, model_of_label
 from cassia_dagster.outputs.words import reason_of
 from cassia_dagster.records import ClusterResult, Record, Rubric
 
@@ -154,6 +154,7 @@ def _argument(result: ClusterResult) -> Row:
         "cited_genes_up": ", ".join(check.cited_genes_up) if check else "",
         "cited_genes_absent": ", ".join(check.cited_genes_absent) if check else "",
         "candidates": _json(check.candidates if check else ()),
+        **_confidence(result),
         "iterations": len(result.annotated.rounds),
         "strategy": result.annotated.strategy.value,
         "validator_rounds": _json(result.annotated.rounds),
@@ -192,6 +193,16 @@ def _scored(result: ClusterResult) -> Row:
         "status_reason": reason_of(result.boosted),
         "cl_id": result.boosted.check.cl_id if result.boosted.check else None,
         "evidence_findings": ", ".join(result.boosted.check.findings) if result.boosted.check else None,
+        **_confidence(result),
+    }
+
+
+def _confidence(result: ClusterResult) -> Row:
+    """How the label stands to the offline shortlist, and how often labels like it were right elsewhere."""
+    one = confidence_of(result)
+    return {
+        "shortlist": one.standing.value if one else None,
+        "confidence": round(one.right, 2) if one and one.right is not None else None,
     }
 
 

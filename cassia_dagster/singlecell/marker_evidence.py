@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAX_P_VAL_ADJ = 0.05
+N_MARKERS = 100
 
 
 def evidence_from_markers(
-    table: pd.DataFrame, *, species: Species, tissue: str, context: str = "", n_markers: int = 100
+    table: pd.DataFrame, *, species: Species, tissue: str, context: str = "", n_markers: int = N_MARKERS
 ) -> list[ClusterEvidence]:
     r"""Profile every cluster of a marker table, also one whose genes are all down or not significant.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import pytest
 from cassia_dagster.agents.annotate import annotate_cluster
 from cassia_dagster.agents.embedded import EmbeddedBackend
 from cassia_dagster.agents.score import score_cluster
-from cassia_dagster.definitions import ASSETS
+from cassia_dagster.definitions import ANALYSES, ASSETS
 from cassia_dagster.llm.choice import MODEL_ROLES
 from cassia_dagster.llm.door import Door
 from cassia_dagster.llm.store import Store
@@ -65,16 +65,17 @@ def _made(root: Path, asset: str) -> Path:
 
 
 @pytest.fixture
-def materialize(artifacts: Path, tmp_path: Path) -> Callable[..., list[Any]]:
-    """Materialize one asset with a configuration; gives its rows. What it makes is taken away again."""
+def materialize(artifacts: Path, tmp_path: Path) -> Iterator[Callable[..., list[Any]]]:
+    """Materialize one asset with a configuration; gives its rows. What it makes is taken away after the test."""
+    before: dict[Path, bytes | None] = {}
 
     def make[R: Record](asset: str, record: type[R], **config: Any) -> list[R]:
         path = _made(artifacts, asset)
-        before = path.read_bytes() if path.exists() else None
+        before.setdefault(path, path.read_bytes() if path.exists() else None)
         with dg.DagsterInstance.ephemeral() as instance:
             instance.add_dynamic_partitions("dataset", ["islets"])
             done = dg.materialize(
-                ASSETS,
+                (*ASSETS, *ANALYSES),
                 selection=asset,
                 partition_key=PARTITION,
                 instance=instance,
@@ -92,9 +93,11 @@ def materialize(artifacts: Path, tmp_path: Path) -> Callable[..., list[Any]]:
             failures = [event.event_specific_data for event in done.get_step_failure_events()]
         if failures:
             raise RuntimeError(str(failures[0]))
-        rows = read_records(path, record)
-        if before is not None:
-            path.write_bytes(before)
-        return rows
+        return read_records(path, record)
 
-    return make
+    yield make
+    for path, content in before.items():
+        if content is None:
+            path.unlink(missing_ok=True)
+        else:
+            path.write_bytes(content)

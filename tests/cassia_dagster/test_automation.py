@@ -248,7 +248,7 @@ def test_a_file_that_was_only_touched_is_not_reported(finished):
 
 
 def test_a_file_that_stays_the_same_is_read_once(finished, monkeypatch):
-    monkeypatch.setattr("cassia_dagster.automation.observe", lambda entry: pytest.fail(f"read {entry.path}"))
+    monkeypatch.setattr("cassia_dagster.watching.fingerprint", lambda path: pytest.fail(f"read {path}"))
     finished.watch()
 
 

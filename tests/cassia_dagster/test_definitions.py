@@ -14,7 +14,7 @@ from cassia_dagster.agents.boost import BOOSTER
 from cassia_dagster.agents.merge import MERGER
 from cassia_dagster.agents.score import SCORER
 from cassia_dagster.agents.validate import VALIDATOR
-from cassia_dagster.definitions import ASSETS, build_defs
+from cassia_dagster.definitions import ANALYSES, ASSETS, build_defs
 from cassia_dagster.knowledge.versions import knowledge_version
 from resources.llm import ModelResource
 
@@ -32,6 +32,8 @@ NAMES = {
     "annotated_adata",
 }
 
+ON_DEMAND = {"uncertainty"}
+
 
 @pytest.fixture(scope="module")
 def specs():
@@ -39,15 +41,26 @@ def specs():
 
 
 def test_the_graph_holds_the_assets_of_the_method_and_no_other(specs):
-    assert set(specs) == NAMES
+    assert set(specs) == NAMES | ON_DEMAND
     assert len(ASSETS) == len(NAMES)
+    assert len(ANALYSES) == len(ON_DEMAND)
 
 
-@pytest.mark.parametrize("name", sorted(NAMES))
+def test_what_is_made_on_demand_is_requested_by_nothing_and_part_of_no_other_job(specs):
+    assert not any(specs[name].automation_condition for name in ON_DEMAND)
+    assert all(specs[name].automation_condition for name in NAMES - {"raw_adata"})
+    graph = build_defs().get_repository_def().asset_graph
+    others = [job for job in build_defs().resolve_all_job_defs() if not job.name.startswith(("__", "analyse_"))]
+    assert others
+    assert not {key.to_user_string() for job in others for key in job.asset_layer.executable_asset_keys} & ON_DEMAND
+    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == NAMES | ON_DEMAND
+
+
+@pytest.mark.parametrize("name", sorted(NAMES | ON_DEMAND))
 def test_an_asset_says_what_it_is(specs, name):
     spec = specs[name]
     assert len(spec.description) > 100
-    assert spec.group_name in {"cells", "clusters", "annotation", "results"}
+    assert spec.group_name in {"cells", "clusters", "annotation", "results", "analyses"}
     assert 1 <= len(spec.kinds) <= 3
     assert spec.code_version is not None or name == "raw_adata"
 
@@ -82,6 +95,7 @@ def test_a_test_swaps_a_model_in_one_line():
         ("scores", [SCORER]),
         ("boosted", [BOOSTER, SCORER]),
         ("merged", [MERGER]),
+        ("uncertainty", [ANNOTATOR, VALIDATOR]),
     ],
 )
 def test_a_changed_prompt_or_knowledge_is_a_changed_code_version(specs, asset, roles):

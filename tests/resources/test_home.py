@@ -43,7 +43,7 @@ def test_a_home_under_the_users_own_folder_may_be_written_with_a_tilde(
 
 def test_everything_lies_in_the_home_and_nothing_twice(tmp_path: Path) -> None:
     home = Home(tmp_path)
-    places = {home.dagster, home.artifacts, home.model_store, home.catalog}
-    assert len(places) == 4
+    places = {home.dagster, home.artifacts, home.downloads, home.model_store, home.catalog}
+    assert len(places) == 5
     assert {place.parent for place in places} == {tmp_path}
     assert not list(tmp_path.iterdir()), "to name a home makes nothing"

@@ -158,7 +158,7 @@ def test_a_table_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monke
     manager, path = TableIOManager(UPath(tmp_path)), tmp_path / "made" / "0.4.parquet"
     manager.dump_to_path(dg.build_output_context(), FRAME, UPath(path))
 
-    def break_off(table: pa.Table, where: Path) -> None:
+    def break_off(table: pa.Table, where: Path, **_: Any) -> None:
         where.write_bytes(b"half a table")
         raise OSError("No space left on device")
 
@@ -182,6 +182,6 @@ def test_cells_that_cannot_be_written_leave_the_old_ones(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("storage", [TableStorage, AdataStorage])
-def test_an_address_is_refused_as_long_as_only_folders_work(storage: type[TableStorage | AdataStorage]) -> None:
-    with pytest.raises(ConfigurationError, match="'s3://bucket/atlas' yet; give a local folder"):
-        storage(root="s3://bucket/atlas").create_io_manager(dg.build_init_resource_context())
+def test_an_address_that_nothing_can_be_kept_at_is_refused(storage: type[TableStorage | AdataStorage]) -> None:
+    with pytest.raises(ConfigurationError, match=r"'ftp://host/atlas'.*begins with s3://, gs://, az://"):
+        storage(root="ftp://host/atlas").create_io_manager(dg.build_init_resource_context())

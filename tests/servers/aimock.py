@@ -43,9 +43,14 @@ class AIMock:
         journal: list[dict[str, Any]] = self._control("journal")
         return journal
 
+    def slow_down(self, milliseconds: int) -> None:
+        """Let every answer take as long."""
+        self._control("chaos", {"latencyMs": milliseconds})
+
     def reset(self) -> None:
-        """Forget answers and requests."""
+        """Forget answers and requests, and be fast again."""
         self._control("reset", {})
+        self._control("chaos", {"latencyMs": 0})
 
     def _control(self, command: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()

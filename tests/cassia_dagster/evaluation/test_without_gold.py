@@ -4,9 +4,13 @@ import pytest
 
 from cassia_dagster.evaluation.measures import compare_terms
 from cassia_dagster.evaluation.without_gold import (
+    SCORE_BANDS,
     Standing,
     calibrate,
+    calibrate_scores,
     calibration,
+    calibration_of_scores,
+    confidence_in,
     confidence_without_gold,
     standing_of,
 )
@@ -58,3 +62,23 @@ def test_agreement_with_the_shortlist_gives_more_confidence_than_none():
 def test_the_shipped_calibration_has_every_standing():
     assert set(calibration()) == set(Standing)
     assert all(row.right <= row.n for row in calibration().values())
+
+
+def test_scores_are_calibrated_by_what_became_of_the_labels():
+    right, wrong = compare_terms(CD4_T, T_CELL), compare_terms(MONOCYTE, T_CELL)
+    rows = calibrate_scores([(95.0, right), (90.0, wrong), (89.9, right), (10.0, compare_terms(T_CELL, None))])
+    assert [(row.at_least, row.n, row.right) for row in rows] == [(0.0, 0, 0), (75.0, 1, 1), (90.0, 2, 1)]
+
+
+def test_the_embedded_models_own_label_is_trusted_by_its_score_and_not_by_the_shortlist_that_it_comes_from():
+    low, high = (confidence_in(T_CELL, PROPOSED, own_score) for own_score in (40.0, 95.0))
+    assert low.standing is high.standing is Standing.ON_PATH
+    assert low.right < high.right
+    assert confidence_in(T_CELL, PROPOSED).n == calibration()[Standing.ON_PATH].n
+
+
+def test_the_shipped_calibration_of_scores_has_every_band_and_rises():
+    bands = calibration_of_scores()
+    assert tuple(band.at_least for band in bands) == SCORE_BANDS
+    shares = [(band.right + 1) / (band.n + 2) for band in bands]
+    assert shares == sorted(shares)

@@ -1,0 +1,119 @@
+"""Artifacts as files or remote objects: whole or not there, and on this disk when a library must open them."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cassia_dagster.files import replacing
+from resources.home import Home
+from resources.places import Place
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+    from upath import UPath
+
+MOST_BYTES = 50 * 10**9
+"""What downloads may take on this disk."""
+IN_USE = 3600.0
+"""Seconds in which a download that was asked for is not removed: somebody may be about to open it."""
+ATTEMPTS = 5
+"""Times that an object is downloaded that others replace meanwhile."""
+_SUM = "sha256"
+
+
+@contextmanager
+def putting(place: Place) -> Iterator[Path]:
+    """Give a temporary local path to write to, which takes the place of the artifact when the block succeeds.
+
+    A local file is renamed, an object is put as a whole: who reads meanwhile sees the old one or the new one, and of
+    two writers the later one wins entirely.
+    """
+    if isinstance(place, Path):
+        with replacing(Path(place)) as temporary:
+            yield temporary
+        return
+    near = Home.from_environment().downloads
+    near.mkdir(parents=True, exist_ok=True)
+    # Beside the downloads, for the usual folder of temporary files may be in memory.
+    with tempfile.TemporaryDirectory(prefix=".put-", dir=near) as folder:
+        temporary = Path(folder) / place.name
+        yield temporary
+        # S3 keeps a few words beside an object, in the same step; other clients check transfers by themselves.
+        said = {"Metadata": {_SUM: _sum_of(temporary)}} if place.protocol == "s3" else {}
+        _client(place).put_file(str(temporary), place.path, **said)
+
+
+def on_disk(place: Place) -> Path:
+    """Return a local path of an artifact, which is downloaded if it lies elsewhere and is not here yet.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such artifact.
+    OSError
+        If what came is not what was put there.
+    """
+    if isinstance(place, Path):
+        return Path(place)
+    for _ in range(ATTEMPTS):
+        if path := _download(place, _client(place), Home.from_environment().downloads):
+            return path
+    raise OSError(f"{place} was replaced {ATTEMPTS} times while it was read. Run again when its writers are done.")
+
+
+def _download(place: UPath, client: AbstractFileSystem, folder: Path) -> Path | None:
+    """Return the local copy of an object; ``None`` if the object was replaced meanwhile."""
+    # What tells one content of an object from the next: its ETag or generation.
+    version = client.ukey(place.path)
+    path = folder / f"{hashlib.sha256(f'{place} {version}'.encode()).hexdigest()[:32]}{place.suffix}"
+    if path.exists():
+        path.touch()
+        return path
+    _make_room(folder, client.size(place.path))
+    put = client.metadata(place.path).get(_SUM) if place.protocol == "s3" else None
+    with tempfile.TemporaryDirectory(prefix=".get-", dir=folder) as new:
+        temporary = Path(new) / path.name
+        client.get_file(place.path, str(temporary))
+        if client.ukey(place.path) != version:
+            return None
+        if put and put != _sum_of(temporary):
+            raise OSError(f"{place} has another checksum than when it was written. Materialize its asset again.")
+        temporary.replace(path)
+    return path
+
+
+def _client(place: UPath) -> AbstractFileSystem:
+    client: AbstractFileSystem = place.fs
+    return client
+
+
+def _make_room(folder: Path, needed: int) -> None:
+    """Remove the downloads that were not used for longest, until another one fits."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = sorted(
+        ((file.stat(), file) for file in folder.iterdir() if file.is_file()), key=lambda one: one[0].st_mtime
+    )
+    kept = sum(state.st_size for state, _ in files)
+    for state, file in files:
+        if kept + needed <= MOST_BYTES or state.st_mtime > time.time() - IN_USE:
+            return
+        file.unlink(missing_ok=True)
+        kept -= state.st_size
+
+
+def _sum_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, _SUM).hexdigest()
+
+
+def copy_to(place: Place, source: Path) -> None:
+    """Put a local file at a place."""
+    with putting(place) as temporary:
+        shutil.copyfile(source, temporary)
