@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cassia_dagster.errors import InputError
 from cassia_dagster.files import replacing
-from cassia_dagster.records import AnnotatedCluster, ClusterFinding, natural_order
+from cassia_dagster.records import AnnotatedCluster, ClusterFinding, Record, natural_order
 from cassia_dagster.singlecell.cluster import digest_cells
 from cassia_dagster.singlecell.lookup import LookUp, sum_expression
 from cassia_dagster.singlecell.resolutions import folder_of
@@ -53,7 +53,8 @@ def look_ups(
 ) -> Mapping[str, LookUp]:
     """Read the matrix, and return for each cluster what answers for its genes."""
     labels = leiden_clusters.read().set_index("cell_id")["cluster"]
-    sums = sum_expression(normalized_adata.expression(), labels)
+    with normalized_adata.expression() as cells:
+        sums = sum_expression(cells, labels)
     return {row.cluster: partial(sums.look_up, row.evidence) for row in rows}
 
 
@@ -79,7 +80,7 @@ def beside_earlier[R: ClusterFinding](
     return sorted(rows, key=lambda row: place[row.cluster])
 
 
-def write_beside_report(entry: DatasetEntry, resolution: str, analysis: str, rows: Sequence[ClusterFinding]) -> Path:
+def write_beside_report(entry: DatasetEntry, resolution: str, analysis: str, rows: Sequence[Record]) -> Path:
     """Write rows as JSON beside the report, without the conversation, which the asset keeps; return the file."""
     import json
 

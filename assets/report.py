@@ -52,7 +52,7 @@ def report(
     leiden_clusters: TableFile,
     annotations: TableFile,
     scores: TableFile,
-    boosted: TableFile,
+    reviewed: TableFile,
     merged: TableFile,
 ) -> dg.MaterializeResult:
     """The report and the tables: one HTML file to read and to send, and CSV files in CASSIA's columns.
@@ -74,7 +74,7 @@ def report(
         labels = leiden_clusters.read().set_index("cell_id")["cluster"]
         made = normalized_adata.read(f"uns/{INPUT}")
         notes = tuple(str(made.uns[INPUT]["notes"]).splitlines())
-        result = assemble(entry, resolution, labels, Tables(annotations, scores, boosted, merged), spent, notes)
+        result = assemble(entry, resolution, labels, Tables(annotations, scores, reviewed, merged), spent, notes)
         known = made.obs[list(entry.labels)]
         agreements = {column: compare(entry, result, labels, known[column]) for column in entry.labels}
         cells = umap.read().set_index("cell_id").join(labels)

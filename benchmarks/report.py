@@ -41,7 +41,9 @@ if TYPE_CHECKING:
 
 CELLS, CLUSTERS, GENES = 50_000, 30, 20_000
 DETECTED_GENES = 1_500
-"""Of each cell."""
+"""Of each cell, besides markers."""
+IN, OUT = 0.9, 0.15
+"""Share of the cells in which a marker is detected, in its own cluster and in the others."""
 QUESTION, REPLY, PROSE = 4_000, 1_200, 700
 """Letters of what a model is asked, what it replies, and of each text in it that stands in the report."""
 ROLES = ("annotate", "validate", "annotate", "validate", "score", "boost", "boost", "score")
@@ -142,7 +144,7 @@ def _cluster(cluster: str, n_cells: int, of: int) -> ClusterResult:
 
 
 def write_cells(dataset: Dataset, path: Path, n_genes: int = GENES, detected: int = DETECTED_GENES) -> None:
-    """Write log-normalised values of all cells as the pipeline stores them; a marker is high in its own cluster."""
+    """Write log-normalised values of all cells as the pipeline stores them; markers are high in their own cluster."""
     import anndata
     import numpy as np
     import pandas as pd
@@ -150,17 +152,19 @@ def write_cells(dataset: Dataset, path: Path, n_genes: int = GENES, detected: in
 
     rng = np.random.default_rng(1)
     markers = marker_genes(dataset.result)
-    genes = markers + [f"OTHER{number}" for number in range(n_genes - len(markers))]
-    columns = np.sort(rng.integers(0, n_genes, (len(dataset.cells), detected), dtype=np.int32), axis=1)
-    values = rng.gamma(2, 0.4, columns.shape).astype("float32")
-    home = np.full(n_genes, -1)
-    home[: len(markers)] = [int(gene.removeprefix("GENE")) // 100 for gene in markers]
-    values[home[columns] == dataset.cells["cluster"].astype(int).to_numpy()[:, None]] += 2
+    n_cells, n_others = len(dataset.cells), n_genes - len(markers)
+    home = np.array([int(gene.removeprefix("GENE")) // 100 for gene in markers])
+    own = home == dataset.cells["cluster"].astype(int).to_numpy()[:, None]
+    found = rng.random(own.shape, dtype="float32") < np.where(own, IN, OUT)
+    block = scipy.sparse.csr_matrix(np.where(found, rng.gamma(2, 0.4, own.shape) + 2 * own, 0).astype("float32"))
+    columns = rng.integers(0, n_others, (n_cells, detected), dtype=np.int32)
+    values = rng.gamma(2, 0.4, columns.size).astype("float32")
     bounds = np.arange(0, columns.size + 1, detected)
-    matrix = scipy.sparse.csr_matrix((values.ravel(), columns.ravel(), bounds), shape=(len(dataset.cells), n_genes))
-    matrix.sum_duplicates()
-    stored = anndata.AnnData(X=matrix, obs=dataset.cells[[]], var=pd.DataFrame(index=genes))
-    stored.write_h5ad(path, compression="lzf")
+    others = scipy.sparse.csr_matrix((values, columns.ravel(), bounds), shape=(n_cells, n_others))
+    others.sum_duplicates()
+    genes = markers + [f"OTHER{number}" for number in range(n_others)]
+    matrix = scipy.sparse.hstack([block, others], format="csr")
+    anndata.AnnData(X=matrix, obs=dataset.cells[[]], var=pd.DataFrame(index=genes)).write_h5ad(path, compression="lzf")
 
 
 def open_times(path: Path, openings: int = OPENINGS) -> list[float]:

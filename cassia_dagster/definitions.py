@@ -8,14 +8,18 @@ import dagster as dg
 from assets.annotated_adata import annotated_adata
 from assets.annotations import annotations
 from assets.boosted import boosted
+from assets.drift import drift
 from assets.hypotheses import hypotheses
 from assets.leiden_clusters import leiden_clusters
+from assets.manual_labels import manual_labels
 from assets.marker_table import marker_table
 from assets.merged import merged
 from assets.normalized_adata import normalized_adata
 from assets.on_change import on_change
 from assets.raw_adata import raw_adata
 from assets.report import report
+from assets.review import review
+from assets.reviewed import reviewed
 from assets.scores import scores
 from assets.symphony import symphony
 from assets.umap import umap
@@ -27,6 +31,7 @@ from cassia_dagster.watching import watch_catalog
 from resources.catalog import CatalogResource
 from resources.home import Home
 from resources.llm import ModelResource, ModelStore
+from resources.manual_labels import ManualLabelsFile
 from resources.settings import AnnotationSettings
 from resources.storage import AdataStorage, TableStorage
 
@@ -39,13 +44,16 @@ ASSETS = (
     annotations,
     scores,
     boosted,
+    manual_labels,
+    reviewed,
     merged,
     report,
     annotated_adata,
+    review,
 )
 """The method, from the file to what is taken home."""
 
-ANALYSES = (uncertainty, symphony, hypotheses)
+ANALYSES = (uncertainty, symphony, hypotheses, drift)
 """What is made only where a user asks for it: no automation requests it."""
 
 
@@ -73,6 +81,7 @@ def build_defs(
         "adata_storage": AdataStorage(root=str(home.artifacts)),
         "table_storage": TableStorage(root=str(home.artifacts)),
         "settings": AnnotationSettings.from_environment(),
+        "manual_labels_file": ManualLabelsFile(path=str(home.manual_labels)),
         **{f"{role}_llm": ModelResource.from_environment(role) for role in MODEL_ROLES},
     }
     condition = on_change(home.catalog)
@@ -84,7 +93,7 @@ def build_defs(
         + list(ANALYSES),
         jobs=[*JOBS, *ANALYSIS_JOBS.values(), LOOK_AGAIN, REPORT_AGAIN],
         schedules=[prepare_changed_cells(home.catalog)],
-        sensors=[watch_catalog(home.catalog), automatic_runs()],
+        sensors=[watch_catalog(home.catalog, home.manual_labels), automatic_runs()],
         resources={**defaults, **(resources or {})},
         loggers=loggers,
         executor=dg.in_process_executor,

@@ -9,6 +9,7 @@ from pathlib import Path
 from resources.places import Place, artifact_root
 
 VARIABLE = "CASSIA_HOME"
+MANUAL_LABELS_VARIABLE = "CASSIA_MANUAL_LABELS"
 ARTIFACTS = "CASSIA_ARTIFACTS"
 DEFAULT = ".cassia"
 
@@ -49,6 +50,12 @@ class Home:
     def model_store(self) -> Path:
         """The SQLite file with the replies of models and the ledger of calls."""
         return self.root / "models.sqlite"
+
+    @property
+    def manual_labels(self) -> Path:
+        """The file of labels that persons gave: what ``CASSIA_MANUAL_LABELS`` names, else one beside the catalog."""
+        named = os.environ.get(MANUAL_LABELS_VARIABLE)
+        return Path(named).expanduser().absolute() if named else self.root / "manual_labels.yaml"
 
     @property
     def catalog(self) -> Path:

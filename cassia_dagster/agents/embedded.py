@@ -39,7 +39,7 @@ from cassia_dagster.records import (
     Verdict,
 )
 
-RULES_VERSION = "3"
+RULES_VERSION = "4"
 """Raised when a rule in this file changes, so that no answer of the old rules comes from the cache."""
 
 N_MARKERS = 20
@@ -249,6 +249,7 @@ def _annotation(evidence: ClusterEvidence, proposal: Proposal) -> Annotation:
         return Annotation(
             general_celltype=None,
             cell_state=state,
+            mixed_celltypes=proposal.mixes,
             unresolved=proposal.unresolved or Unresolved.WEAK_SUPPORT,
             supporting_genes=proposal.supporting_genes[:N_GENES_CITED],
             rationale=_rationale(proposal),

@@ -22,7 +22,6 @@ from cassia_dagster.outputs.packed import as_json
 from cassia_dagster.outputs.page_data import page_data
 from cassia_dagster.outputs.plotting import BUNDLE, LICENSES
 from cassia_dagster.outputs.result import ResolutionResult, confidence_of, final_label, final_state
-from cassia_dagster.outputs.sample import MOST_CELLS
 from cassia_dagster.outputs.sections import Section, sections_of
 from cassia_dagster.outputs.transcripts import transcript_names
 
@@ -87,6 +86,7 @@ def render_report(
     scripts = [BUNDLE.read_text("utf-8"), *((_TEMPLATES / name).read_text("utf-8") for name in _SCRIPTS)]
     anchors = {row.cluster: f"cluster-{position}" for position, row in enumerate(result.clusters)}
     downloads = downloads_of(result)
+    data = page_data(result, anchors, downloads, cells, gold, expression)
     return (
         _environment()
         .get_template("report.html.j2")
@@ -96,7 +96,7 @@ def render_report(
             sections=sections_of(result, cells, gold, agreements or {}, expression, calls, more),
             n_cells=_count_cells(result, cells),
             mapped=cells is not None,
-            sampled=0 if cells is None else min(MOST_CELLS, len(cells)),
+            sampled=data["cells"]["n"] if data["cells"] else 0,
             models=_models(result),
             anchors=anchors,
             labels={row.cluster: final_label(row) for row in result.clusters},
@@ -106,7 +106,7 @@ def render_report(
             shown=MARKERS_SHOWN,
             read=MARKERS_READ,
             downloads=downloads,
-            data=as_json(page_data(result, anchors, downloads, cells, gold, expression)),
+            data=as_json(data),
             licenses=LICENSES.read_text("utf-8"),
             # Our own files, and no data: the only text that is not escaped.
             style=Markup(style),  # noqa: S704
@@ -139,6 +139,7 @@ def _environment() -> Environment:
         "money": words.money,
         "ontology_url": words.ontology_url,
         "outcome_words": words.OUTCOMES.__getitem__,
+        "review_of": words.review_of,
         "relation_words": words.RELATIONS.__getitem__,
         "scientific": words.scientific,
         "status_words": words.STATUSES.__getitem__,

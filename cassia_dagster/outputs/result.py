@@ -11,7 +11,7 @@ from cassia_dagster.agents.merge import UNRESOLVED
 from cassia_dagster.agents.score import SCORER
 from cassia_dagster.evaluation.without_gold import Confidence, confidence_in
 from cassia_dagster.knowledge.states import state_of
-from cassia_dagster.records import BoostOutcome, ClusterResult, Record, Species, natural_order
+from cassia_dagster.records import BoostOutcome, ClusterResult, ManualOutcome, Record, Species, natural_order
 from cassia_dagster.singlecell.resolutions import title_of
 
 
@@ -72,6 +72,12 @@ def final_label(result: ClusterResult) -> str:
 def final_state(result: ClusterResult) -> str | None:
     """Return what the cells are doing, if a model or their markers tell; a cluster without a name may have a state."""
     return state_of(result.boosted.annotation, result.evidence.markers)
+
+
+def reviewer_of(result: ClusterResult) -> str:
+    """Return which person stands behind the label; empty where nobody does, or where their word is stale."""
+    review = result.boosted.review
+    return review.who if review is not None and review.outcome is not ManualOutcome.STALE else ""
 
 
 def by_grouping(result: ResolutionResult) -> list[ClusterResult]:

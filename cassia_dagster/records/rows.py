@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from cassia_dagster.records.base import Genes, Percent, Record
+from cassia_dagster.records.base import Genes, Name, Percent, Record
 from cassia_dagster.records.checks import EvidenceCheck
 from cassia_dagster.records.evidence import ClusterEvidence, GeneLookup
 from cassia_dagster.records.replies import Annotation, Grouping, Hypothesis, Rubric, Verdict
@@ -100,8 +100,31 @@ class BoostRound(Record):
     lookups: tuple[GeneLookup, ...]
 
 
+class ManualOutcome(StrEnum):
+    """What became of a label that a person gave."""
+
+    LABELLED = "labelled"
+    """It took the place of the models' label."""
+    CONFIRMED = "confirmed"
+    """It is what the models said too."""
+    STALE = "stale"
+    """It was given to other cells or markers than those of now, and not applied."""
+
+
+class ManualReview(Record):
+    """A person's word on a cluster."""
+
+    outcome: ManualOutcome
+    label: Name
+    cl_id: str | None
+    who: Name
+    why: str
+    date: str
+    """ISO."""
+
+
 class BoostedCluster(Record):
-    """A row of ``boosted``: the final word on a cluster."""
+    """A row of ``boosted``: the models' final word on a cluster; of ``reviewed``: with a person's word over it."""
 
     cluster: str
     status: Status
@@ -126,6 +149,8 @@ class BoostedCluster(Record):
     score: Percent | None
     rubric: Rubric | None
     reasoning: str = ""
+    review: ManualReview | None = None
+    """What a person said of the cluster, if one did."""
     history: tuple[Exchange, ...] = ()
 
 

@@ -29,9 +29,12 @@ NAMES = {
     "annotations",
     "scores",
     "boosted",
+    "manual_labels",
+    "reviewed",
     "merged",
     "report",
     "annotated_adata",
+    "review",
 }
 
 ON_DEMAND = {"uncertainty", "symphony", "hypotheses"}
@@ -64,7 +67,7 @@ def test_an_asset_says_what_it_is(specs, name):
     assert len(spec.description) > 100
     assert spec.group_name in {"cells", "clusters", "annotation", "results", "analyses"}
     assert 1 <= len(spec.kinds) <= 3
-    assert spec.code_version is not None or name == "raw_adata"
+    assert spec.code_version is not None or name in {"raw_adata", "manual_labels"}
 
 
 def test_datasets_come_and_go_and_resolutions_are_configured(specs):
