@@ -108,11 +108,12 @@ def target_of(name: str, resolution: str | None, home: Path | None) -> Target:
 
 def make(target: Target, asset: str, config: Mapping[str, Any]) -> None:
     """Materialize an analysis through Dagster, and the report, which has a section about it; show how that goes."""
-    from cassia_dagster.analysis_jobs import ANALYSIS_JOBS, REPORT_AGAIN
+    from cassia_dagster.analysis_jobs import ANALYSIS_JOBS
+    from cassia_dagster.automation import REFRESH_REPORT
 
     jobs = {ANALYSIS_JOBS[asset].name: {asset: config}}
     if target.table("merged").path.exists():
-        jobs[REPORT_AGAIN.name] = {}
+        jobs[REFRESH_REPORT.name] = {}
     walk(target, jobs)
 
 
