@@ -57,7 +57,7 @@ def final_words(reviewed: TableFile, rows: Sequence[AnnotatedCluster]) -> dict[s
     final = {row.cluster: row for row in reviewed.records(BoostedCluster)} if reviewed.path.exists() else {}
     if lacking := [row.cluster for row in rows if row.cluster not in final]:
         raise InputError(
-            f"There is no final word on cluster {lacking[0]} yet: materialize scores, boosted and reviewed."
+            f"There is no final word on cluster {lacking[0]} yet. Materialize scores, boosted and reviewed."
         )
     return final
 

@@ -203,9 +203,8 @@ def hypotheses(
     asked = target.annotated(config.clusters)
     with open_store(target) as store:
         usual = cast_of(target.entry)["hypothesize"].overlaid(override.choice())
-        show_expected(
-            expected_hypotheses(asked, final_words(target.table("reviewed"), asked), usual, store), "Expected"
-        )
+        final = final_words(target.table("reviewed"), asked)
+        show_expected(expected_hypotheses(asked, final, usual, store), "Expected")
     if estimate:
         return
     make(target, "hypotheses", as_in_launchpad(config))
