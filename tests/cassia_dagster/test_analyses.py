@@ -85,6 +85,8 @@ def test_boost_answers_and_its_result_is_in_the_tables(run, analysed):
         (("hypotheses", "demo", "--cluster", "99"), "no cluster '99'; the clusters are 0, 1, 2"),
         (("boost", "demo", "--cluster", "99"), "no cluster '99'"),
         (("symphony", "demo", "--cluster", "2", "--candidate", "T cell"), "needs 2 to 4 candidates"),
+        (("boost", "demo", "--cluster", "2", "--question", "x" * 1001), "additional_task: .* at most 1000"),
+        (("uncertainty", "demo", "--model", "gpt-5"), "gpt-5"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_before_any_run(run, words, why):
