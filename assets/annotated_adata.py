@@ -23,6 +23,7 @@ LISTED_ONLY = dg.AssetIn(metadata={"allow_missing_partitions": True})
     ins=dict.fromkeys(("leiden_clusters", "annotations", "scores", "reviewed", "merged"), LISTED_ONLY),
     group_name="results",
     kinds={"h5ad"},
+    pool="matrix",
     code_version="2",
 )
 def annotated_adata(

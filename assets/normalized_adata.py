@@ -1,7 +1,7 @@
 """Asset `normalized_adata`: a dataset's cells, made comparable and connected to their neighbours."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import dagster as dg
 from pydantic import Field
@@ -19,6 +19,9 @@ from cassia_dagster.singlecell.values import KINDS
 from resources.catalog import CatalogResource, DatasetEntry
 from resources.catalog_check import load_checked, tables_checked
 from resources.versions import version_of_adata
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class NormalizeConfig(dg.Config):
@@ -38,6 +41,10 @@ class NormalizeConfig(dg.Config):
         description="Principal components that distances are measured in.",
     )
     seed: int = Field(default=0, ge=0, description="Seed of the components and the graph.")
+    integrate: bool = Field(
+        default=True,
+        description="Align batches by Harmony, if the catalog names a batch_key and does not say integrate: false.",
+    )
 
 
 @dg.asset(
@@ -45,6 +52,7 @@ class NormalizeConfig(dg.Config):
     deps=[raw_adata],
     group_name="cells",
     kinds={"scanpy", "h5ad"},
+    pool="matrix",
     code_version="3",
     io_manager_key="adata_storage",
     dagster_type=dg.Any,
@@ -72,7 +80,7 @@ def normalized_adata(
         way = choose_way(count_stored(entry.path, entry.counts) or 0, memory_available())
         made = (_stream if way.streams else _load)(entry, config)
         cells = made.tables
-        batches = cells_per_batch(cells.obs, entry.batch_key, entry.path) if entry.batch_key else {}
+        batches = _batches(entry, cells.obs)
         version = version_of_adata(cells, entry.given, made.digest)
     context.log.info(way.why)
     return dg.MaterializeResult(
@@ -91,7 +99,7 @@ def normalized_adata(
             "variance_in_components": float(cells.uns["pca"]["variance_ratio"].sum()),
             "parameters": dg.MetadataValue.json(config.model_dump()),
             **usage.metadata,
-            **_describe_batches(entry.batch_key, batches),
+            **_describe_batches(entry.batch_key, batches, cells.uns),
         },
         check_results=[dg.AssetCheckResult(check_name="file_can_be_annotated", passed=True)],
     )
@@ -116,7 +124,7 @@ def _load(entry: DatasetEntry, config: NormalizeConfig) -> _Made:
         adata = normalize(cells.adata, **_bounds(config), target_sum=config.target_sum)
     else:
         adata = adopt(cells.adata, cells.holds, **_bounds(config), target_sum=config.target_sum)
-    embed(adata, **_geometry(config))
+    embed(adata, **_geometry(config), batch_key=_aligned(entry, config, adata.obs))
     source = f"{KINDS[cells.holds.kind]} of {cells.place} ({cells.holds.signs})"
     return _Made(adata, adata, None, source, cells.notes)
 
@@ -125,7 +133,14 @@ def _stream(entry: DatasetEntry, config: NormalizeConfig) -> _Made:
     counts = CountsFile(entry.path, entry.counts)
     tables, notes = tables_checked(entry, counts.place)
     tables.uns[INPUT] = {"matrix": counts.place, "values": KINDS["counts"], "notes": "\n".join(notes)}
-    made = prepare_by_blocks(tables, counts, _bounds(config), target_sum=config.target_sum, **_geometry(config))
+    made = prepare_by_blocks(
+        tables,
+        counts,
+        _bounds(config),
+        target_sum=config.target_sum,
+        **_geometry(config),
+        batch_key=_aligned(entry, config, tables.obs),
+    )
     return _Made(made, tables, made.digest, f"{KINDS['counts']} of {counts.place}, read by blocks of cells", notes)
 
 
@@ -137,7 +152,16 @@ def _geometry(config: NormalizeConfig) -> dict[str, int]:
     return config.model_dump(include={"n_neighbors", "n_pcs", "seed"})
 
 
-def _describe_batches(column: str | None, cells: Mapping[str, int]) -> dict[str, Any]:
+def _batches(entry: DatasetEntry, obs: "pd.DataFrame") -> Mapping[str, int]:
+    return cells_per_batch(obs, entry.batch_key, entry.path) if entry.batch_key else {}
+
+
+def _aligned(entry: DatasetEntry, config: NormalizeConfig, obs: "pd.DataFrame") -> str | None:
+    """Name the column whose batches are aligned, if they are to be."""
+    return entry.batch_key if config.integrate and entry.integrate and len(_batches(entry, obs)) > 1 else None
+
+
+def _describe_batches(column: str | None, cells: Mapping[str, int], found: Mapping[str, Any]) -> dict[str, Any]:
     if column is None:
         return {}
     rows = [dg.TableRecord({"batch": batch, "cells": number}) for batch, number in cells.items()]
@@ -145,5 +169,22 @@ def _describe_batches(column: str | None, cells: Mapping[str, int]) -> dict[str,
         "batches": len(cells),
         "batch_key": dg.MetadataValue.text(column),
         "cells_per_batch": dg.MetadataValue.table(rows),
-        "integration": dg.MetadataValue.text("none: batches are counted, and nothing is corrected for them"),
+        **_describe_integration(len(cells), found.get("integration")),
+    }
+
+
+def _describe_integration(n_batches: int, found: Mapping[str, Any] | None) -> dict[str, Any]:
+    if found is None:
+        why = "there is one batch only" if n_batches < 2 else "it is switched off, and batches are only counted"
+        return {"integration": dg.MetadataValue.text(f"none: {why}")}
+    before, after, mixed = (float(found[f"lisi_{state}"]) for state in ("before", "after", "mixed"))
+    said = (
+        f"Harmony on the components: a cell finds {after:.2f} batches around it, {before:.2f} before; "
+        f"{mixed:.2f} if they were mixed at random (median local inverse Simpson index)"
+    )
+    return {
+        "integration": dg.MetadataValue.text(said),
+        "batch_lisi_before": before,
+        "batch_lisi_after": after,
+        "batch_lisi_mixed": mixed,
     }

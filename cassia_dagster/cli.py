@@ -19,6 +19,7 @@ from cassia_dagster import (
     comparing,
     datasets,
     models,
+    planning,
     reviewing,
 )
 from cassia_dagster.dataset_options import OUTPUT, OutputOption, Said, changes, describes_dataset, entry_of
@@ -49,6 +50,7 @@ app.add_typer(models.cache, name="cache")
 app.add_typer(reviewing.review, name="review")
 app.command("estimate")(models.estimate)
 app.command("annotate")(annotating.annotate)
+app.command("plan")(planning.plan)
 app.command("gc")(cleaning.gc)
 app.command("benchmark")(benchmarking.benchmark)
 app.command("uncertainty")(analyses.uncertainty)

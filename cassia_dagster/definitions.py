@@ -26,6 +26,7 @@ from assets.umap import umap
 from assets.uncertainty import uncertainty
 from cassia_dagster.analysis_jobs import ANALYSIS_JOBS, LOOK_AGAIN
 from cassia_dagster.automation import JOBS, automatic_runs, prepare_changed_cells
+from cassia_dagster.canary import ask_canary_questions, weekly_canary
 from cassia_dagster.llm.choice import MODEL_ROLES
 from cassia_dagster.watching import watch_catalog
 from resources.catalog import CatalogResource
@@ -91,8 +92,8 @@ def build_defs(
             for asset in ASSETS
         ]
         + list(ANALYSES),
-        jobs=[*JOBS, *ANALYSIS_JOBS.values(), LOOK_AGAIN],
-        schedules=[prepare_changed_cells(home.catalog)],
+        jobs=[*JOBS, *ANALYSIS_JOBS.values(), LOOK_AGAIN, ask_canary_questions],
+        schedules=[prepare_changed_cells(home.catalog), weekly_canary],
         sensors=[watch_catalog(home.catalog, home.manual_labels), automatic_runs()],
         resources={**defaults, **(resources or {})},
         loggers=loggers,

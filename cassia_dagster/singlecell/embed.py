@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cassia_dagster.errors import InputError
 from cassia_dagster.singlecell.components import principal_components, scale_implicitly
+from cassia_dagster.singlecell.integrate import integrate
 from cassia_dagster.singlecell.neighbors import fuzzy_graph, nearest_cells
 
 if TYPE_CHECKING:
@@ -16,8 +17,19 @@ if TYPE_CHECKING:
 MIN_VARIABLE_GENES = 20
 """Fewer highly variable genes than this span no useful space."""
 
+INTEGRATED = "X_pca_harmony"
+"""The name that Scanpy gives to components that Harmony has aligned."""
 
-def embed(adata: AnnData, *, n_neighbors: int = 10, n_pcs: int = 25, n_comps: int = 50, seed: int = 0) -> AnnData:
+
+def embed(
+    adata: AnnData,
+    *,
+    n_neighbors: int = 10,
+    n_pcs: int = 25,
+    n_comps: int = 50,
+    seed: int = 0,
+    batch_key: str | None = None,
+) -> AnnData:
     """Add principal components and the neighbour graph.
 
     Parameters
@@ -32,12 +44,15 @@ def embed(adata: AnnData, *, n_neighbors: int = 10, n_pcs: int = 25, n_comps: in
         Components that are computed and kept.
     seed
         Seed of the random start vectors.
+    batch_key
+        Column of ``obs`` with the batch of each cell; if given, neighbours are sought where batches are aligned.
 
     Returns
     -------
     AnnData
         With ``obsm["X_pca"]`` (n_cells, n_comps), ``uns["pca"]["variance_ratio"]``, ``obsp["distances"]``,
-        ``obsp["connectivities"]`` and ``uns["neighbors"]``.
+        ``obsp["connectivities"]`` and ``uns["neighbors"]``; of batches, also ``obsm["X_pca_harmony"]`` and
+        ``uns["integration"]``, as `integrate` measures it.
 
     Notes
     -----
@@ -51,6 +66,7 @@ def embed(adata: AnnData, *, n_neighbors: int = 10, n_pcs: int = 25, n_comps: in
         n_pcs=n_pcs,
         n_comps=n_comps,
         seed=seed,
+        batch_key=batch_key,
     )
 
 
@@ -62,6 +78,7 @@ def embed_values(
     n_pcs: int = 25,
     n_comps: int = 50,
     seed: int = 0,
+    batch_key: str | None = None,
 ) -> AnnData:
     """Do what `embed` does for cells whose matrix is elsewhere.
 
@@ -71,7 +88,7 @@ def embed_values(
         The cells, with or without a matrix. Changed in place, and returned.
     values
         Log-normalised values of the highly variable genes, cells × genes. Not changed.
-    n_neighbors, n_pcs, n_comps, seed
+    n_neighbors, n_pcs, n_comps, seed, batch_key
         As for `embed`.
     """
     from threadpoolctl import threadpool_limits
@@ -87,7 +104,12 @@ def embed_values(
         components, share = principal_components(scale_implicitly(values), n_comps, seed=seed)
         adata.obsm["X_pca"] = components
         adata.uns["pca"] = {"variance_ratio": share}
-        return connect(adata, n_neighbors=n_neighbors, n_pcs=n_pcs, seed=seed)
+        if batch_key is None:
+            return connect(adata, n_neighbors=n_neighbors, n_pcs=n_pcs, seed=seed)
+        aligned = integrate(components, adata.obs[batch_key], seed=seed)
+        adata.obsm[INTEGRATED] = aligned.components
+        adata.uns["integration"] = {"method": "harmony", "batch_key": batch_key, **aligned.mixing}
+        return connect(adata, n_neighbors=n_neighbors, n_pcs=n_pcs, seed=seed, use_rep=INTEGRATED)
 
 
 def connect(
@@ -148,7 +170,9 @@ def umap_coordinates(adata: AnnData, *, seed: int = 0) -> np.ndarray:
     from threadpoolctl import threadpool_limits
 
     graph = anndata.AnnData(obs=adata.obs[[]], obsm={"X_pca": adata.obsm["X_pca"]})
-    graph.uns["neighbors"] = adata.uns["neighbors"]
+    # The layout needs the graph alone, wherever the neighbours were found.
+    neighbors = adata.uns["neighbors"]
+    graph.uns["neighbors"] = {**neighbors, "params": {**neighbors["params"], "use_rep": "X_pca"}}
     graph.obsp["connectivities"] = adata.obsp["connectivities"]
     with threadpool_limits(1):
         sc.tl.umap(graph, random_state=seed)

@@ -25,9 +25,9 @@ TOTALS = ("n_counts", "total_counts", "nCount_RNA", "nUMI", "n_umi")
 OURS = {
     "obs": ("n_counts", "n_genes", "pct_mito", "pct_ribo"),
     "layers": ("counts",),
-    "obsm": ("X_pca", "X_umap"),
+    "obsm": ("X_pca", "X_pca_harmony", "X_umap"),
     "obsp": ("distances", "connectivities"),
-    "uns": ("pca", "neighbors"),
+    "uns": ("pca", "neighbors", "integration"),
 }
 """Slots and names that this pipeline fills."""
 

@@ -169,7 +169,7 @@ class PreparedCells:
 
 
 def prepare_by_blocks(
-    tables: AnnData, counts: CountsFile, bounds: dict[str, float], *, target_sum: float = 1e4, **parameters: int
+    tables: AnnData, counts: CountsFile, bounds: dict[str, float], *, target_sum: float = 1e4, **parameters: Any
 ) -> PreparedCells:
     """Do what `normalize` and `embed` do, with one block of cells and the highly variable genes in memory.
 
