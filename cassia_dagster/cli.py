@@ -112,6 +112,12 @@ def options(
         warnings.filterwarnings("ignore")
 
 
+FreshOption = Annotated[
+    bool,
+    typer.Option("--fresh", help="Make cells, clusters and markers again where nothing about them has changed."),
+]
+
+
 @app.command()
 def demo(home: HomeOption = None, output: OutputOption = OUTPUT, model: ModelOption = None) -> None:
     """Annotate human pancreatic islets (1,065 cells), and compare with the published cell types."""
@@ -132,11 +138,11 @@ def demo(home: HomeOption = None, output: OutputOption = OUTPUT, model: ModelOpt
 
 @app.command()
 @describes_dataset
-def run(said: Said, home: HomeOption = None) -> None:
+def run(said: Said, home: HomeOption = None, fresh: FreshOption = False) -> None:  # noqa: FBT002 - typer's flags
     """Annotate a dataset: register it, and materialize its assets through Dagster."""
     place = prepare_home(home)
     # Who says the name means the entry of that name, also where it is of another file.
-    _annotate(entry_of(said, known_entry(place, said)), place, replace="name" in said)
+    _annotate(entry_of(said, known_entry(place, said)), place, replace="name" in said, fresh=fresh)
 
 
 @app.command()
@@ -152,7 +158,7 @@ def ui(
     sys.exit(serve(PROJECT / "workspace.yaml", place.root, port))
 
 
-def _annotate(entry: DatasetEntry, home: Home, *, replace: bool) -> None:
+def _annotate(entry: DatasetEntry, home: Home, *, replace: bool, fresh: bool = False) -> None:
     from resources.catalog_check import check_frame
 
     models.check_models(entry)
@@ -170,7 +176,7 @@ def _annotate(entry: DatasetEntry, home: Home, *, replace: bool) -> None:
             typer.echo(f"Run {run_id[:8]} was killed before; it is marked as failed. What it had finished is kept.")
         try:
             with Progress(entry) as progress:
-                materialize_dataset(entry, home, instance, progress.tell)
+                materialize_dataset(entry, home, instance, progress.tell, fresh=fresh)
         except Stopped:
             typer.echo("Stopped. What was finished is kept; the same command asks no model twice.", err=True)
             sys.exit(130)

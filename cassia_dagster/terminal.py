@@ -109,10 +109,10 @@ class Progress:
                 f"  [yellow]![/] {step.asset:<17}[yellow]the check {plain(step.message)} did not pass[/]"
             )
             return
-        seconds = time.monotonic() - self._began
-        mark = "[green]✓[/]" if step.state == "done" else "[red]✗[/]"
-        summary = SUMMARIES[step.asset](step.metadata) if step.state == "done" else "failed"
-        self._console.print(f"  {mark} {step.asset:<17}[dim]{seconds:6.1f} s[/]  {plain(summary)}")
+        took = "    kept" if step.state == "kept" else f"{time.monotonic() - self._began:6.1f} s"
+        mark = "[red]✗[/]" if step.state == "failed" else "[green]✓[/]"
+        summary = "failed" if step.state == "failed" else SUMMARIES[step.asset](step.metadata)
+        self._console.print(f"  {mark} {step.asset:<17}[dim]{took}[/]  {plain(summary)}")
         for note in step.metadata.get("notes", ()):
             self._console.print(f"  [yellow]![/] {plain(note)}", soft_wrap=True)
 
