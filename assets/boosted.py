@@ -176,7 +176,6 @@ def _data_of(
     """Prepare what is asked of each cluster; the matrix is read only if there is a cluster to look at."""
     if not rows:
         return {}
-    adata = normalized_adata.expression()
     labels = leiden_clusters.read().set_index("cell_id")["cluster"]
     digests = digest_cells(labels)
     if strangers := [row.cluster for row in rows if row.cells != digests.get(row.cluster)]:
@@ -184,16 +183,17 @@ def _data_of(
             f"The annotation of cluster {strangers[0]} is about other cells than those that leiden_clusters holds now. "
             "Materialize annotations and scores again."
         )
-    sums = sum_expression(adata, labels)
-    return {
-        row.cluster: _ClusterData(
-            contrast=contrast(adata, labels, row.cluster, row.evidence.nearest[0].cluster)
-            if row.evidence.nearest
-            else (),
-            look_up=partial(sums.look_up, row.evidence),
-        )
-        for row in rows
-    }
+    with normalized_adata.expression() as cells:
+        sums = sum_expression(cells, labels)
+        return {
+            row.cluster: _ClusterData(
+                contrast=contrast(cells, labels, row.cluster, row.evidence.nearest[0].cluster)
+                if row.evidence.nearest
+                else (),
+                look_up=partial(sums.look_up, row.evidence),
+            )
+            for row in rows
+        }
 
 
 def _no_contradiction(rows: list[BoostedCluster]) -> dg.AssetCheckResult:

@@ -10,6 +10,7 @@ from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from cassia_dagster.errors import InputError
 from cassia_dagster.singlecell.cluster import MOST_BY_REFERENCE, LeidenEngine, leiden
 from cassia_dagster.singlecell.columns import given_clusters
+from cassia_dagster.singlecell.memory import measured
 from cassia_dagster.singlecell.resolutions import is_given
 from resources.catalog import CatalogResource, DatasetEntry
 from resources.storage import AdataFile
@@ -58,11 +59,12 @@ def leiden_clusters(
             labels = given_clusters(normalized_adata.read().obs, column, entry.path)
         made = {"given_by": dg.MetadataValue.text(column)}
     else:
-        clustering = leiden(
-            normalized_adata.read("obsp/connectivities"), float(resolution), seed=config.seed, engine=config.engine
-        )
+        with measured() as usage:
+            graph = normalized_adata.read("obsp/connectivities")
+            clustering = leiden(graph, float(resolution), seed=config.seed, engine=config.engine)
         labels = clustering.labels
         made = {
+            **usage.metadata,
             "modularity": clustering.modularity,
             "quality": clustering.quality,
             "engine": clustering.engine.value,

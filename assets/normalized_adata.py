@@ -1,7 +1,7 @@
 """Asset `normalized_adata`: a dataset's cells, made comparable and connected to their neighbours."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import dagster as dg
 from pydantic import Field
@@ -11,10 +11,13 @@ from assets.partitions import BY_DATASET
 from assets.raw_adata import raw_adata
 from cassia_dagster.singlecell.columns import cells_per_batch
 from cassia_dagster.singlecell.embed import embed
+from cassia_dagster.singlecell.load import INPUT
+from cassia_dagster.singlecell.memory import choose_way, measured, memory_available
 from cassia_dagster.singlecell.normalize import adopt, normalize
+from cassia_dagster.singlecell.streaming import CountsFile, count_stored, prepare_by_blocks
 from cassia_dagster.singlecell.values import KINDS
-from resources.catalog import CatalogResource
-from resources.catalog_check import load_checked
+from resources.catalog import CatalogResource, DatasetEntry
+from resources.catalog_check import load_checked, tables_checked
 from resources.versions import version_of_adata
 
 
@@ -37,7 +40,7 @@ class NormalizeConfig(dg.Config):
     seed: int = Field(default=0, ge=0, description="Seed of the components and the graph.")
     integrate: bool = Field(
         default=True,
-        description="Align the batches by Harmony, where the catalog names a batch_key and does not say integrate: false.",
+        description="Align batches by Harmony, where the catalog names a batch_key and no integrate: false.",
     )
 
 
@@ -68,35 +71,75 @@ def normalized_adata(
     Principal components of the scaled, highly variable genes span the space in which each cell finds its
     nearest neighbours. That graph is computed once and shared by all resolutions.
     """
-    with fatal_errors(), failed_check(context, "file_can_be_annotated"):
+    with fatal_errors(), failed_check(context, "file_can_be_annotated"), measured() as usage:
         entry = catalog.entry(context.partition_key)
-        cells = load_checked(entry)
-        batches = cells_per_batch(cells.adata.obs, entry.batch_key, entry.path) if entry.batch_key else {}
-        parameters = config.model_dump(include={"target_sum", "min_mean", "max_mean", "min_disp"})
-        if cells.holds.kind == "counts":
-            adata = normalize(cells.adata, **parameters)
-        else:
-            adata = adopt(cells.adata, cells.holds, **parameters)
-        aligned = entry.batch_key if config.integrate and entry.integrate and len(batches) > 1 else None
-        embed(adata, n_neighbors=config.n_neighbors, n_pcs=config.n_pcs, seed=config.seed, batch_key=aligned)
+        way = choose_way(count_stored(entry.path, entry.counts) or 0, memory_available())
+        made = (_stream if way.streams else _load)(entry, config)
+        cells = made.tables
+        batches = cells_per_batch(cells.obs, entry.batch_key, entry.path) if entry.batch_key else {}
+        version = version_of_adata(cells, entry.given, made.digest)
+    context.log.info(way.why)
     return dg.MaterializeResult(
-        value=adata,
-        data_version=version_of_adata(adata, entry.given),
+        value=made.value,
+        data_version=version,
         metadata={
-            "cells": adata.n_obs,
-            "genes": adata.n_vars,
-            "highly_variable_genes": int(adata.var["highly_variable"].sum()),
-            "input": f"{KINDS[cells.holds.kind]} of {cells.place} ({cells.holds.signs})",
-            "notes": dg.MetadataValue.json(list(cells.notes)),
-            **({"median_counts": float(adata.obs["n_counts"].median())} if "n_counts" in adata.obs else {}),
-            "median_genes": float(adata.obs["n_genes"].median()),
-            "median_pct_mito": float(adata.obs["pct_mito"].median()),
-            "variance_in_components": float(adata.uns["pca"]["variance_ratio"].sum()),
+            "cells": cells.n_obs,
+            "genes": cells.n_vars,
+            "highly_variable_genes": int(cells.var["highly_variable"].sum()),
+            "input": made.input,
+            "notes": dg.MetadataValue.json([*made.notes, *([way.why] if way.streams else [])]),
+            "way": way.why,
+            **({"median_counts": float(cells.obs["n_counts"].median())} if "n_counts" in cells.obs else {}),
+            "median_genes": float(cells.obs["n_genes"].median()),
+            "median_pct_mito": float(cells.obs["pct_mito"].median()),
+            "variance_in_components": float(cells.uns["pca"]["variance_ratio"].sum()),
             "parameters": dg.MetadataValue.json(config.model_dump()),
-            **_describe_batches(entry.batch_key, batches, adata.uns),
+            **usage.metadata,
+            **_describe_batches(entry.batch_key, batches, cells.uns),
         },
         check_results=[dg.AssetCheckResult(check_name="file_can_be_annotated", passed=True)],
     )
+
+
+class _Made(NamedTuple):
+    """Prepared cells, however they were come by."""
+
+    value: Any
+    """What the storage takes."""
+    tables: Any
+    """AnnData with all but, perhaps, the matrices."""
+    digest: bytes | None
+    """Of the normalised values, where they are not in memory."""
+    input: str
+    notes: Sequence[str]
+
+
+def _load(entry: DatasetEntry, config: NormalizeConfig) -> _Made:
+    cells = load_checked(entry)
+    if cells.holds.kind == "counts":
+        adata = normalize(cells.adata, **_bounds(config), target_sum=config.target_sum)
+    else:
+        adata = adopt(cells.adata, cells.holds, **_bounds(config), target_sum=config.target_sum)
+    embed(adata, **_geometry(entry, config))
+    source = f"{KINDS[cells.holds.kind]} of {cells.place} ({cells.holds.signs})"
+    return _Made(adata, adata, None, source, cells.notes)
+
+
+def _stream(entry: DatasetEntry, config: NormalizeConfig) -> _Made:
+    counts = CountsFile(entry.path, entry.counts)
+    tables, notes = tables_checked(entry, counts.place)
+    tables.uns[INPUT] = {"matrix": counts.place, "values": KINDS["counts"], "notes": "\n".join(notes)}
+    made = prepare_by_blocks(tables, counts, _bounds(config), target_sum=config.target_sum, **_geometry(entry, config))
+    return _Made(made, tables, made.digest, f"{KINDS['counts']} of {counts.place}, read by blocks of cells", notes)
+
+
+def _bounds(config: NormalizeConfig) -> dict[str, float]:
+    return config.model_dump(include={"min_mean", "max_mean", "min_disp"})
+
+
+def _geometry(entry: DatasetEntry, config: NormalizeConfig) -> dict[str, Any]:
+    aligned = entry.batch_key if config.integrate and entry.integrate else None
+    return config.model_dump(include={"n_neighbors", "n_pcs", "seed"}) | {"batch_key": aligned}
 
 
 def _describe_batches(column: str | None, cells: Mapping[str, int], found: Mapping[str, Any]) -> dict[str, Any]:

@@ -53,7 +53,8 @@ def look_ups(
 ) -> Mapping[str, LookUp]:
     """Read the matrix, and return for each cluster what answers for its genes."""
     labels = leiden_clusters.read().set_index("cell_id")["cluster"]
-    sums = sum_expression(normalized_adata.expression(), labels)
+    with normalized_adata.expression() as cells:
+        sums = sum_expression(cells, labels)
     return {row.cluster: partial(sums.look_up, row.evidence) for row in rows}
 
 

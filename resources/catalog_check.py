@@ -40,6 +40,23 @@ def load_checked(entry: DatasetEntry) -> Cells:
     return cells
 
 
+def tables_checked(entry: DatasetEntry, place: str) -> tuple[AnnData, list[str]]:
+    """Do what `load_checked` does with all but the values of the matrix, which is to be streamed from the file.
+
+    Returns
+    -------
+    tables
+        ``obs`` and ``var``, checked and named.
+    notes
+        What is not as expected, and what was done about it.
+    """
+    frame = read_frame(entry.path)
+    tables = frame.cells if place != "raw" or frame.raw is None else frame.raw
+    check_columns(entry, tables)
+    _check_tables(entry)
+    return tables, _check_names_and_genes(entry, tables)
+
+
 def _check_tables(entry: DatasetEntry) -> None:
     if entry.markers is not None:
         read_lab_markers(entry.markers, entry.species)
@@ -75,15 +92,19 @@ def check_frame(entry: DatasetEntry) -> None:
     troubles = []
     for adata in tables:
         try:
-            return _check_names_and_genes(entry, adata)
+            _check_names_and_genes(entry, adata)
         except InputError as error:  # where counts are looked for in several places, the next may do
             troubles.append(error)
+        else:
+            return
     raise troubles[0]
 
 
-def _check_names_and_genes(entry: DatasetEntry, adata: AnnData) -> None:
+def _check_names_and_genes(entry: DatasetEntry, adata: AnnData) -> list[str]:
+    """Check and settle the names of cells and genes; return what was done about them."""
     check_shape(adata, entry.path)
     if entry.gene_symbols is not None:
         name_by_symbols(adata, entry.gene_symbols, entry.path)
-    settle_names(adata, entry.path)
+    notes = settle_names(adata, entry.path)
     check_genes(adata.var_names, entry.species)
+    return notes

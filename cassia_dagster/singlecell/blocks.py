@@ -25,10 +25,12 @@ def row_blocks(matrix: Any) -> Iterator[csr_matrix]:
     Parameters
     ----------
     matrix
-        Anything that gives sparse rows for a slice: a CSR matrix, or one of AnnData's that is on disk.
+        Anything that gives rows for a slice, in memory or on disk.
     """
+    from scipy.sparse import csr_matrix
+
     for span in spans(matrix.shape[0]):
-        yield matrix[span]
+        yield csr_matrix(matrix[span])
 
 
 class MatrixDigest:

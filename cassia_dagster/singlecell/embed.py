@@ -104,7 +104,7 @@ def embed_values(
         components, share = principal_components(scale_implicitly(values), n_comps, seed=seed)
         adata.obsm["X_pca"] = components
         adata.uns["pca"] = {"variance_ratio": share}
-        if batch_key is None:
+        if batch_key is None or adata.obs[batch_key].nunique() < 2:
             return connect(adata, n_neighbors=n_neighbors, n_pcs=n_pcs, seed=seed)
         aligned = integrate(components, adata.obs[batch_key], seed=seed)
         adata.obsm[INTEGRATED] = aligned.components
@@ -174,7 +174,6 @@ def umap_coordinates(adata: AnnData, *, seed: int = 0) -> np.ndarray:
     neighbors = adata.uns["neighbors"]
     graph.uns["neighbors"] = {**neighbors, "params": {**neighbors["params"], "use_rep": "X_pca"}}
     graph.obsp["connectivities"] = adata.obsp["connectivities"]
-    graph.obsp["distances"] = adata.obsp["distances"]
     with threadpool_limits(1):
         sc.tl.umap(graph, random_state=seed)
     return np.asarray(graph.obsm["X_umap"], dtype=np.float32)

@@ -43,10 +43,9 @@ def choose_way(n_values: int, available: int) -> Way:
     room = f"about {needed / 1e9:,.1f} GB for {n_values:,} values"
     free = f"{_SHARE:.0%} of the {available / 1e9:,.1f} GB that are free"
     if streams:
-        return Way(
-            True, f"Streamed from the file by blocks of cells: in memory it would take {room}, more than {free}."
-        )
-    return Way(False, f"In memory: it takes {room}, no more than {free}.")
+        why = f"Streamed from the file by blocks of cells: in memory it would take {room}, more than {free}."
+        return Way(streams, why)
+    return Way(streams, f"In memory: it takes {room}, no more than {free}.")
 
 
 def memory_needed(n_values: int) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cassia_dagster.singlecell.blocks import spans
+from cassia_dagster.singlecell.blocks import row_blocks, spans
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from scipy.sparse import csr_matrix
 
+QUICK: Mapping[str, Any] = {"compression": "lzf"}
+COMMON: Mapping[str, Any] = {"compression": "gzip", "compression_opts": 1}
+
 _CHUNK = 1 << 18
+_SLOTS = ("obs", "var", "uns", "obsm", "varm", "obsp", "varp")
 
 
 class StoredMatrix:
@@ -83,7 +87,38 @@ def open_cells(path: Path) -> Iterator[StoredCells]:
         yield StoredCells(StoredMatrix(file["X"]), *names)
 
 
-def write_cells(tables: AnnData, blocks: Iterable[tuple[csr_matrix, csr_matrix | None]], path: Path) -> None:
+def read_tables(path: Path) -> AnnData:
+    """Read all of a file that `write_cells` made but ``X`` and ``layers["counts"]``."""
+    import anndata
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        slots: dict[str, Any] = {slot: anndata.io.read_elem(file[slot]) for slot in _SLOTS}
+        layers = {name: anndata.io.read_elem(part) for name, part in file["layers"].items() if name != "counts"}
+        adata = anndata.AnnData(**slots, layers=layers)
+        if "raw" in file:
+            adata.raw = anndata.AnnData(**{slot: anndata.io.read_elem(part) for slot, part in file["raw"].items()})
+    return adata
+
+
+def stored_blocks(path: Path) -> Iterator[tuple[csr_matrix, csr_matrix | None]]:
+    """Yield the values and the counts of a file that `write_cells` made, as that takes them."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        values = StoredMatrix(file["X"])
+        counts = StoredMatrix(file["layers/counts"]) if "layers/counts" in file else None
+        for span in spans(values.shape[0]):
+            yield values[span], None if counts is None else counts[span]
+
+
+def write_cells(
+    tables: AnnData,
+    blocks: Iterable[tuple[csr_matrix, csr_matrix | None]],
+    path: Path,
+    *,
+    packing: Mapping[str, Any] = QUICK,
+) -> None:
     """Write an h5ad file of cells whose matrices come block by block.
 
     Parameters
@@ -94,11 +129,13 @@ def write_cells(tables: AnnData, blocks: Iterable[tuple[csr_matrix, csr_matrix |
         Log-normalised values of some cells and their counts, if there are any, which have the same zeros.
     path
         The file to make.
+    packing
+        `QUICK`, or `COMMON`, which programs in other languages can read, too.
 
     Notes
     -----
-    The two matrices share their indices in the file, as hard links. Values are packed by LZF as they are, indices
-    after shuffling their bytes, which makes them a third as large.
+    The two matrices share their indices in the file, as hard links. Values are packed as they are, indices after
+    shuffling their bytes, which makes them a third as large.
     """
     import anndata
     import h5py
@@ -106,20 +143,22 @@ def write_cells(tables: AnnData, blocks: Iterable[tuple[csr_matrix, csr_matrix |
     with h5py.File(path, "w") as file:
         for name, value in {"encoding-type": "anndata", "encoding-version": "0.1.0"}.items():
             file.attrs[name] = value
-        for slot in ("obs", "var", "uns", "obsm", "varm", "obsp", "varp"):
-            held = getattr(tables, slot)
-            anndata.io.write_elem(
-                file, slot, held if slot in ("obs", "var") else dict(held), dataset_kwargs={"compression": "lzf"}
-            )
-        layers = {name: tables.layers[name] for name in tables.layers if name not in (None, "counts")}
-        anndata.io.write_elem(file, "layers", layers, dataset_kwargs={"compression": "lzf"})
+        held = {slot: getattr(tables, slot) for slot in _SLOTS}
+        # Iterating over layers also yields the key None, which is X.
+        held["layers"] = {name: tables.layers[name] for name in tables.layers if name not in (None, "counts")}
         if tables.raw is not None:
-            anndata.io.write_elem(file, "raw", tables.raw, dataset_kwargs={"compression": "lzf"})
-        _write_matrices(file, blocks, tables.shape)
+            held["raw"] = tables.raw
+        for slot, value in held.items():
+            kept = value if slot in ("obs", "var", "raw") else dict(value)
+            anndata.io.write_elem(file, slot, kept, dataset_kwargs=packing)
+        _write_matrices(file, blocks, tables.shape, packing)
 
 
 def _write_matrices(
-    file: h5py.File, blocks: Iterable[tuple[csr_matrix, csr_matrix | None]], shape: tuple[int, int]
+    file: h5py.File,
+    blocks: Iterable[tuple[csr_matrix, csr_matrix | None]],
+    shape: tuple[int, int],
+    packing: Mapping[str, Any],
 ) -> None:
     import numpy as np
 
@@ -127,7 +166,7 @@ def _write_matrices(
     columns = {"data": "f4", "indices": "i4"}
     parts = {
         name: group.create_dataset(
-            name, (0,), kind, maxshape=(None,), chunks=(_CHUNK,), compression="lzf", shuffle=name == "indices"
+            name, (0,), kind, maxshape=(None,), chunks=(_CHUNK,), shuffle=name == "indices", **packing
         )
         for name, kind in columns.items()
     }
@@ -136,7 +175,7 @@ def _write_matrices(
         last = starts[-1] + values.nnz
         if raw is not None and counts is None:
             layer = _make_matrix(file, "layers/counts", shape)
-            counts = layer.create_dataset("data", (0,), "f4", maxshape=(None,), chunks=(_CHUNK,), compression="lzf")
+            counts = layer.create_dataset("data", (0,), "f4", maxshape=(None,), chunks=(_CHUNK,), **packing)
             layer["indices"] = parts["indices"]
         for part, array in (
             (parts["data"], values.data),
@@ -161,5 +200,5 @@ def _make_matrix(file: h5py.File, place: str, shape: tuple[int, int]) -> h5py.Gr
 def blocks_of(adata: Any) -> Iterator[tuple[csr_matrix, csr_matrix | None]]:
     """Yield what `write_cells` takes of cells that are in memory."""
     counts = adata.layers.get("counts")
-    for span in spans(adata.n_obs):
-        yield adata.X[span], None if counts is None else counts[span]
+    for span, values in zip(spans(adata.n_obs), row_blocks(adata.X), strict=True):
+        yield values, None if counts is None else counts[span]

@@ -1,4 +1,4 @@
-"""Prepares cells whose matrix does not fit into memory: by blocks from the file, with the same result to the last bit."""
+"""Prepares cells whose matrix does not fit into memory: by blocks from the file, and the same to the last bit."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def count_stored(path: Path, place: str | None) -> int | None:
 
 def _matrix(file: h5py.File, place: str) -> Any:
     inside = "raw/X" if place == "raw" else place
-    return file[inside] if inside in file else None
+    return file.get(inside)
 
 
 def _stored(matrix: Any) -> int | None:
