@@ -20,9 +20,10 @@ LISTED_ONLY = dg.AssetIn(metadata={"allow_missing_partitions": True})
 @dg.asset(
     partitions_def=BY_DATASET,
     deps=[raw_adata],
-    ins=dict.fromkeys(("leiden_clusters", "annotations", "scores", "boosted", "merged"), LISTED_ONLY),
+    ins=dict.fromkeys(("leiden_clusters", "annotations", "scores", "reviewed", "merged"), LISTED_ONLY),
     group_name="results",
     kinds={"h5ad"},
+    pool="matrix",
     code_version="2",
 )
 def annotated_adata(
@@ -33,7 +34,7 @@ def annotated_adata(
     leiden_clusters: dict[str, TableFile],
     annotations: dict[str, TableFile],
     scores: dict[str, TableFile],
-    boosted: dict[str, TableFile],
+    reviewed: dict[str, TableFile],
     merged: dict[str, TableFile],
 ) -> dg.MaterializeResult:
     """One h5ad file with all cells: counts, normalised values, UMAP, and every resolution's labels.
@@ -44,7 +45,7 @@ def annotated_adata(
     """
     with fatal_errors(), measured() as usage:
         entry = catalog.entry(context.partition_key)
-        tables = [by_resolution(fan_in) for fan_in in (annotations, scores, boosted, merged)]
+        tables = [by_resolution(fan_in) for fan_in in (annotations, scores, reviewed, merged)]
         made = set.intersection(*(set(table) for table in tables))
         if missing := [resolution for resolution in entry.clusterings if resolution not in made]:
             raise InputError(

@@ -39,6 +39,7 @@ class MarkerConfig(dg.Config):
     partitions_def=BY_DATASET_AND_RESOLUTION,
     group_name="clusters",
     kinds={"scanpy", "parquet"},
+    pool="matrix",
     code_version="2",
     io_manager_key="table_storage",
     required_resource_keys=MODELS,

@@ -1,7 +1,7 @@
 """Asset `normalized_adata`: a dataset's cells, made comparable and connected to their neighbours."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import dagster as dg
 from pydantic import Field
@@ -19,6 +19,9 @@ from cassia_dagster.singlecell.values import KINDS
 from resources.catalog import CatalogResource, DatasetEntry
 from resources.catalog_check import load_checked, tables_checked
 from resources.versions import version_of_adata
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class NormalizeConfig(dg.Config):
@@ -40,7 +43,7 @@ class NormalizeConfig(dg.Config):
     seed: int = Field(default=0, ge=0, description="Seed of the components and the graph.")
     integrate: bool = Field(
         default=True,
-        description="Align batches by Harmony, where the catalog names a batch_key and no integrate: false.",
+        description="Align batches by Harmony, if the catalog names a batch_key and does not say integrate: false.",
     )
 
 
@@ -49,6 +52,7 @@ class NormalizeConfig(dg.Config):
     deps=[raw_adata],
     group_name="cells",
     kinds={"scanpy", "h5ad"},
+    pool="matrix",
     code_version="3",
     io_manager_key="adata_storage",
     dagster_type=dg.Any,
@@ -76,7 +80,7 @@ def normalized_adata(
         way = choose_way(count_stored(entry.path, entry.counts) or 0, memory_available())
         made = (_stream if way.streams else _load)(entry, config)
         cells = made.tables
-        batches = cells_per_batch(cells.obs, entry.batch_key, entry.path) if entry.batch_key else {}
+        batches = _batches(entry, cells.obs)
         version = version_of_adata(cells, entry.given, made.digest)
     context.log.info(way.why)
     return dg.MaterializeResult(
@@ -120,7 +124,7 @@ def _load(entry: DatasetEntry, config: NormalizeConfig) -> _Made:
         adata = normalize(cells.adata, **_bounds(config), target_sum=config.target_sum)
     else:
         adata = adopt(cells.adata, cells.holds, **_bounds(config), target_sum=config.target_sum)
-    embed(adata, **_geometry(entry, config))
+    embed(adata, **_geometry(config), batch_key=_aligned(entry, config, adata.obs))
     source = f"{KINDS[cells.holds.kind]} of {cells.place} ({cells.holds.signs})"
     return _Made(adata, adata, None, source, cells.notes)
 
@@ -129,7 +133,14 @@ def _stream(entry: DatasetEntry, config: NormalizeConfig) -> _Made:
     counts = CountsFile(entry.path, entry.counts)
     tables, notes = tables_checked(entry, counts.place)
     tables.uns[INPUT] = {"matrix": counts.place, "values": KINDS["counts"], "notes": "\n".join(notes)}
-    made = prepare_by_blocks(tables, counts, _bounds(config), target_sum=config.target_sum, **_geometry(entry, config))
+    made = prepare_by_blocks(
+        tables,
+        counts,
+        _bounds(config),
+        target_sum=config.target_sum,
+        **_geometry(config),
+        batch_key=_aligned(entry, config, tables.obs),
+    )
     return _Made(made, tables, made.digest, f"{KINDS['counts']} of {counts.place}, read by blocks of cells", notes)
 
 
@@ -137,9 +148,17 @@ def _bounds(config: NormalizeConfig) -> dict[str, float]:
     return config.model_dump(include={"min_mean", "max_mean", "min_disp"})
 
 
-def _geometry(entry: DatasetEntry, config: NormalizeConfig) -> dict[str, Any]:
-    aligned = entry.batch_key if config.integrate and entry.integrate else None
-    return config.model_dump(include={"n_neighbors", "n_pcs", "seed"}) | {"batch_key": aligned}
+def _geometry(config: NormalizeConfig) -> dict[str, int]:
+    return config.model_dump(include={"n_neighbors", "n_pcs", "seed"})
+
+
+def _batches(entry: DatasetEntry, obs: "pd.DataFrame") -> Mapping[str, int]:
+    return cells_per_batch(obs, entry.batch_key, entry.path) if entry.batch_key else {}
+
+
+def _aligned(entry: DatasetEntry, config: NormalizeConfig, obs: "pd.DataFrame") -> str | None:
+    """Name the column whose batches are aligned, if they are to be."""
+    return entry.batch_key if config.integrate and entry.integrate and len(_batches(entry, obs)) > 1 else None
 
 
 def _describe_batches(column: str | None, cells: Mapping[str, int], found: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from resources.versions import version_of_table
     partitions_def=BY_DATASET,
     group_name="cells",
     kinds={"scanpy", "parquet"},
+    pool="matrix",
     code_version="1",
     io_manager_key="table_storage",
     dagster_type=dg.Any,

@@ -104,7 +104,7 @@ def embed_values(
         components, share = principal_components(scale_implicitly(values), n_comps, seed=seed)
         adata.obsm["X_pca"] = components
         adata.uns["pca"] = {"variance_ratio": share}
-        if batch_key is None or adata.obs[batch_key].nunique() < 2:
+        if batch_key is None:
             return connect(adata, n_neighbors=n_neighbors, n_pcs=n_pcs, seed=seed)
         aligned = integrate(components, adata.obs[batch_key], seed=seed)
         adata.obsm[INTEGRATED] = aligned.components

@@ -21,7 +21,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cassia_dagster.walk import HOST_TAG, PROCESS_TAG, end_dead_runs
+from cassia_dagster.launcher import HOST_TAG, PROCESS_TAG
+from cassia_dagster.walk import end_dead_runs
 from resources.catalog import Catalog, DatasetEntry
 
 PROJECT = Path(__file__).parents[2]
