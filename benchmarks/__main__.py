@@ -1,0 +1,118 @@
+"""``uv run python -m benchmarks``: every figure of the documentation, by the command that makes it."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cassia_dagster.files import replacing
+
+PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
+
+app = typer.Typer(
+    help="Makes the figures of the documentation.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+)
+
+Runs = Annotated[Path, typer.Option(help="Folder of made cells and runs; runs that are there are kept.")]
+Write = Annotated[bool, typer.Option("--write", help="Put the table into docs/performance.md.")]
+RUNS = Path("benchmark-runs")
+
+
+@app.command()
+def generate(
+    path: Annotated[Path, typer.Argument(help="The h5ad file to make.")],
+    cells: Annotated[int, typer.Option(min=1, help="Number of cells.")] = 50_000,
+    genes: Annotated[int, typer.Option(min=100, help="Number of genes.")] = 20_000,
+    seed: int = 0,
+) -> None:
+    """Make counts of any size from the demo's cells, with planted types."""
+    from benchmarks.synthetic import write_cells
+
+    write_cells(path, cells, n_genes=genes, seed=seed)
+
+
+@app.command()
+def speed(
+    cells: Annotated[list[int] | None, typer.Option(min=1000, help="Number of cells; repeatable.")] = None,
+    state: Annotated[list[str] | None, typer.Option(help="warm, cold; repeatable.  [default: both]")] = None,
+    repeats: Annotated[int, typer.Option(min=0, help="Runs of each; 0 only writes the table.")] = 3,
+    runs: Runs = RUNS,
+    *,
+    write: Write = False,
+) -> None:
+    """Compare the costs of the plain Scanpy workflow and ours, each run in a fresh process (50,000 cells: hours)."""
+    from benchmarks.speed import machine, run_all, stages_of, table_of
+
+    for n_cells in cells or [10_000, 50_000]:
+        run_all(runs, n_cells, state or ["warm", "cold"], repeats)
+    _tell("speed", f"{table_of(runs)}\n\n{machine()}\n\n{stages_of(runs)}", write=write)
+
+
+@app.command()
+def equality(
+    cells: Annotated[int, typer.Option(help="Of which number of cells.")] = 10_000,
+    runs: Runs = RUNS,
+    *,
+    write: Write = False,
+) -> None:
+    """Compare what the plain workflow found with what ours makes of the same input, after a run of `speed`."""
+    from benchmarks.equality import compare, table_of
+
+    plain = next((runs / f"{cells}").glob("plain-*-1"))
+    _tell("equality", table_of(compare(runs / f"{cells}.h5ad", plain, "1.0")), write=write)
+
+
+@app.command()
+def leiden(runs: Runs = RUNS, *, write: Write = False) -> None:
+    """Compare two engines of the Leiden algorithm on the demo, on published cells and on made ones."""
+    from benchmarks.leiden import table_of
+
+    folder = os.environ.get("CASSIA_EVALUATION_DATA")
+    _tell("leiden", table_of(Path(folder) if folder else None, runs if runs.exists() else None), write=write)
+
+
+@app.command()
+def published(
+    *, keep_cells: Annotated[bool, typer.Option("--keep-cells", help="Leave out whole data sets.")] = False
+) -> None:
+    """Measure labels on published data, and write docs/evaluation.md and the calibration."""
+    from benchmarks.published import measure
+
+    measure(keep_cells=keep_cells)
+
+
+@app.command()
+def islets() -> None:
+    """Make the cases of the demo's islets, `benchmarks/islets.csv`, anew."""
+    from benchmarks.islets import write_cases
+
+    write_cases()
+
+
+@app.command("model-door")
+def model_door(name: Annotated[str, typer.Argument(help="latency, quota, unknown or kill.")]) -> None:
+    """Measure the door to the models against a server with latency, a quota, or a kill in the middle."""
+    import subprocess
+    import sys
+
+    script = Path(__file__).with_name("model_door.py")
+    raise typer.Exit(subprocess.run([sys.executable, script, name], check=False).returncode)  # noqa: S603
+
+
+def _tell(block: str, text: str, *, write: bool) -> None:
+    from benchmarks.published import put
+
+    print(text)
+    if write:
+        page = put(PAGE.read_text("utf-8"), block, text)
+        with replacing(PAGE) as temporary:
+            temporary.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    warnings.filterwarnings("ignore")
+    app(prog_name="python -m benchmarks")
