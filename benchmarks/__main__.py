@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import os
+import runpy
+import sys
 import warnings
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cassia_dagster.files import replacing
+from benchmarks.page import FOLDER, PROJECT, write_blocks
 
-PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
+PERFORMANCE = PROJECT / "docs" / "performance.md"
+
+SCRIPTS = {
+    "published": "How right labels are on published data: docs/evaluation.md and the calibration.",
+    "crossfit": "The constants of the candidates, chosen on one part of the clusters and tried on the other.",
+    "knowledge_speed": "What the offline knowledge costs in time and memory.",
+    "islets": "Makes the cases of the demo's islets anew, benchmarks/islets.csv.",
+    "model_door": "The door to the models under latency, a quota (quota, unknown) and a kill in the middle.",
+    "report": "How large the report of a large dataset is, and how long it takes to make and to open.",
+    "pictures": "Makes the pictures in the documentation.",
+}
+"""Of this package, each with a command of its name; what else is typed goes to it."""
 
 app = typer.Typer(
     help="Makes the figures of the documentation.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
@@ -71,46 +84,32 @@ def leiden(runs: Runs = RUNS, *, write: Write = False) -> None:
     """Compare two engines of the Leiden algorithm on the demo, on published cells and on made ones."""
     from benchmarks.leiden import table_of
 
-    folder = os.environ.get("CASSIA_EVALUATION_DATA")
+    folder = os.environ.get(FOLDER)
     _tell("leiden", table_of(Path(folder) if folder else None, runs if runs.exists() else None), write=write)
 
 
-@app.command()
-def published(
-    *, keep_cells: Annotated[bool, typer.Option("--keep-cells", help="Leave out whole data sets.")] = False
-) -> None:
-    """Measure labels on published data, and write docs/evaluation.md and the calibration."""
-    from benchmarks.published import measure
+def _passes_on(module: str, purpose: str) -> None:
+    """Add a command that runs a script of this package with what else the command line says."""
 
-    measure(keep_cells=keep_cells)
-
-
-@app.command()
-def islets() -> None:
-    """Make the cases of the demo's islets, `benchmarks/islets.csv`, anew."""
-    from benchmarks.islets import write_cases
-
-    write_cases()
+    @app.command(
+        module.replace("_", "-"),
+        help=purpose,
+        add_help_option=False,
+        context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    )
+    def run(context: typer.Context) -> None:
+        sys.argv = [module, *context.args]
+        runpy.run_module(f"benchmarks.{module}", run_name="__main__")
 
 
-@app.command("model-door")
-def model_door(name: Annotated[str, typer.Argument(help="latency, quota, unknown or kill.")]) -> None:
-    """Measure the door to the models against a server with latency, a quota, or a kill in the middle."""
-    import subprocess
-    import sys
-
-    script = Path(__file__).with_name("model_door.py")
-    raise typer.Exit(subprocess.run([sys.executable, script, name], check=False).returncode)  # noqa: S603
+for _module, _purpose in SCRIPTS.items():
+    _passes_on(_module, _purpose)
 
 
 def _tell(block: str, text: str, *, write: bool) -> None:
-    from benchmarks.published import put
-
     print(text)
     if write:
-        page = put(PAGE.read_text("utf-8"), block, text)
-        with replacing(PAGE) as temporary:
-            temporary.write_text(page, encoding="utf-8")
+        write_blocks({block: text}, PERFORMANCE)
 
 
 if __name__ == "__main__":

@@ -66,10 +66,5 @@ def cases_of(adata: AnnData, labels: pd.Series, markers: pd.DataFrame) -> pd.Dat
     return pd.DataFrame(rows)
 
 
-def write_cases() -> None:
-    """Write the file anew."""
-    make_cases().to_csv(CASES, index=False, lineterminator="\n")
-
-
 if __name__ == "__main__":
-    write_cases()
+    make_cases().to_csv(CASES, index=False, lineterminator="\n")

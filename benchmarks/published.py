@@ -171,8 +171,8 @@ def _percent(value: float | None) -> str:
     return "" if value is None else f"{value:.0%}"
 
 
-def measure(*, keep_cells: bool) -> None:
-    """Measure, and write page and calibration; the figures of whole data sets only where they are not to be kept."""
+def main() -> None:
+    """Measure, and write page and calibration."""
     folder = evaluation_data()
     measured = measure_marker_tables(folder)
     _write_calibration(measured.by_standing, without_gold.CALIBRATION)
@@ -182,7 +182,7 @@ def measure(*, keep_cells: bool) -> None:
         "calibration": table_of_calibration(measured.by_standing),
         "scores": table_of_scores(measured.by_score),
     }
-    if not keep_cells:
+    if "--keep-cells" not in sys.argv:
         blocks |= measure_cells(folder)
     write_blocks(blocks)
 
@@ -196,4 +196,4 @@ def _write_calibration(rows: Sequence[Calibration] | Sequence[ScoreCalibration],
 
 
 if __name__ == "__main__":
-    measure(keep_cells="--keep-cells" in sys.argv)
+    main()
