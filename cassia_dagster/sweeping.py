@@ -32,6 +32,7 @@ def sweep(
     from resources.catalog import Catalog
     from resources.storage import stored_cells
 
+    tried = sorted({float(canonical_resolution(one)) for one in resolution or RESOLUTIONS})
     place = home_of(home)
     entry = Catalog.read_entry(place.catalog, name)
     cells = stored_cells(place.artifacts, entry.name)
@@ -40,7 +41,6 @@ def sweep(
             f"The cells of {name} were not prepared yet. `cassia-dagster run` does that, and so does materializing "
             "normalized_adata in the user interface."
         )
-    tried = sorted({float(canonical_resolution(one)) for one in resolution or RESOLUTIONS})
     console = Console(highlight=False)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for heading in ("resolution", "clusters", "modularity", "stability", ""):
