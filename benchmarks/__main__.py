@@ -88,6 +88,21 @@ def leiden(runs: Runs = RUNS, *, write: Write = False) -> None:
     _tell("leiden", table_of(Path(folder) if folder else None, runs if runs.exists() else None), write=write)
 
 
+@app.command()
+def capped(
+    cells: Annotated[int, typer.Option(help="Number of cells.")] = 200_000,
+    gigabytes: Annotated[float, typer.Option(help="The cap.")] = 4,
+    runs: Runs = RUNS,
+    *,
+    write: Write = False,
+) -> None:
+    """Annotate cells by the command under a cap on memory, and without (200,000 cells: hours)."""
+    from benchmarks.capped import compare
+    from benchmarks.equality import table_of
+
+    _tell("capped", table_of(compare(runs, cells, gigabytes)), write=write)
+
+
 def _passes_on(module: str, purpose: str) -> None:
     """Add a command that runs a script of this package with what else the command line says."""
 

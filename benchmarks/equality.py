@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,7 +100,7 @@ def _compare_markers(plain: pd.DataFrame, ours: pd.DataFrame) -> dict[str, float
     }
 
 
-def table_of(figures: dict[str, float | bool]) -> str:
-    """Write the figures as Markdown."""
-    rows = [f"| {name} | {value if isinstance(value, bool) else f'{value:.8g}'} |" for name, value in figures.items()]
+def table_of(figures: Mapping[str, float | bool | str]) -> str:
+    """Write figures as Markdown."""
+    rows = [f"| {name} | {f'{value:.6g}' if isinstance(value, float) else value} |" for name, value in figures.items()]
     return "\n".join(["| what | figure |", "|---|--:|", *rows])
