@@ -21,6 +21,7 @@ from cassia_dagster import (
     models,
     planning,
     reviewing,
+    sweeping,
 )
 from cassia_dagster.dataset_options import OUTPUT, OutputOption, Said, changes, describes_dataset, entry_of
 from cassia_dagster.datasets import HomeOption, known_entry, register
@@ -53,6 +54,7 @@ app.command("annotate")(annotating.annotate)
 app.command("plan")(planning.plan)
 app.command("gc")(cleaning.gc)
 app.command("benchmark")(benchmarking.benchmark)
+app.command("sweep")(sweeping.sweep)
 app.command("uncertainty")(analyses.uncertainty)
 app.command("symphony")(analyses.symphony)
 app.command("hypotheses")(analyses.hypotheses)
