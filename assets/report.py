@@ -7,7 +7,7 @@ import dagster as dg
 from assets.failures import fatal_errors
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from assets.raw_adata import raw_adata
-from assets.results import Spent, Tables, assemble, compare
+from assets.results import Tables, assemble, compare
 from cassia_dagster.evaluation.agreement import Agreement
 from cassia_dagster.files import replacing
 from cassia_dagster.llm.store import Store
@@ -16,7 +16,7 @@ from cassia_dagster.outputs.dotplot import marker_genes
 from cassia_dagster.outputs.ledger import write_ledger
 from cassia_dagster.outputs.maps import draw_maps, thumbnail
 from cassia_dagster.outputs.report import render_report
-from cassia_dagster.outputs.result import ResolutionResult
+from cassia_dagster.outputs.result import ResolutionResult, Spent
 from cassia_dagster.outputs.tables import write_tables
 from cassia_dagster.outputs.transcripts import write_transcripts
 from cassia_dagster.records import ClusterFinding

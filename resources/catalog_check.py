@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cassia_dagster.errors import InputError
 from cassia_dagster.knowledge.anatomy import tissue_note
+from cassia_dagster.knowledge.genes import present_symbols
 from cassia_dagster.knowledge.lab import read_lab_markers
 from cassia_dagster.knowledge.markers import check_genes
 from cassia_dagster.singlecell.columns import cells_per_batch, given_clusters, tissue_of_cells
@@ -18,9 +20,8 @@ from cassia_dagster.singlecell.load import (
     check_place,
     check_shape,
     load_cells,
-    name_by_symbols,
-    settle_names,
 )
+from cassia_dagster.singlecell.names import Rename, name_by_symbols, settle_names
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -36,7 +37,7 @@ def load_checked(entry: DatasetEntry) -> Cells:
     InputError
         With the file, what is wrong with it or with the entry, and the way out.
     """
-    cells = load_cells(entry.path, entry.counts, entry.gene_symbols)
+    cells = load_cells(entry.path, entry.counts, entry.gene_symbols, _present_names(entry))
     check_genes(cells.adata.var_names, entry.species)
     check_columns(entry, cells.adata)
     _check_tables(entry)
@@ -119,6 +120,10 @@ def _check_names_and_genes(entry: DatasetEntry, adata: AnnData) -> list[str]:
     check_shape(adata, entry.path)
     if entry.gene_symbols is not None:
         name_by_symbols(adata, entry.gene_symbols, entry.path)
-    notes = settle_names(adata, entry.path)
+    notes = settle_names(adata, entry.path, _present_names(entry))
     check_genes(adata.var_names, entry.species)
     return notes
+
+
+def _present_names(entry: DatasetEntry) -> Rename:
+    return partial(present_symbols, species=entry.species, where=str(entry.path))
