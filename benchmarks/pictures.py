@@ -91,7 +91,11 @@ def take(browser: Browser, report: Path, picture: Picture) -> bytes:
         page.evaluate(f"document.querySelector('{BAR}').hidden = true")
         taken = page.locator(picture.part).first.screenshot()
     context.close()
-    small = Image.open(io.BytesIO(taken)).convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    small = (
+        Image.open(io.BytesIO(taken))
+        .convert("RGB")
+        .quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    )
     file = io.BytesIO()
     small.save(file, "PNG", optimize=True)
     return file.getvalue()
