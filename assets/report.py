@@ -1,25 +1,30 @@
 """Asset `report`: what a user takes home of one dataset at one resolution."""
 
+from collections.abc import Mapping
+
 import dagster as dg
 
 from assets.failures import fatal_errors
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from assets.raw_adata import raw_adata
-from assets.results import Spent, Tables, assemble, compare
+from assets.results import Tables, assemble, compare
 from cassia_dagster.evaluation.agreement import Agreement
 from cassia_dagster.files import replacing
 from cassia_dagster.llm.store import Store
+from cassia_dagster.outputs.analyses import ANALYSES, analysis_sections
 from cassia_dagster.outputs.dotplot import marker_genes
 from cassia_dagster.outputs.ledger import write_ledger
 from cassia_dagster.outputs.maps import draw_maps, thumbnail
 from cassia_dagster.outputs.report import render_report
+from cassia_dagster.outputs.result import ResolutionResult, Spent
 from cassia_dagster.outputs.tables import write_tables
 from cassia_dagster.outputs.transcripts import write_transcripts
+from cassia_dagster.records import ClusterFinding
 from cassia_dagster.singlecell.load import INPUT
 from cassia_dagster.singlecell.resolutions import folder_of
 from resources.catalog import CatalogResource
 from resources.llm import EMBEDDED, ModelStore
-from resources.storage import AdataFile, TableFile
+from resources.storage import AdataFile, TableFile, TableIOManager
 from resources.versions import version_of_files
 
 
@@ -41,12 +46,13 @@ def report(
     context: dg.AssetExecutionContext,
     catalog: CatalogResource,
     model_store: ModelStore,
+    table_storage: dg.ResourceParam[TableIOManager],
     normalized_adata: AdataFile,
     umap: TableFile,
     leiden_clusters: TableFile,
     annotations: TableFile,
     scores: TableFile,
-    boosted: TableFile,
+    reviewed: TableFile,
     merged: TableFile,
 ) -> dg.MaterializeResult:
     """The report and the tables: one HTML file to read and to send, and CSV files in CASSIA's columns.
@@ -68,14 +74,16 @@ def report(
         labels = leiden_clusters.read().set_index("cell_id")["cluster"]
         made = normalized_adata.read(f"uns/{INPUT}")
         notes = tuple(str(made.uns[INPUT]["notes"]).splitlines())
-        result = assemble(entry, resolution, labels, Tables(annotations, scores, boosted, merged), spent, notes)
+        result = assemble(entry, resolution, labels, Tables(annotations, scores, reviewed, merged), spent, notes)
         known = made.obs[list(entry.labels)]
         agreements = {column: compare(entry, result, labels, known[column]) for column in entry.labels}
         cells = umap.read().set_index("cell_id").join(labels)
         paths = write_tables(result, folder, dataset)
         transcripts = write_transcripts(result, folder)
         expression = normalized_adata.genes(marker_genes(result))[cells.index]
-        page = render_report(result, cells, known, agreements, expression, calls)
+        found = {name: table_storage.made_before(name, dataset, resolution) for name in ANALYSES}
+        more = analysis_sections(_about_these(found, result))
+        page = render_report(result, cells, known, agreements, expression, calls, more)
         picture = thumbnail(draw_maps(result, cells)[1])
         path = folder / f"{dataset}_report.html"
         with replacing(path) as temporary:
@@ -97,6 +105,13 @@ def report(
         },
         check_results=[_agrees(agreements)],
     )
+
+
+def _about_these(found: Mapping[str, TableFile | None], result: ResolutionResult) -> dict[str, list[ClusterFinding]]:
+    """Read what analyses on demand found out, as far as it is about the clusters of now."""
+    cells = {row.cluster: row.annotated.cells for row in result.clusters}
+    rows = {name: list(table.records(ANALYSES[name])) if table else [] for name, table in found.items()}
+    return {name: [row for row in own if cells.get(row.cluster) == row.cells] for name, own in rows.items()}
 
 
 def _spent(store: Store, subject: str) -> Spent:

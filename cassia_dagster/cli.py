@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from dotenv import load_dotenv
 
-from cassia_dagster import __version__, analysing, annotating, benchmarking, cleaning, datasets, models
+from cassia_dagster import (
+    __version__,
+    analyses,
+    annotating,
+    benchmarking,
+    cleaning,
+    comparing,
+    datasets,
+    models,
+    planning,
+    reviewing,
+)
 from cassia_dagster.dataset_options import OUTPUT, OutputOption, Said, changes, describes_dataset, entry_of
 from cassia_dagster.datasets import HomeOption, known_entry, register
 from cassia_dagster.errors import CassiaError
@@ -36,11 +47,17 @@ app = typer.Typer(
 app.add_typer(datasets.app, name="datasets")
 app.command("inspect")(datasets.inspect_file)
 app.add_typer(models.cache, name="cache")
+app.add_typer(reviewing.review, name="review")
 app.command("estimate")(models.estimate)
 app.command("annotate")(annotating.annotate)
+app.command("plan")(planning.plan)
 app.command("gc")(cleaning.gc)
 app.command("benchmark")(benchmarking.benchmark)
-app.command("uncertainty")(analysing.uncertainty)
+app.command("uncertainty")(analyses.uncertainty)
+app.command("symphony")(analyses.symphony)
+app.command("hypotheses")(analyses.hypotheses)
+app.command("boost")(analyses.boost)
+app.command("drift")(comparing.drift)
 
 
 def main() -> None:

@@ -8,23 +8,31 @@ import dagster as dg
 from assets.annotated_adata import annotated_adata
 from assets.annotations import annotations
 from assets.boosted import boosted
+from assets.drift import drift
+from assets.hypotheses import hypotheses
 from assets.leiden_clusters import leiden_clusters
+from assets.manual_labels import manual_labels
 from assets.marker_table import marker_table
 from assets.merged import merged
 from assets.normalized_adata import normalized_adata
 from assets.on_change import on_change
 from assets.raw_adata import raw_adata
 from assets.report import report
+from assets.review import review
+from assets.reviewed import reviewed
 from assets.scores import scores
+from assets.symphony import symphony
 from assets.umap import umap
 from assets.uncertainty import uncertainty
-from cassia_dagster.analysis_jobs import ANALYSIS_JOBS
+from cassia_dagster.analysis_jobs import ANALYSIS_JOBS, LOOK_AGAIN, REPORT_AGAIN
 from cassia_dagster.automation import JOBS, automatic_runs, prepare_changed_cells
+from cassia_dagster.canary import ask_canary_questions, weekly_canary
 from cassia_dagster.llm.choice import MODEL_ROLES
 from cassia_dagster.watching import watch_catalog
 from resources.catalog import CatalogResource
 from resources.home import Home
 from resources.llm import ModelResource, ModelStore
+from resources.manual_labels import ManualLabelsFile
 from resources.settings import AnnotationSettings
 from resources.storage import AdataStorage, TableStorage
 
@@ -37,13 +45,16 @@ ASSETS = (
     annotations,
     scores,
     boosted,
+    manual_labels,
+    reviewed,
     merged,
     report,
     annotated_adata,
+    review,
 )
 """The method, from the file to what is taken home."""
 
-ANALYSES = (uncertainty,)
+ANALYSES = (uncertainty, symphony, hypotheses, drift)
 """What is made only where a user asks for it: no automation requests it."""
 
 
@@ -71,6 +82,7 @@ def build_defs(
         "adata_storage": AdataStorage(root=str(home.artifacts)),
         "table_storage": TableStorage(root=str(home.artifacts)),
         "settings": AnnotationSettings.from_environment(),
+        "manual_labels_file": ManualLabelsFile(path=str(home.manual_labels)),
         **{f"{role}_llm": ModelResource.from_environment(role) for role in MODEL_ROLES},
     }
     condition = on_change(home.catalog)
@@ -80,9 +92,9 @@ def build_defs(
             for asset in ASSETS
         ]
         + list(ANALYSES),
-        jobs=[*JOBS, *ANALYSIS_JOBS.values()],
-        schedules=[prepare_changed_cells(home.catalog)],
-        sensors=[watch_catalog(home.catalog), automatic_runs()],
+        jobs=[*JOBS, *ANALYSIS_JOBS.values(), LOOK_AGAIN, REPORT_AGAIN, ask_canary_questions],
+        schedules=[prepare_changed_cells(home.catalog), weekly_canary],
+        sensors=[watch_catalog(home.catalog, home.manual_labels), automatic_runs()],
         resources={**defaults, **(resources or {})},
         loggers=loggers,
         executor=dg.in_process_executor,

@@ -37,6 +37,7 @@ SUMMARIES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "annotations": lambda seen: f"{seen['named']} of {_count(seen['clusters'], 'cluster')} named{_calls(seen)}",
     "scores": lambda seen: (f"mean {seen['mean_score']:.0f}" if "mean_score" in seen else "none") + _calls(seen),
     "boosted": lambda seen: f"{seen['changed']} changed, {seen['confirmed']} confirmed{_calls(seen)}",
+    "reviewed": lambda seen: f"{seen['labelled']} labelled by a person" if seen["labelled"] else "",
     "merged": lambda seen: f"{_count(seen['broad_groups'], 'broad group')}{_calls(seen)}",
     "report": lambda _: "",
     "uncertainty": lambda seen: (
@@ -44,7 +45,13 @@ SUMMARIES: dict[str, Callable[[Mapping[str, Any]], str]] = {
         + (f", mean consistency {seen['mean_consistency']:.0f}" if "mean_consistency" in seen else "")
         + _calls(seen)
     ),
+    "symphony": lambda seen: f"{seen['outcome']}{_calls(seen)}",
+    "hypotheses": lambda seen: (
+        f"{_count(seen['alternatives'], 'alternative')} to the labels of {_count(seen['clusters'], 'cluster')}"
+        + _calls(seen)
+    ),
     "annotated_adata": lambda seen: f"{seen['bytes'] / 1e6:.0f} MB",
+    "review": lambda seen: f"recommends {seen['recommended_resolution']}",
 }
 """What is worth a line of each asset, from its metadata."""
 
@@ -136,6 +143,7 @@ def show_results(entry: DatasetEntry, home: Home) -> None:
             f"report  {plain(str(entry.folder / folder_of(resolution) / f'{entry.name}_report.html'))}",
             soft_wrap=True,
         )
+    console.print(f"review  {plain(str(entry.folder / f'{entry.name}_review.html'))}", soft_wrap=True)
     console.print(f"cells   {plain(str(entry.folder / f'{entry.name}_annotated.h5ad'))}", soft_wrap=True)
     console.print("[dim]Open the runs and assets in Dagster with: uv run cassia-dagster ui[/]")
 
@@ -154,7 +162,7 @@ def _read(entry: DatasetEntry, home: Home, resolution: str) -> tuple[ResolutionR
     def table(asset: str) -> TableFile:
         return stored_table(home.artifacts, asset, entry.name, resolution)
 
-    tables = Tables(*(table(asset) for asset in ("annotations", "scores", "boosted", "merged")))
+    tables = Tables(*(table(asset) for asset in ("annotations", "scores", "reviewed", "merged")))
     labels = table("leiden_clusters").read().set_index("cell_id")["cluster"]
     return assemble(entry, resolution, labels, tables), labels
 

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 
+from assets.manual_labels import observe_labels
 from assets.raw_adata import observe
-from cassia_dagster.automation import ANNOTATE_CLUSTERS, PREPARE_CELLS, WRITE_ANNOTATED_FILE
+from cassia_dagster.automation import ANNOTATE_CLUSTERS, APPLY_MANUAL_LABELS, PREPARE_CELLS, WRITE_ANNOTATED_FILE
 from cassia_dagster.definitions import build_defs
 from cassia_dagster.errors import CassiaError
+from cassia_dagster.launcher import HOST_TAG, PROCESS_TAG
 from cassia_dagster.processes import is_running, name_of_process
+from resources.manual_labels import read_manual_labels
 
 if TYPE_CHECKING:
     from resources.catalog import DatasetEntry
     from resources.home import Home
-
-PROCESS_TAG = "cassia/process"
-HOST_TAG = "cassia/host"
 
 
 class Stopped(Exception):  # noqa: N818 - no error, but the user's wish
@@ -68,8 +68,22 @@ def materialize_dataset(
     """
     instance.add_dynamic_partitions("dataset", [entry.name])
     instance.report_runless_asset_event(observe(entry))
+    instance.report_runless_asset_event(
+        observe_labels(entry.name, home.manual_labels, read_manual_labels(home.manual_labels))
+    )
     for job, key, resolution in _levels(entry):
         materialize_level(job, key, resolution, home, instance, tell)
+
+
+def apply_to_dataset(
+    entry: DatasetEntry, home: Home, instance: dg.DagsterInstance, tell: Callable[[Step], None]
+) -> None:
+    """Lay the manual labels of now over a dataset that is annotated already; parameters as of `materialize_dataset`."""
+    for job, key, resolution in _levels(entry):
+        if resolution is not None:
+            materialize_level(APPLY_MANUAL_LABELS.name, key, resolution, home, instance, tell)
+        elif job == WRITE_ANNOTATED_FILE.name:
+            materialize_level(job, key, None, home, instance, tell)
 
 
 def materialize_level(

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cassia_dagster.errors import InputError
 from cassia_dagster.files import replacing
-from cassia_dagster.outputs.result import ResolutionResult, final_label
+from cassia_dagster.outputs.result import ResolutionResult, final_label, reviewer_of
 from cassia_dagster.records import natural_order
 from cassia_dagster.singlecell.resolutions import folder_of, suffix_of
+from cassia_dagster.singlecell.stored import COMMON, blocks_of, write_cells
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from anndata import AnnData
+    from scipy.sparse import csr_matrix
 
 UNKNOWN_TERM = "unknown"
 """What CELLxGENE's schema asks for where a cell type is no ontology term."""
@@ -49,10 +51,11 @@ def annotate(
     -------
     AnnData
         For each resolution r ``leiden_res_<r>``, ``CASSIA_annotation_res_<r>``, ``CASSIA_score_res_<r>``,
-        ``CASSIA_status_res_<r>``, ``CASSIA_cell_state_res_<r>``, ``CASSIA_merged_grouping_1_res_<r>`` (the
-        broadest) to ``_3_``, and ``cell_type_ontology_term_id_res_<r>``; the same but the first without suffix for
-        the primary one. For clusters that a column of the authors gave, the same but the first with the suffix
-        ``_given``: the column itself stays as it is. One with a name of ours is kept as ``<name>_original``.
+        ``CASSIA_status_res_<r>``, ``CASSIA_cell_state_res_<r>``, ``CASSIA_reviewed_by_res_<r>`` (the person behind
+        the label, if there is one), ``CASSIA_merged_grouping_1_res_<r>`` (the broadest) to ``_3_``, and
+        ``cell_type_ontology_term_id_res_<r>``; the same but the first without suffix for the primary one. For clusters
+        that a column of the authors gave, the same but the first with the suffix ``_given``: the column itself stays
+        as it is. One with a name of ours is kept as ``<name>_original``.
         ``uns["cassia"]`` tells where it all comes from.
 
     Raises
@@ -87,8 +90,10 @@ def annotate(
     return annotated
 
 
-def write_h5ad(adata: AnnData, path: Path) -> None:
-    """Write an h5ad file, whole or not at all.
+def write_h5ad(
+    adata: AnnData, path: Path, matrices: Iterable[tuple[csr_matrix, csr_matrix | None]] | None = None
+) -> None:
+    """Write an h5ad file, whole or not at all, that programs in any language can read.
 
     Parameters
     ----------
@@ -96,9 +101,11 @@ def write_h5ad(adata: AnnData, path: Path) -> None:
         What to write.
     path
         Where to; a file there is replaced.
+    matrices
+        Values and counts of the cells, some at a time, where they are not in memory.
     """
     with replacing(path) as temporary:
-        adata.write_h5ad(temporary, compression="gzip")
+        write_cells(adata, blocks_of(adata) if matrices is None else matrices, temporary, packing=COMMON)
 
 
 def _sharing_matrices(adata: AnnData) -> AnnData:
@@ -151,6 +158,7 @@ def _columns(result: ResolutionResult, of_cells: pd.Series[Any]) -> dict[str, pd
     words = {
         "CASSIA_annotation": [final_label(row) for row in rows],
         "CASSIA_cell_state": [(row.boosted.annotation and row.boosted.annotation.cell_state) or "" for row in rows],
+        "CASSIA_reviewed_by": [reviewer_of(row) for row in rows],
         "CASSIA_status": [row.boosted.status.value for row in rows],
         TERM_COLUMN: [(row.boosted.check and row.boosted.check.cl_id) or UNKNOWN_TERM for row in rows],
         "CASSIA_merged_grouping_1": [row.grouping.broad for row in rows],

@@ -136,6 +136,7 @@ def _environment() -> Environment:
         "money": words.money,
         "ontology_url": words.ontology_url,
         "outcome_words": words.OUTCOMES.__getitem__,
+        "review_of": words.review_of,
         "relation_words": words.RELATIONS.__getitem__,
         "scientific": words.scientific,
         "status_words": words.STATUSES.__getitem__,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cassia_dagster.agents.merge import UNRESOLVED
 from cassia_dagster.files import replacing
-from cassia_dagster.outputs.result import ResolutionResult, confidence_of, final_label, model_of_label
+from cassia_dagster.outputs.result import ResolutionResult, confidence_of, final_label, model_of_label, reviewer_of
 from cassia_dagster.outputs.words import reason_of
 from cassia_dagster.records import ClusterResult, Record, Rubric
 
@@ -146,6 +146,7 @@ def _argument(result: ClusterResult) -> Row:
     ratings = rubric.model_dump() if rubric else {}
     return {
         "status_reason": reason_of(final),
+        "reviewed_by": reviewer_of(result) or None,
         "unresolved_reason": annotation.unresolved.value if annotation and annotation.unresolved else None,
         "cl_id": check.cl_id if check else None,
         "cl_label": check.cl_label if check else None,
@@ -173,6 +174,10 @@ def _argument(result: ClusterResult) -> Row:
         "boost_refuting_genes": ", ".join(final.refuting_genes),
         "additional_task": final.additional_task,
         "additional_answer": final.additional_answer,
+        "review_outcome": final.review.outcome.value if final.review else None,
+        "review_label": final.review.label if final.review else None,
+        "review_reason": final.review.why if final.review else None,
+        "review_date": final.review.date if final.review else None,
         "conversation_history": _json(result.history),
     }
 
@@ -195,6 +200,7 @@ def _scored(result: ClusterResult) -> Row:
         "provider": provider,
         "status": summary["status"],
         "status_reason": reason_of(result.boosted),
+        "reviewed_by": reviewer_of(result) or None,
         "cl_id": result.boosted.check.cl_id if result.boosted.check else None,
         "evidence_findings": ", ".join(result.boosted.check.findings) if result.boosted.check else None,
         **_confidence(result),

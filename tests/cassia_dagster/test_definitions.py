@@ -11,6 +11,8 @@ from assets.model_calls import code_version
 from cassia_dagster.agents import role
 from cassia_dagster.agents.annotate import ANNOTATOR
 from cassia_dagster.agents.boost import BOOSTER
+from cassia_dagster.agents.compare import COMPARER
+from cassia_dagster.agents.hypothesize import HYPOTHESIZER
 from cassia_dagster.agents.merge import MERGER
 from cassia_dagster.agents.score import SCORER
 from cassia_dagster.agents.validate import VALIDATOR
@@ -27,12 +29,15 @@ NAMES = {
     "annotations",
     "scores",
     "boosted",
+    "manual_labels",
+    "reviewed",
     "merged",
     "report",
     "annotated_adata",
+    "review",
 }
 
-ON_DEMAND = {"uncertainty"}
+ON_DEMAND = {"uncertainty", "symphony", "hypotheses"}
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +67,7 @@ def test_an_asset_says_what_it_is(specs, name):
     assert len(spec.description) > 100
     assert spec.group_name in {"cells", "clusters", "annotation", "results", "analyses"}
     assert 1 <= len(spec.kinds) <= 3
-    assert spec.code_version is not None or name == "raw_adata"
+    assert spec.code_version is not None or name in {"raw_adata", "manual_labels"}
 
 
 def test_datasets_come_and_go_and_resolutions_are_configured(specs):
@@ -96,6 +101,8 @@ def test_a_test_swaps_a_model_in_one_line():
         ("boosted", [BOOSTER, SCORER]),
         ("merged", [MERGER]),
         ("uncertainty", [ANNOTATOR, VALIDATOR]),
+        ("symphony", [COMPARER]),
+        ("hypotheses", [HYPOTHESIZER]),
     ],
 )
 def test_a_changed_prompt_or_knowledge_is_a_changed_code_version(specs, asset, roles):

@@ -15,7 +15,7 @@ from cassia_dagster.evaluation.agreement import compare_with_gold
 from cassia_dagster.outputs import report
 from cassia_dagster.outputs.dotplot import dot_plot
 from cassia_dagster.outputs.report import render_report
-from cassia_dagster.outputs.result import ResolutionResult
+from cassia_dagster.outputs.result import ResolutionResult, confidence_of
 from cassia_dagster.outputs.sections import Section
 from cassia_dagster.outputs.transcripts import transcript_names
 from cassia_dagster.records import Marker, TissueShare
@@ -270,3 +270,15 @@ def test_a_cluster_of_several_tissues_shows_them(blood: ResolutionResult, blood_
     row = first.model_copy(update={"annotated": first.annotated.model_copy(update={"evidence": evidence})})
     mixed = blood.model_copy(update={"clusters": (row, *blood.clusters[1:])})
     assert "from blood 75 %, gut 25 %" in "".join(Page(render_report(mixed, blood_cells)).text)
+
+
+def test_a_cluster_says_how_often_labels_like_its_own_were_right(
+    blood: ResolutionResult, blood_cells: pd.DataFrame
+) -> None:
+    monocytes = next(row for row in blood.clusters if row.cluster == "10")
+    confidence = confidence_of(monocytes)
+    assert confidence is not None
+    assert confidence.right is not None
+    text = " ".join("".join(Page(render_report(blood, blood_cells)).text).split())
+    assert f"Of labels like this, {100 * confidence.right:.0f} % were right where the truth is known" in text
+    assert f"({confidence.n} published clusters)" in text
