@@ -6,6 +6,7 @@ import dagster as dg
 
 _DESCRIPTIONS = {
     "uncertainty": "Name every cluster of a dataset at one resolution several times, and see how far the names agree.",
+    "drift": "Compare a dataset's labels at one resolution with those of an earlier version.",
 }
 
 ANALYSIS_JOBS = {

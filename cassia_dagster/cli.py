@@ -17,6 +17,7 @@ from cassia_dagster import (
     annotating,
     benchmarking,
     cleaning,
+    comparing,
     datasets,
     doctor,
     models,
@@ -57,6 +58,7 @@ app.command("doctor")(doctor.doctor)
 app.command("gc")(cleaning.gc)
 app.command("benchmark")(benchmarking.benchmark)
 app.command("uncertainty")(analysing.uncertainty)
+app.command("drift")(comparing.drift)
 
 
 def main() -> None:

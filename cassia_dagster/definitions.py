@@ -8,6 +8,7 @@ import dagster as dg
 from assets.annotated_adata import annotated_adata
 from assets.annotations import annotations
 from assets.boosted import boosted
+from assets.drift import drift
 from assets.leiden_clusters import leiden_clusters
 from assets.manual_labels import manual_labels
 from assets.marker_table import marker_table
@@ -50,7 +51,7 @@ ASSETS = (
 )
 """The method, from the file to what is taken home."""
 
-ANALYSES = (uncertainty,)
+ANALYSES = (uncertainty, drift)
 """What is made only where a user asks for it: no automation requests it."""
 
 

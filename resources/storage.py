@@ -97,7 +97,7 @@ class TableIOManager(dg.UPathIOManager):
 
     def __init__(self, base_path: Place, keep: int = MOST) -> None:
         super().__init__(base_path)  # type: ignore[arg-type] # a local folder is a path that UPath made
-        self._root, self._keep = base_path, keep
+        self.root, self._keep = base_path, keep
 
     @override
     def dump_to_path(self, context: dg.OutputContext, obj: Any, path: UPath) -> None:
@@ -117,7 +117,7 @@ class TableIOManager(dg.UPathIOManager):
         if not isinstance(keys, dg.MultiPartitionKey):
             return
         by = keys.keys_by_dimension
-        which = (self._root, context.asset_key.to_user_string(), by["dataset"], by["resolution"])
+        which = (self.root, context.asset_key.to_user_string(), by["dataset"], by["resolution"])
         version = version_of_records(obj) if isinstance(obj, list) else version_of_table(obj)
         if place := next_version(*which, version.value, context.run_id):
             copy_to(place, file)
@@ -130,7 +130,7 @@ class TableIOManager(dg.UPathIOManager):
 
     def made_before(self, asset: str, dataset: str, resolution: str) -> TableFile | None:
         """Return what an asset made of a partition the last time, if it did."""
-        table = stored_table(Path(str(self._base_path)), asset, dataset, resolution)
+        table = stored_table(self.root, asset, dataset, resolution)
         return table if table.path.exists() else None
 
 
