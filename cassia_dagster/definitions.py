@@ -8,6 +8,7 @@ import dagster as dg
 from assets.annotated_adata import annotated_adata
 from assets.annotations import annotations
 from assets.boosted import boosted
+from assets.columns import column_schema
 from assets.drift import drift
 from assets.leiden_clusters import leiden_clusters
 from assets.manual_labels import manual_labels
@@ -84,11 +85,7 @@ def build_defs(
     }
     condition = on_change(home.catalog)
     return dg.Definitions(
-        assets=[
-            asset.with_attributes(automation_condition=condition) if isinstance(asset, dg.AssetsDefinition) else asset
-            for asset in ASSETS
-        ]
-        + list(ANALYSES),
+        assets=dg.with_source_code_references([*(_automatic(asset, condition) for asset in ASSETS), *ANALYSES]),
         jobs=[*JOBS, *ANALYSIS_JOBS.values()],
         schedules=[prepare_changed_cells(home.catalog)],
         sensors=[watch_catalog(home.catalog, home.manual_labels), automatic_runs()],
@@ -96,6 +93,16 @@ def build_defs(
         loggers=loggers,
         executor=dg.in_process_executor,
     )
+
+
+def _automatic(
+    asset: dg.AssetsDefinition | dg.AssetSpec, condition: dg.AutomationCondition[dg.AssetKey]
+) -> dg.AssetsDefinition | dg.AssetSpec:
+    """Let automation make an asset, and say what its columns mean; what is only observed stays as it is."""
+    if isinstance(asset, dg.AssetSpec):
+        return asset
+    columns = column_schema(asset.key.to_user_string())
+    return asset.with_attributes(automation_condition=condition, metadata_by_key={asset.key: columns})
 
 
 defs = build_defs()

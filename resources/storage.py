@@ -1,5 +1,7 @@
 """Keeps artifacts as files under readable paths, and hands them on as light handles that open what is asked for."""
 
+import resource
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +86,7 @@ class AdataIOManager(dg.UPathIOManager):
     def dump_to_path(self, context: dg.OutputContext, obj: Any, path: UPath) -> None:
         with putting(path) as temporary:
             obj.write_h5ad(temporary, compression="lzf")
+        context.add_output_metadata(_peak_memory())
 
     @override
     def load_from_path(self, context: dg.InputContext, path: UPath) -> AdataFile:
@@ -109,6 +112,7 @@ class TableIOManager(dg.UPathIOManager):
             pq.write_table(table, temporary, write_page_checksum=True)
             # First the past, then the present: a run that is killed between the two has lost nothing.
             self._keep_version(context, obj, temporary)
+        context.add_output_metadata({"dagster/row_count": table.num_rows, **_peak_memory()})
 
     def _keep_version(self, context: dg.OutputContext, obj: Any, file: Path) -> None:
         if not context.has_asset_key or context.asset_key.to_user_string() not in KEPT:
@@ -132,6 +136,12 @@ class TableIOManager(dg.UPathIOManager):
         """Return what an asset made of a partition the last time, if it did."""
         table = stored_table(self.root, asset, dataset, resolution)
         return table if table.path.exists() else None
+
+
+def _peak_memory() -> dict[str, float]:
+    """Tell the most memory that this process has taken so far, whichever of its assets took it."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return {"process_peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1)}
 
 
 def _existing(path: Place) -> Place:
