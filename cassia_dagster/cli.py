@@ -20,6 +20,7 @@ from cassia_dagster import (
     comparing,
     datasets,
     doctor,
+    drawing,
     models,
     reviewing,
 )
@@ -55,6 +56,7 @@ app.add_typer(reviewing.review, name="review")
 app.command("estimate")(models.estimate)
 app.command("annotate")(annotating.annotate)
 app.command("doctor")(doctor.doctor)
+app.command("figures")(drawing.figures)
 app.command("gc")(cleaning.gc)
 app.command("benchmark")(benchmarking.benchmark)
 app.command("uncertainty")(analysing.uncertainty)

@@ -48,7 +48,7 @@ def test_a_label_is_written_with_who_why_and_the_evidence(say, project):
     assert done.exit_code == 0, done.output
     assert "Cluster 3 of demo at 0.4 is endothelial cells (CL:0000115), says ana." in done.output
     (label,) = read_manual_labels(project.manual_labels)
-    assert (label.place, label.who, len(label.evidence)) == (("demo", "0.4", "3"), "ana", 12)
+    assert (label.place, label.who, len(label.evidence)) == (("demo", "0.4", "3"), "ana", len("seen-") + 12)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_labels_are_listed_checked_and_applied_to_every_output(say, project):
 def test_a_label_of_other_evidence_fails_the_check(say, project):
     text = project.manual_labels.read_text(encoding="utf-8")
     label = next(one for one in read_manual_labels(project.manual_labels) if one.cluster == "7")
-    project.manual_labels.write_text(text.replace(label.evidence, "000000000000"), encoding="utf-8")
+    project.manual_labels.write_text(text.replace(label.evidence, "seen-000000000000"), encoding="utf-8")
     failed = say("check")
     assert "1 of the manual labels do not hold" in refusal(failed)
     assert "stale" in failed.output
