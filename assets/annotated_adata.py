@@ -9,6 +9,7 @@ from assets.results import Tables, assemble
 from cassia_dagster.errors import InputError
 from cassia_dagster.outputs.cas import write_cas
 from cassia_dagster.outputs.h5ad import annotate, write_h5ad
+from cassia_dagster.singlecell.memory import measured
 from resources.catalog import CatalogResource
 from resources.storage import AdataFile, TableFile
 from resources.versions import version_of_table
@@ -23,6 +24,7 @@ LISTED_ONLY = dg.AssetIn(metadata={"allow_missing_partitions": True})
     ins=dict.fromkeys(("leiden_clusters", "annotations", "scores", "reviewed", "merged"), LISTED_ONLY),
     group_name="results",
     kinds={"h5ad"},
+    pool="matrix",
     code_version="2",
 )
 def annotated_adata(
@@ -42,7 +44,7 @@ def annotated_adata(
     catalog's primary resolution also fills the single-valued ones, such as `CASSIA_annotation`. Where it all came
     from is in `uns["cassia"]`.
     """
-    with fatal_errors():
+    with fatal_errors(), measured() as usage:
         entry = catalog.entry(context.partition_key)
         tables = [by_resolution(fan_in) for fan_in in (annotations, scores, reviewed, merged)]
         made = set.intersection(*(set(table) for table in tables))
@@ -60,11 +62,11 @@ def annotated_adata(
             assemble(entry, resolution, clusterings[resolution], Tables(*(table[resolution] for table in tables)))
             for resolution in clusterings
         ]
-        adata = normalized_adata.open()
+        adata = normalized_adata.tables()
         coordinates = umap.read().set_index("cell_id").loc[adata.obs_names, ["x", "y"]].to_numpy()
         annotated = annotate(adata, results, clusterings, coordinates, entry.primary)
         path = entry.folder / f"{entry.name}_annotated.h5ad"
-        write_h5ad(annotated, path)
+        write_h5ad(annotated, path, normalized_adata.matrices())
         schema = entry.folder / f"{entry.name}_cell_annotations.json"
         write_cas(results, schema)
     return dg.MaterializeResult(
@@ -76,5 +78,6 @@ def annotated_adata(
             "resolutions": dg.MetadataValue.json(list(clusterings)),
             "primary_resolution": entry.primary,
             "bytes": path.stat().st_size,
+            **usage.metadata,
         },
     )

@@ -89,7 +89,10 @@ def annotations(
         listed = entry.strategy or Strategy.VALIDATED
         strategy = listed if config.strategy == "as_listed" else Strategy(config.strategy)
         # Only the fused annotator asks for genes, and only for it the matrix is read.
-        sums = sum_expression(normalized_adata.expression(), labels) if strategy is Strategy.FUSED else None
+        sums = None
+        if strategy is Strategy.FUSED:
+            with normalized_adata.expression() as expressed:
+                sums = sum_expression(expressed, labels)
 
         def annotate(one: ClusterEvidence) -> AnnotatedCluster:
             subject = f"{dataset}/{resolution}/{one.cluster}"

@@ -6,7 +6,8 @@ from pydantic import Field
 from assets.model_calls import MODELS, expected_calls
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from cassia_dagster.records import natural_order
-from cassia_dagster.singlecell.markers import rank_markers
+from cassia_dagster.singlecell.markers import MarkerEngine, rank_markers
+from cassia_dagster.singlecell.memory import measured
 from resources.storage import AdataFile, TableFile
 from resources.versions import version_of_table
 
@@ -28,13 +29,18 @@ class MarkerConfig(dg.Config):
         description="Least log2 fold change against all other cells.",
     )
     max_p_val_adj: float = Field(default=0.05, gt=0, le=1, description="Largest adjusted p-value.")
+    engine: MarkerEngine = Field(
+        default=MarkerEngine.sparse,
+        description="What computes the test: sparse, or scanpy, which gives the same and is many times slower.",
+    )
 
 
 @dg.asset(
     partitions_def=BY_DATASET_AND_RESOLUTION,
     group_name="clusters",
     kinds={"scanpy", "parquet"},
-    code_version="1",
+    pool="matrix",
+    code_version="2",
     io_manager_key="table_storage",
     required_resource_keys=MODELS,
     dagster_type=dg.Any,
@@ -55,9 +61,10 @@ def marker_table(
     Seurat's FindAllMarkers know, and `score`, the z-score by which a cluster's genes are ranked. With the markers it
     is known what the models will be asked: what that is expected to cost is in the metadata.
     """
-    labels = leiden_clusters.read().set_index("cell_id")["cluster"]
-    adata = normalized_adata.open()
-    markers = rank_markers(adata, labels, **config.model_dump())
+    with measured() as usage, normalized_adata.expression() as expressed:
+        labels = leiden_clusters.read().set_index("cell_id")["cluster"]
+        markers = rank_markers(expressed, labels, **config.model_dump())
+    cells = normalized_adata.read("obsm/X_pca")
     counts = markers["cluster"].value_counts()
     clusters = natural_order(labels.unique())
     without = [cluster for cluster in clusters if cluster not in counts]
@@ -78,8 +85,9 @@ def marker_table(
             "markers": len(markers),
             "clusters_without_markers": len(without),
             "top_genes": dg.MetadataValue.table(rows),
-            "parameters": dg.MetadataValue.json(config.model_dump()),
-            **expected_calls(context.resources, *dataset_and_resolution(context), adata, labels, markers),
+            "parameters": dg.MetadataValue.json(config.model_dump(mode="json")),
+            **usage.metadata,
+            **expected_calls(context.resources, *dataset_and_resolution(context), cells, labels, markers),
         },
         check_results=[
             dg.AssetCheckResult(

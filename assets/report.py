@@ -1,24 +1,30 @@
 """Asset `report`: what a user takes home of one dataset at one resolution."""
 
+from collections.abc import Mapping
+
 import dagster as dg
 
 from assets.failures import fatal_errors
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from assets.raw_adata import raw_adata
-from assets.results import Spent, Tables, assemble, compare
+from assets.results import Tables, assemble, compare
 from cassia_dagster.evaluation.agreement import Agreement
 from cassia_dagster.files import replacing
 from cassia_dagster.llm.store import Store
+from cassia_dagster.outputs.analyses import ANALYSES, analysis_sections
+from cassia_dagster.outputs.dotplot import marker_genes
 from cassia_dagster.outputs.ledger import write_ledger
 from cassia_dagster.outputs.maps import draw_maps, thumbnail
 from cassia_dagster.outputs.report import render_report
+from cassia_dagster.outputs.result import ResolutionResult, Spent
 from cassia_dagster.outputs.tables import write_tables
 from cassia_dagster.outputs.transcripts import write_transcripts
+from cassia_dagster.records import ClusterFinding
 from cassia_dagster.singlecell.load import INPUT
 from cassia_dagster.singlecell.resolutions import folder_of
 from resources.catalog import CatalogResource
 from resources.llm import EMBEDDED, ModelStore
-from resources.storage import AdataFile, TableFile
+from resources.storage import AdataFile, TableFile, TableIOManager
 from resources.versions import version_of_files
 
 
@@ -27,7 +33,7 @@ from resources.versions import version_of_files
     deps=[raw_adata],
     group_name="results",
     kinds={"html", "csv"},
-    code_version="2",
+    code_version="3",
     check_specs=[
         dg.AssetCheckSpec(
             "agrees_with_known_labels",
@@ -40,6 +46,7 @@ def report(
     context: dg.AssetExecutionContext,
     catalog: CatalogResource,
     model_store: ModelStore,
+    table_storage: dg.ResourceParam[TableIOManager],
     normalized_adata: AdataFile,
     umap: TableFile,
     leiden_clusters: TableFile,
@@ -50,7 +57,8 @@ def report(
 ) -> dg.MaterializeResult:
     """The report and the tables: one HTML file to read and to send, and CSV files in CASSIA's columns.
 
-    The report shows the cells on a map, every cluster with its label, score and status, and for each the
+    The report shows what to look at first, the cells on a map that can be coloured by cluster, label, score, known
+    labels and any marker gene, a dot plot, every cluster with its label, score and status, and for each the
     markers, the evidence for and against, and the argument between the roles. Beside them, `transcripts/` holds
     every question and reply as text, one file a cluster.
     """
@@ -61,7 +69,8 @@ def report(
         ledger = folder / f"{dataset}_ledger.parquet"
         with model_store.session(context) as store:
             spent = _spent(store, f"{dataset}/{resolution}")
-            write_ledger(store.calls(subject=f"{dataset}/{resolution}"), ledger)
+            calls = list(store.calls(subject=f"{dataset}/{resolution}"))
+            write_ledger(calls, ledger)
         labels = leiden_clusters.read().set_index("cell_id")["cluster"]
         made = normalized_adata.read(f"uns/{INPUT}")
         notes = tuple(str(made.uns[INPUT]["notes"]).splitlines())
@@ -71,7 +80,10 @@ def report(
         cells = umap.read().set_index("cell_id").join(labels)
         paths = write_tables(result, folder, dataset)
         transcripts = write_transcripts(result, folder)
-        page = render_report(result, cells, known, agreements)
+        expression = normalized_adata.genes(marker_genes(result))[cells.index]
+        found = {name: table_storage.made_before(name, dataset, resolution) for name in ANALYSES}
+        more = analysis_sections(_about_these(found, result))
+        page = render_report(result, cells, known, agreements, expression, calls, more)
         picture = thumbnail(draw_maps(result, cells)[1])
         path = folder / f"{dataset}_report.html"
         with replacing(path) as temporary:
@@ -93,6 +105,13 @@ def report(
         },
         check_results=[_agrees(agreements)],
     )
+
+
+def _about_these(found: Mapping[str, TableFile | None], result: ResolutionResult) -> dict[str, list[ClusterFinding]]:
+    """Read what analyses on demand found out, as far as it is about the clusters of now."""
+    cells = {row.cluster: row.annotated.cells for row in result.clusters}
+    rows = {name: list(table.records(ANALYSES[name])) if table else [] for name, table in found.items()}
+    return {name: [row for row in own if cells.get(row.cluster) == row.cells] for name, own in rows.items()}
 
 
 def _spent(store: Store, subject: str) -> Spent:

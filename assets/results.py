@@ -3,19 +3,15 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from cassia_dagster import __version__
 from cassia_dagster.errors import InputError
 from cassia_dagster.evaluation.agreement import (
     Agreement,
     compare_with_gold,
     map_gold_labels,
 )
-from cassia_dagster.knowledge.versions import source_versions
-from cassia_dagster.outputs.result import ResolutionResult
+from cassia_dagster.outputs.result import ResolutionResult, Spent, result_of
 from cassia_dagster.records import (
     AnnotatedCluster,
     BoostedCluster,
@@ -42,17 +38,6 @@ class Tables:
     scores: TableFile
     boosted: TableFile
     merged: TableFile
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """What the calls for a result took, over all runs."""
-
-    usd: float
-    calls: int
-    cached_calls: int
-    unpriced_calls: int
-    """Calls that may have cost something unknown."""
 
 
 def assemble(
@@ -88,26 +73,16 @@ def assemble(
         )
         for row in annotations
     )
-    exchanges = [exchange for cluster in clusters for exchange in cluster.history]
-    return ResolutionResult(
+    return result_of(
+        clusters,
         dataset=entry.name,
         resolution=resolution,
-        species=entry.species,
         column=entry.given.get(resolution),
+        species=entry.species,
         tissue=sampled_tissue(entry, annotations),
-        clusters=clusters,
-        models={exchange.role: f"{exchange.provider}/{exchange.model}" for exchange in exchanges},
-        versions={
-            "cassia-dagster": __version__,
-            **{library: version(library) for library in LIBRARIES},
-            **source_versions(annotations[0].evidence.lab_markers if annotations else ""),
-        },
+        libraries=LIBRARIES,
         notes=notes,
-        created=datetime.now(UTC).date().isoformat(),
-        usd=spent.usd if spent else None,
-        calls=spent.calls if spent else 0,
-        cached_calls=spent.cached_calls if spent else 0,
-        unpriced_calls=spent.unpriced_calls if spent else 0,
+        spent=spent,
     )
 
 

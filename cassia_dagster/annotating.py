@@ -5,14 +5,11 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cassia_dagster import __version__
 from cassia_dagster.datasets import HomeOption, home_of
 from cassia_dagster.errors import ConfigurationError, InputError
 from cassia_dagster.model_options import MaxUsdOption, ModelOption, said_of_model
@@ -32,11 +29,6 @@ if TYPE_CHECKING:
     from cassia_dagster.outputs.result import ResolutionResult
 
 LIBRARIES = ("pandas", "litellm")
-
-WITHOUT_CELLS = (
-    "Only a marker table is known: there are no maps, no cell counts and no annotated file, and the second look "
-    "could look up nothing beyond the table."
-)
 
 
 def annotate_markers(
@@ -141,20 +133,15 @@ def name_marker_table(
     settings
         ``score_threshold`` and ``max_workers``, where the environment's are not to hold.
     """
+    from cassia_dagster.marker_tables import load_markers_of
     from cassia_dagster.method import annotate_clusters
-    from cassia_dagster.singlecell.marker_columns import tidy_markers
     from cassia_dagster.singlecell.marker_evidence import evidence_from_markers
-    from cassia_dagster.singlecell.marker_files import read_marker_table
     from resources.settings import AnnotationSettings
 
-    known_species, where = check_sample(species, tissue), "The marker table"
-    if isinstance(markers, Path | str):
-        where, table = str(markers), read_marker_table(Path(markers))
-    else:
-        table = tidy_markers(markers, where)
-    check_marker_genes(table["gene"], known_species, where)
+    known_species, known_tissue = check_sample(species, tissue), tissue.strip()
+    table, notes = load_markers_of(markers, known_species)
     evidence = evidence_from_markers(
-        table, species=known_species, tissue=tissue.strip(), context=context, n_markers=n_markers
+        table, species=known_species, tissue=known_tissue, context=context, n_markers=n_markers
     )
     place = Home.from_environment() if home is None else home_of(home)
     chosen = AnnotationSettings.from_environment().with_choices(max_usd_per_dataset=max_usd, **settings)
@@ -167,7 +154,7 @@ def name_marker_table(
             max_workers=chosen.max_workers,
         )
         totals = store.totals(store.run)
-    return result_of_table(results, name, known_species, tissue.strip(), totals), trouble
+    return result_of_table(results, name, known_species, known_tissue, totals, notes), trouble
 
 
 def check_sample(species: str, tissue: str) -> Species:
@@ -178,25 +165,6 @@ def check_sample(species: str, tissue: str) -> Species:
     if not tissue.strip() or not tissue.isprintable():
         raise InputError(f"tissue {tissue!r} says nothing; name where the cells are from, such as 'blood'.")
     return known
-
-
-def check_marker_genes(genes: Iterable[str], species: Species, where: str) -> None:
-    """Raise `InputError` if the genes are no symbols, or those of the other species."""
-    from cassia_dagster.knowledge.markers import known_genes
-    from cassia_dagster.singlecell.load import ensembl_ids
-
-    names = list(dict.fromkeys(genes))
-    if len(ensembl := ensembl_ids(names)) > len(names) / 2:
-        raise InputError(f"{where} names its genes by Ensembl ids (such as {ensembl[0]}). Give gene symbols instead.")
-    known = known_genes(names)
-    likely = max(SPECIES, key=lambda one: known[one])
-    if known[likely] == 0:
-        raise InputError(f"{where}: none of its {len(names):,} genes is a known symbol (such as {names[0]!r}).")
-    if known[species] < known[likely] / 3:
-        raise InputError(
-            f"{where}: only {known[species]} of its {len(names):,} genes are known symbols of {species}, and "
-            f"{known[likely]} of {likely}. Are the cells of {likely}?"
-        )
 
 
 def open_store(home: Home, limits: Limits | None = None) -> Store:
@@ -233,32 +201,31 @@ def open_doors(chosen: Mapping[ModelRole, ModelChoice], store: Store) -> Doors:
 
 
 def result_of_table(
-    clusters: tuple[ClusterResult, ...], name: str, species: Species, tissue: str, totals: Totals
+    clusters: tuple[ClusterResult, ...],
+    name: str,
+    species: Species,
+    tissue: str,
+    totals: Totals,
+    notes: Iterable[str] = (),
 ) -> ResolutionResult:
     """Put together what is known of a marker table's clusters, and what it took."""
-    from cassia_dagster.knowledge.versions import source_versions
-    from cassia_dagster.outputs.result import ResolutionResult
+    from cassia_dagster.outputs.result import Spent, result_of
 
-    histories = [(row.annotated.history, row.scored.history, row.boosted.history) for row in clusters]
-    exchanges = [exchange for row in histories for stage in row for exchange in stage]
-    return ResolutionResult(
+    return result_of(
+        clusters,
         dataset=name,
         resolution=GIVEN,
         column="the marker table",
         species=species,
         tissue=tissue,
-        clusters=clusters,
-        models={exchange.role: f"{exchange.provider}/{exchange.model}" for exchange in exchanges},
-        versions={
-            "cassia-dagster": __version__,
-            **{library: version(library) for library in LIBRARIES},
-            **source_versions(),
-        },
-        created=datetime.now(UTC).date().isoformat(),
-        usd=totals.usd,
-        calls=totals.calls + totals.cached,
-        cached_calls=totals.cached,
-        unpriced_calls=totals.unpriced,
+        libraries=LIBRARIES,
+        notes=notes,
+        spent=Spent(
+            usd=totals.usd,
+            calls=totals.calls + totals.cached,
+            cached_calls=totals.cached,
+            unpriced_calls=totals.unpriced,
+        ),
     )
 
 
@@ -332,6 +299,7 @@ def _show(result: ResolutionResult, paths: dict[str, Path]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from cassia_dagster.marker_tables import WITHOUT_CELLS
     from cassia_dagster.outputs.result import final_label
     from cassia_dagster.outputs.words import cost_of
     from cassia_dagster.terminal import plain
@@ -347,5 +315,7 @@ def _show(result: ResolutionResult, paths: dict[str, Path]) -> None:
         table.add_row(*map(plain, shown))
     console.print(table)
     console.print(f"[dim]{cost_of(result)}. {WITHOUT_CELLS}[/]")
+    for note in result.notes:
+        console.print(f"[yellow]![/] {plain(note)}", soft_wrap=True)
     for kind, path in paths.items():
         console.print(f"{kind:<8}{plain(str(path))}", soft_wrap=True)

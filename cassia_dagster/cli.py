@@ -13,7 +13,7 @@ from dotenv import load_dotenv
 
 from cassia_dagster import (
     __version__,
-    analysing,
+    analyses,
     annotating,
     benchmarking,
     cleaning,
@@ -22,6 +22,7 @@ from cassia_dagster import (
     doctor,
     drawing,
     models,
+    planning,
     reviewing,
 )
 from cassia_dagster.dataset_options import OUTPUT, OutputOption, Said, changes, describes_dataset, entry_of
@@ -57,9 +58,13 @@ app.command("estimate")(models.estimate)
 app.command("annotate")(annotating.annotate)
 app.command("doctor")(doctor.doctor)
 app.command("figures")(drawing.figures)
+app.command("plan")(planning.plan)
 app.command("gc")(cleaning.gc)
 app.command("benchmark")(benchmarking.benchmark)
-app.command("uncertainty")(analysing.uncertainty)
+app.command("uncertainty")(analyses.uncertainty)
+app.command("symphony")(analyses.symphony)
+app.command("hypotheses")(analyses.hypotheses)
+app.command("boost")(analyses.boost)
 app.command("drift")(comparing.drift)
 
 

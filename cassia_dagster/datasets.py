@@ -268,7 +268,7 @@ def _plan(seen: Inspection) -> list[str]:
         f"would cluster the cells at the resolutions {', '.join(DEFAULT_RESOLUTIONS)}, and name every cluster",
     ]
     if batches := seen.having("batch"):
-        lines.append(f"would not correct for batches ({plain(', '.join(batches))})")
+        lines.append(f"would not align batches ({plain(', '.join(batches))}) unless --batch-key names them")
     return lines
 
 

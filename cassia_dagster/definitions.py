@@ -10,6 +10,7 @@ from assets.annotations import annotations
 from assets.boosted import boosted
 from assets.columns import column_schema
 from assets.drift import drift
+from assets.hypotheses import hypotheses
 from assets.leiden_clusters import leiden_clusters
 from assets.manual_labels import manual_labels
 from assets.marker_table import marker_table
@@ -21,10 +22,12 @@ from assets.report import report
 from assets.review import review
 from assets.reviewed import reviewed
 from assets.scores import scores
+from assets.symphony import symphony
 from assets.umap import umap
 from assets.uncertainty import uncertainty
-from cassia_dagster.analysis_jobs import ANALYSIS_JOBS
+from cassia_dagster.analysis_jobs import ANALYSIS_JOBS, LOOK_AGAIN, REPORT_AGAIN
 from cassia_dagster.automation import JOBS, automatic_runs, prepare_changed_cells
+from cassia_dagster.canary import ask_canary_questions, weekly_canary
 from cassia_dagster.llm.choice import MODEL_ROLES
 from cassia_dagster.watching import watch_catalog
 from resources.catalog import CatalogResource
@@ -52,7 +55,7 @@ ASSETS = (
 )
 """The method, from the file to what is taken home."""
 
-ANALYSES = (uncertainty, drift)
+ANALYSES = (uncertainty, symphony, hypotheses, drift)
 """What is made only where a user asks for it: no automation requests it."""
 
 
@@ -86,8 +89,8 @@ def build_defs(
     condition = on_change(home.catalog)
     return dg.Definitions(
         assets=dg.with_source_code_references([*(_automatic(asset, condition) for asset in ASSETS), *ANALYSES]),
-        jobs=[*JOBS, *ANALYSIS_JOBS.values()],
-        schedules=[prepare_changed_cells(home.catalog)],
+        jobs=[*JOBS, *ANALYSIS_JOBS.values(), LOOK_AGAIN, REPORT_AGAIN, ask_canary_questions],
+        schedules=[prepare_changed_cells(home.catalog), weekly_canary],
         sensors=[watch_catalog(home.catalog, home.manual_labels), automatic_runs()],
         resources={**defaults, **(resources or {})},
         loggers=loggers,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from cassia_dagster.agents.annotate import MAX_ROUNDS
 from cassia_dagster.errors import InputError
+from cassia_dagster.knowledge.genes import present_symbols, species_of_ids
 from cassia_dagster.knowledge.markers import MIN_KNOWN_GENES, check_genes, known_genes
 from cassia_dagster.records import SPECIES, Record, Species
 from cassia_dagster.singlecell.formats import read
@@ -16,12 +19,11 @@ from cassia_dagster.singlecell.load import (
     MAX_LABELS,
     checked_cells,
     count_values,
-    ensembl_ids,
     places,
-    symbol_columns,
     values_at,
 )
 from cassia_dagster.singlecell.memory import memory_needed
+from cassia_dagster.singlecell.names import symbol_columns
 from cassia_dagster.singlecell.values import Values
 
 if TYPE_CHECKING:
@@ -117,18 +119,19 @@ def inspect(path: Path) -> Inspection:
     adata = read(path)
     shape, columns = adata.shape, tuple(_column(adata.obs[name]) for name in adata.obs)
     matrices = tuple(_matrix(adata, place) for place in places(adata))
-    examples, ensembl = tuple(map(str, adata.var_names[:3])), ensembl_ids(adata.var_names)
-    named_by_ensembl = len(ensembl) > adata.n_vars / 2
-    symbols = next(iter(symbol_columns(adata)), None) if named_by_ensembl else None
+    names = adata.var_names.astype(str).to_list()
+    of_ids = species_of_ids(names)
+    symbols = next(iter(symbol_columns(adata)), None) if of_ids else None
+    rename = partial(present_symbols, species=of_ids or _likely(names), where=str(path))
     place = obstacle = None
     notes: tuple[str, ...] = ()
     try:
-        cells = checked_cells(adata, path, _only_counts(matrices), symbols)
+        cells = checked_cells(adata, path, _only_counts(matrices), symbols, rename)
         adata, place, notes = cells.adata, cells.place, cells.notes
     except InputError as error:
         obstacle = str(error)
     known = known_genes(adata.var_names)
-    species = max(SPECIES, key=lambda one: known[one])
+    species = _likely(adata.var_names)
     told = known[species] >= MIN_KNOWN_GENES
     if obstacle is None:
         obstacle = _unknown_genes(adata, species)
@@ -139,8 +142,8 @@ def inspect(path: Path) -> Inspection:
         n_genes=shape[1],
         matrices=matrices,
         counts=taken.place if taken and taken.holds.kind == "counts" else None,
-        gene_ids="Ensembl ids" if named_by_ensembl else "symbols" if told else "unknown",
-        gene_examples=examples,
+        gene_ids="Ensembl ids" if of_ids else "symbols" if told else "unknown",
+        gene_examples=tuple(names[:3]),
         gene_symbols=symbols,
         known_genes=known,
         species=species if told else None,
@@ -149,6 +152,11 @@ def inspect(path: Path) -> Inspection:
         notes=notes,
         obstacle=obstacle,
     )
+
+
+def _likely(genes: Iterable[str]) -> Species:
+    known = known_genes(genes)
+    return max(SPECIES, key=lambda one: known[one])
 
 
 def questions(n_clusters: int) -> tuple[int, int]:

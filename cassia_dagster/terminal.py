@@ -45,6 +45,11 @@ SUMMARIES: dict[str, Callable[[Mapping[str, Any]], str]] = {
         + (f", mean consistency {seen['mean_consistency']:.0f}" if "mean_consistency" in seen else "")
         + _calls(seen)
     ),
+    "symphony": lambda seen: f"{seen['outcome']}{_calls(seen)}",
+    "hypotheses": lambda seen: (
+        f"{_count(seen['alternatives'], 'alternative')} to the labels of {_count(seen['clusters'], 'cluster')}"
+        + _calls(seen)
+    ),
     "annotated_adata": lambda seen: f"{seen['bytes'] / 1e6:.0f} MB",
     "review": lambda seen: f"recommends {seen['recommended_resolution']}",
 }

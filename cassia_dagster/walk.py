@@ -17,15 +17,13 @@ from assets.raw_adata import observe
 from cassia_dagster.automation import ANNOTATE_CLUSTERS, APPLY_MANUAL_LABELS, PREPARE_CELLS, WRITE_ANNOTATED_FILE
 from cassia_dagster.definitions import build_defs
 from cassia_dagster.errors import CassiaError
+from cassia_dagster.launcher import HOST_TAG, PROCESS_TAG
 from cassia_dagster.processes import is_running, name_of_process
 from resources.manual_labels import read_manual_labels
 
 if TYPE_CHECKING:
     from resources.catalog import DatasetEntry
     from resources.home import Home
-
-PROCESS_TAG = "cassia/process"
-HOST_TAG = "cassia/host"
 
 
 class Stopped(Exception):  # noqa: N818 - no error, but the user's wish

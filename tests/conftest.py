@@ -51,6 +51,15 @@ def islets_path() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
+def gene_ids() -> dict[str, str]:
+    """Human gene symbol to its Ensembl id."""
+    from cassia_dagster.knowledge.tables import read_rows
+
+    rows = [(symbol, f"ENSG{int(number):011}") for number, symbol in read_rows("genes_human.tsv.gz")]
+    return dict(reversed(rows))
+
+
+@pytest.fixture(scope="session")
 def islets(islets_path: Path) -> AnnData:
     """The islets, normalised and embedded; shared by all tests, so none may change it."""
     from cassia_dagster.singlecell.embed import embed

@@ -183,10 +183,10 @@ def _is_valid(text: str, reply_type: type[BaseModel]) -> bool:
     return True
 
 
-def example_cluster(species: Species, tissue: str) -> ClusterEvidence:
-    """Make up a cluster of beta cells with as many markers as are kept, to price where nothing is clustered yet."""
+def example_cluster(species: Species, tissue: str, cl_id: str = BETA_CELL) -> ClusterEvidence:
+    """Make up a cluster of one cell type with as many markers as are kept, to price where nothing is clustered yet."""
     knowledge = load_markers(species)
-    column = knowledge.weights[:, knowledge.types.index(BETA_CELL)]
+    column = knowledge.weights[:, knowledge.types.index(cl_id)]
     genes = sorted(knowledge.species_genes, key=lambda gene: (-column[knowledge.row(gene) or 0], gene))[:N_KEPT]
     markers = tuple(
         Marker(gene=gene, avg_log2FC=1.23, pct_1=0.912, pct_2=0.123, p_val_adj=1.23e-45, score=12.3) for gene in genes

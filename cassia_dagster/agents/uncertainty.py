@@ -14,7 +14,17 @@ from cassia_dagster.agents.annotate import annotate_cluster
 from cassia_dagster.knowledge.consensus import Consensus, Vote, find_consensus, is_decided, least_votes
 from cassia_dagster.knowledge.ontology import Relation, load_ontology
 from cassia_dagster.llm.repetition import Repetition
-from cassia_dagster.records import AnnotatedCluster, Exchange, Finding, Genes, Name, Percent, Record, Status
+from cassia_dagster.records import (
+    AnnotatedCluster,
+    ClusterFinding,
+    Exchange,
+    Finding,
+    Genes,
+    Name,
+    Percent,
+    Record,
+    Status,
+)
 
 if TYPE_CHECKING:
     from cassia_dagster.llm.door import Door
@@ -103,12 +113,9 @@ class Run(Record):
         return Vote(label=self.label, cl_id=self.cl_id) if self.status in ANSWERS else None
 
 
-class UncertainCluster(Record):
+class UncertainCluster(ClusterFinding):
     """A row of ``uncertainty``: how the runs about one cluster agree."""
 
-    cluster: str
-    cells: str
-    """Digest of the ids of the cluster's cells."""
     status: Status
     status_reason: str = ""
     label: Name | None

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from cassia_dagster.errors import InputError
 from cassia_dagster.knowledge.tables import read_rows
-from cassia_dagster.records import Species
+from cassia_dagster.records import SPECIES, Species
 
-_ENSEMBL_ID = re.compile(r"(ENS(?:MUS)?G)0*(\d+)(?:\.\d+)?")
+_PREFIXES: dict[Species, str] = {"human": "ENSG", "mouse": "ENSMUSG"}
+# GENCODE's annotation names the copies of genes on the Y chromosome's PAR so.
+_ENSEMBL_ID = re.compile(r"(ENS(?:MUS)?G)0*(\d+)(?:\.\d+)?(?:_PAR_Y)?")
+_FOREIGN = -1
+"""Stands for the number of an id of another species."""
 
 
 @dataclass(frozen=True)
@@ -20,22 +25,60 @@ class GeneSymbols:
 
     symbols: tuple[str, ...]
     """One for each name, in their order; no mapping makes two of them alike."""
-    n_from_ids: int
-    """Names that were Ensembl ids and have a symbol now."""
-    n_from_former: int
-    """Names that were former symbols."""
-    n_unknown_ids: int
+    from_ids: tuple[str, ...]
+    """Names that were Ensembl ids and have a symbol now, each written ``id → symbol``."""
+    from_former: tuple[str, ...]
+    """The same of names that were former symbols."""
+    unknown_ids: tuple[str, ...]
     """Ensembl ids without a symbol in the table, which are kept as they are."""
-    n_second_ids: int
-    """Ensembl ids that are kept because another one of the dataset has their symbol."""
+    second_ids: tuple[str, ...]
+    """Ensembl ids that are kept because another gene of the dataset has their symbol."""
 
     @property
-    def summary(self) -> str:
-        """One line for a log."""
-        return (
-            f"{self.n_from_ids:,} Ensembl ids and {self.n_from_former:,} former symbols became present symbols; "
-            f"{self.n_unknown_ids:,} ids are unknown and {self.n_second_ids:,} share a symbol, and were kept."
+    def notes(self) -> tuple[str, ...]:
+        """What became of the names, for the user; nothing where all are as they were."""
+        became = (("Ensembl ids", self.from_ids), ("former symbols", self.from_former))
+        n_ids = len(self.from_ids) + len(self.unknown_ids) + len(self.second_ids)
+        kept = (
+            ("have no symbol in the table", self.unknown_ids),
+            ("share their symbol with another gene", self.second_ids),
         )
+        return (
+            *(f"{len(some):,} {what} became present symbols (such as {some[0]})." for what, some in became if some),
+            *(
+                f"{len(some):,} of {n_ids:,} Ensembl ids ({len(some) / n_ids:.1%}) {why} and are kept as they are "
+                f"(such as {some[0]})."
+                for why, some in kept
+                if some
+            ),
+        )
+
+
+def present_symbols(names: Sequence[str], species: Species, where: str) -> GeneSymbols:
+    """Do as `symbols_of` does, for names that a user gave.
+
+    Raises
+    ------
+    InputError
+        If the names are mostly Ensembl ids of the other species.
+    """
+    ids = [name for name in names if _ENSEMBL_ID.fullmatch(name)]
+    foreign = [name for name in ids if _number(name, species) == _FOREIGN]
+    if len(ids) > len(names) / 2 and len(foreign) > len(ids) / 2:
+        other = next(one for one in SPECIES if one != species)
+        raise InputError(
+            f"{where} names its genes by Ensembl ids of {other} (such as {foreign[0]}), but the species is {species}. "
+            f"Are the cells of {other}?"
+        )
+    return symbols_of(names, species)
+
+
+def species_of_ids(names: Iterable[str]) -> Species | None:
+    """Return the species that most of the names are Ensembl ids of, if most are."""
+    given = list(names)
+    counts = {one: sum(name.startswith(f"{prefix}0") for name in given) for one, prefix in _PREFIXES.items()}
+    likely = max(SPECIES, key=lambda one: counts[one])
+    return likely if counts[likely] > len(given) / 2 else None
 
 
 def symbols_of(names: Iterable[object], species: Species) -> GeneSymbols:
@@ -62,14 +105,16 @@ def symbols_of(names: Iterable[object], species: Species) -> GeneSymbols:
     numbers = tuple(_number(name, species) for name in given)
     taken = {name for name, number in zip(given, numbers, strict=True) if number is None}
     best = _best_ids(ids, (number for number in numbers if number is not None), taken)
-    became = Counter[str]()
+    # An id says for certain which gene is meant; a former symbol gives way to it.
+    taken |= best.keys()
+    became: defaultdict[str, list[str]] = defaultdict(list)
     symbols = []
     for name, number in zip(given, numbers, strict=True):
         symbol, kind = _name_id(number, ids, best) if number is not None else _name_former(name, former, taken)
-        became[kind] += 1
+        became[kind].append(name if symbol is None else f"{name} → {symbol}")
         taken.add(symbol or name)
         symbols.append(symbol or name)
-    return GeneSymbols(tuple(symbols), became["id"], became["former"], became["unknown"], became["second"])
+    return GeneSymbols(tuple(symbols), *(tuple(became[kind]) for kind in ("id", "former", "unknown", "second")))
 
 
 def knows_symbol(name: str, species: Species) -> bool:
@@ -81,8 +126,7 @@ def _number(name: str, species: Species) -> int | None:
     found = _ENSEMBL_ID.fullmatch(name)
     if found is None:
         return None
-    ours = {"human": "ENSG", "mouse": "ENSMUSG"}[species] == found[1]
-    return int(found[2]) if ours else -1
+    return int(found[2]) if found[1] == _PREFIXES[species] else _FOREIGN
 
 
 def _best_ids(ids: Mapping[int, tuple[int, str]], numbers: Iterable[int], taken: set[str]) -> dict[str, int]:

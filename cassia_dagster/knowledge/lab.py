@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from cassia_dagster.errors import InputError
-from cassia_dagster.knowledge.anatomy import organs_named
-from cassia_dagster.knowledge.genes import knows_symbol
+from cassia_dagster.knowledge.anatomy import read_tissue
+from cassia_dagster.knowledge.genes import knows_symbol, symbols_of
 from cassia_dagster.knowledge.markers import MarkerKnowledge, load_markers
 from cassia_dagster.knowledge.ontology import load_ontology
 from cassia_dagster.knowledge.resolver import resolve_name
@@ -93,8 +93,9 @@ def read_lab_markers(path: Path, species: Species) -> LabMarkers:
     ----------
     path
         CSV (or, named ``.tsv``, tab-separated) with a header. ``cell_type``: a name or a Cell Ontology id; ``gene``: a
-        symbol of the species; ``sign``: + (also where empty) or -; ``tissue``: where it holds, everywhere if empty;
-        ``source``: free text. Lines that begin with # are comments.
+        symbol of the species, present or former, or an Ensembl id; ``sign``: + (also where empty)
+        or -; ``tissue``: where it holds, everywhere if empty; ``source``: free text. Lines that begin with # are
+        comments.
     species
         Whose symbols the genes are.
 
@@ -156,7 +157,9 @@ def _read_row(fields: dict[str, str], species: Species) -> LabMarker:
     if sign not in _SIGNS:
         raise InputError(f"sign {sign!r} is neither + nor -")
     cl_id = _read_type(fields.get("cell_type", ""), tissue, species)
-    return LabMarker(cl_id, gene, _SIGNS[sign], tissue, fields.get("source", ""))
+    # As the cells' own genes are called when they are loaded.
+    (present,) = symbols_of((gene,), species).symbols
+    return LabMarker(cl_id, present, _SIGNS[sign], tissue, fields.get("source", ""))
 
 
 def _read_type(name: str, tissue: str, species: Species) -> str:
@@ -229,4 +232,4 @@ def _holds(where: str, tissue: str) -> bool:
     """Whether a row for a tissue speaks of a sample's; where no organ is known, the words must be the same."""
     if not where or not tissue:
         return True
-    return bool(organs_named(where) & organs_named(tissue)) or where.lower() == tissue.lower()
+    return bool(read_tissue(where).organs & read_tissue(tissue).organs) or where.lower() == tissue.lower()

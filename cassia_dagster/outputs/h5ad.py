@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +13,13 @@ from cassia_dagster.outputs.result import ResolutionResult, final_label, reviewe
 from cassia_dagster.outputs.words import review_of
 from cassia_dagster.records import natural_order
 from cassia_dagster.singlecell.resolutions import folder_of, suffix_of
+from cassia_dagster.singlecell.stored import COMMON, blocks_of, write_cells
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from anndata import AnnData
+    from scipy.sparse import csr_matrix
 
 UNKNOWN_TERM = "unknown"
 """What CELLxGENE's schema asks for where a cell type is no ontology term."""
@@ -90,8 +92,10 @@ def annotate(
     return annotated
 
 
-def write_h5ad(adata: AnnData, path: Path) -> None:
-    """Write an h5ad file, whole or not at all.
+def write_h5ad(
+    adata: AnnData, path: Path, matrices: Iterable[tuple[csr_matrix, csr_matrix | None]] | None = None
+) -> None:
+    """Write an h5ad file, whole or not at all, that programs in any language can read.
 
     Parameters
     ----------
@@ -99,9 +103,11 @@ def write_h5ad(adata: AnnData, path: Path) -> None:
         What to write.
     path
         Where to; a file there is replaced.
+    matrices
+        Values and counts of the cells, some at a time, where they are not in memory.
     """
     with replacing(path) as temporary:
-        adata.write_h5ad(temporary, compression="gzip")
+        write_cells(adata, blocks_of(adata) if matrices is None else matrices, temporary, packing=COMMON)
 
 
 def _sharing_matrices(adata: AnnData) -> AnnData:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Annotated
 
 from pydantic import Field, field_validator
 
+from cassia_dagster import __version__
 from cassia_dagster.agents.embedded import EmbeddedBackend
 from cassia_dagster.agents.merge import UNRESOLVED
 from cassia_dagster.agents.score import SCORER
 from cassia_dagster.evaluation.without_gold import Confidence, confidence_in
+from cassia_dagster.knowledge.versions import source_versions
 from cassia_dagster.records import BoostOutcome, ClusterResult, ManualOutcome, Record, Species, natural_order
 from cassia_dagster.singlecell.resolutions import title_of
 
@@ -60,6 +65,63 @@ class ResolutionResult(Record):
         return tuple(by_id[cluster] for cluster in natural_order(by_id))
 
 
+class Spent(Record):
+    """What the calls for a result took."""
+
+    usd: float
+    calls: Annotated[int, Field(ge=0)]
+    cached_calls: Annotated[int, Field(ge=0)]
+    unpriced_calls: Annotated[int, Field(ge=0)]
+    """Calls that may have cost something unknown."""
+
+
+def result_of(
+    clusters: Iterable[ClusterResult],
+    *,
+    dataset: str,
+    resolution: str,
+    column: str | None,
+    species: Species,
+    tissue: str,
+    libraries: Iterable[str],
+    notes: Iterable[str] = (),
+    spent: Spent | None = None,
+) -> ResolutionResult:
+    """Put the clusters of a dataset together with what they were made by.
+
+    Parameters
+    ----------
+    clusters
+        At least one.
+    dataset, resolution, column, species, tissue, notes
+        As in `ResolutionResult`.
+    libraries
+        Names of the packages whose versions bear on the result.
+    spent
+        What the calls took, where that is known.
+    """
+    rows = tuple(clusters)
+    exchanges = [exchange for row in rows for exchange in row.history]
+    lab_markers = rows[0].evidence.lab_markers if rows else ""
+    return ResolutionResult(
+        dataset=dataset,
+        resolution=resolution,
+        column=column,
+        species=species,
+        tissue=tissue,
+        clusters=rows,
+        models={exchange.role: f"{exchange.provider}/{exchange.model}" for exchange in exchanges},
+        versions={
+            "cassia-dagster": __version__,
+            **{library: version(library) for library in libraries},
+            **source_versions(lab_markers),
+        },
+        notes=tuple(notes),
+        created=datetime.now(UTC).date().isoformat(),
+        **(spent.model_dump() if spent else {}),
+    )
+
+
 def final_label(result: ClusterResult) -> str:
     """Return the most detailed name of a cluster, or ``"unresolved"`` where it has none."""
     annotation = result.boosted.annotation
@@ -72,6 +134,13 @@ def reviewer_of(result: ClusterResult) -> str:
     """Return which person stands behind the label; empty where nobody does, or where their word is stale."""
     review = result.boosted.review
     return review.who if review is not None and review.outcome is not ManualOutcome.STALE else ""
+
+
+def by_grouping(result: ResolutionResult) -> list[ClusterResult]:
+    """Return the clusters with like ones next to each other: in the order of their groupings, broad to detailed."""
+    return sorted(
+        result.clusters, key=lambda row: (row.grouping.broad, row.grouping.intermediate, row.grouping.detailed)
+    )
 
 
 def model_of_label(result: ClusterResult) -> tuple[str, str]:

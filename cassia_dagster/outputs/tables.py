@@ -109,9 +109,13 @@ def write_tables(result: ResolutionResult, folder: Path, name: str) -> dict[str,
 def write_inert(table: pd.DataFrame, path: Path) -> None:
     """Write a table as CSV that no spreadsheet runs anything of; the file is replaced whole or not at all."""
     with replacing(path) as temporary:
-        # Quoted text stays one cell also where a spreadsheet splits at semicolons.
-        inert = table.map(_inert)
-        inert.to_csv(temporary, index=False, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
+        temporary.write_text(inert_csv(table), encoding="utf-8", newline="")
+
+
+def inert_csv(table: pd.DataFrame) -> str:
+    """Return a table as CSV that no spreadsheet runs anything of."""
+    # Quoted text stays one cell also where a spreadsheet splits at semicolons.
+    return str(table.map(_inert).to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n"))
 
 
 def _summary(result: ClusterResult) -> Row:

@@ -76,6 +76,14 @@ class ScoredCluster(Record):
     history: tuple[Exchange, ...] = ()
 
 
+class ClusterFinding(Record):
+    """What every row of an analysis on demand begins with."""
+
+    cluster: str
+    cells: str
+    """Digest of the ids of the cluster's cells: the row is about these and no others."""
+
+
 class BoostOutcome(StrEnum):
     """What the second look did to a label."""
 
@@ -132,6 +140,10 @@ class BoostedCluster(Record):
     additional_task: str = ""
     """The user's extra question, where it was asked."""
     additional_answer: str = ""
+    about: str = ""
+    """Digest of the annotation and the score that were looked at."""
+    on_demand: bool = False
+    """Whether a user had asked for a second look at this cluster."""
     annotation: Annotation | None
     check: EvidenceCheck | None
     score: Percent | None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cassia_dagster.errors import InputError
 from cassia_dagster.singlecell.columns import column_of
 from cassia_dagster.singlecell.formats import read
+from cassia_dagster.singlecell.names import Rename, keep_names, name_by_symbols, settle_names
 from cassia_dagster.singlecell.values import KINDS, USUAL_TOTAL, Values, tell_values
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Cells:
     """What is not as expected, and what was done about it; empty for raw counts under unique names."""
 
 
-def load_cells(path: Path, place: str | None = None, symbols: str | None = None) -> Cells:
+def load_cells(path: Path, place: str | None = None, symbols: str | None = None, rename: Rename | None = None) -> Cells:
     """Read the cells of a file of any format that `formats.read` knows: raw counts, or else normalised values.
 
     Parameters
@@ -76,6 +77,8 @@ def load_cells(path: Path, place: str | None = None, symbols: str | None = None)
         normalised values or their logarithms.
     symbols
         The column of ``var`` with the gene symbols; if not given, they are the ``var_names``.
+    rename
+        Gives genes their present symbols; without it they keep their names, and Ensembl ids are refused.
 
     Returns
     -------
@@ -87,7 +90,7 @@ def load_cells(path: Path, place: str | None = None, symbols: str | None = None)
     InputError
         With the file, what is wrong with it, and the way out.
     """
-    return checked_cells(read(path), path, place, symbols)
+    return checked_cells(read(path), path, place, symbols, rename)
 
 
 def load_counts(path: Path, counts: str | None = None, symbols: str | None = None) -> AnnData:
@@ -97,14 +100,18 @@ def load_counts(path: Path, counts: str | None = None, symbols: str | None = Non
     return checked_cells(adata, path, place, symbols).adata
 
 
-def checked_cells(adata: AnnData, path: Path, place: str | None = None, symbols: str | None = None) -> Cells:
+def checked_cells(
+    adata: AnnData, path: Path, place: str | None = None, symbols: str | None = None, rename: Rename | None = None
+) -> Cells:
     """Do with data that was read from a path what `load_cells` does."""
     place, values = find_matrix(adata, path, place)
     adata = take_matrix(adata, path, place)
     check_shape(adata, path)
+    before = adata.var_names
     if symbols is not None:
         name_by_symbols(adata, symbols, path)
-    notes = (*_note_values(place, values), *settle_names(adata, path))
+    notes = (*_note_values(place, values), *settle_names(adata, path, rename))
+    keep_names(adata, before)
     adata.uns[INPUT] = {"matrix": place, "values": KINDS[values.kind], "notes": "\n".join(notes)}
     return Cells(adata, place, values, notes)
 
@@ -214,34 +221,6 @@ def take_matrix(adata: AnnData, path: Path, place: str) -> AnnData:
     return adata
 
 
-def name_by_symbols(adata: AnnData, symbols: str, path: Path) -> None:
-    """Name the genes by a column of ``var``; one without a symbol keeps its name."""
-    import pandas as pd
-
-    if symbols not in adata.var:
-        available = ", ".join(map(str, adata.var.columns)) or "none"
-        raise InputError(f"{path} has no var column {symbols!r} with gene symbols; it has: {available}.")
-    column = adata.var[symbols].astype(object)
-    given = column.notna() & (column.astype(str).str.strip() != "")
-    adata.var_names = pd.Index(column.where(given, adata.var_names.to_series()).astype(str).to_list())
-
-
-def ensembl_ids(names: Iterable[object]) -> list[str]:
-    """Return those of the gene names that are Ensembl ids of human or mouse."""
-    return [str(name) for name in names if str(name).startswith(("ENSG0", "ENSMUSG0"))]
-
-
-def symbol_columns(adata: AnnData) -> list[str]:
-    """Name the columns of ``var`` that look like gene symbols: mostly different text, and no Ensembl ids."""
-    fitting = []
-    for column in adata.var:
-        values = adata.var[column].dropna()
-        text = len(values) > 0 and all(isinstance(value, str) for value in values.head(100))
-        if text and values.nunique() > adata.n_vars / 2 and len(ensembl_ids(values)) < len(values) / 2:
-            fitting.append(str(column))
-    return fitting
-
-
 def check_column(adata: AnnData, column: str, path: Path) -> None:
     """Raise `InputError` unless ``obs`` has the column, and it can hold labels of cell types."""
     different = column_of(adata.obs, column, path).nunique()
@@ -279,47 +258,3 @@ def _note_values(place: str, values: Values) -> list[str]:
             f"They are brought to {USUAL_TOTAL:,.0f} a cell, and their logarithms taken.",
         )
     return [f"{place} holds no counts but {what}. {done} How many molecules a cell had is not known from them."]
-
-
-def settle_names(adata: AnnData, path: Path) -> list[str]:
-    """Refuse names that say nothing, tell genes of one name apart, and say so."""
-    for axis, index in (("gene", adata.var_names), ("cell", adata.obs_names)):
-        nameless = index.isna() | (index.astype(str).str.strip() == "")
-        if nameless.any():
-            slot = "var_names" if axis == "gene" else "obs_names"
-            raise InputError(
-                f"{path}: {axis}s without a name: {nameless.sum():,} (the first is number {nameless.argmax() + 1}). "
-                f"Give each one in {slot}, or leave them out."
-            )
-    _check_cell_names(adata, path)
-    _check_symbols(adata, path)
-    doubled = adata.var_names[adata.var_names.duplicated()]
-    if not len(doubled):
-        return []
-    # Different genes may share a symbol in every annotation of a genome.
-    adata.var_names_make_unique()
-    again = next(name for name in adata.var_names if name.startswith(f"{doubled[0]}-"))
-    return [
-        f"Names of genes that come again ({len(doubled):,}, the first is {doubled[0]}) got a number, as in {again}."
-    ]
-
-
-def _check_cell_names(adata: AnnData, path: Path) -> None:
-    doubled = adata.obs_names[adata.obs_names.duplicated()]
-    if len(doubled):
-        # Told apart by us, they could no longer be found in the file that they came from.
-        raise InputError(
-            f"{path}: names of cells that come again: {len(doubled):,} (the first is {str(doubled[0])!r}). "
-            "Make them unique, for example with adata.obs_names_make_unique()."
-        )
-
-
-def _check_symbols(adata: AnnData, path: Path) -> None:
-    ensembl = ensembl_ids(adata.var_names)
-    if len(ensembl) > adata.n_vars / 2:
-        columns = symbol_columns(adata)
-        hint = f" Or name the var column that has them; it may be {' or '.join(columns)}." if columns else ""
-        raise InputError(
-            f"{path} names its genes by Ensembl ids (such as {ensembl[0]}). "
-            f"Put gene symbols into var_names; models and marker knowledge speak in symbols.{hint}"
-        )

@@ -95,7 +95,7 @@ def test_what_is_said_of_the_sample_is_checked(tmp_path, options, message):
 
 @pytest.mark.parametrize(
     ("genes", "message"),
-    [("ENSG00000167286, ENSG00000198851", "Ensembl ids"), ("foo, bar", "none of its 2 genes is a known symbol")],
+    [("ENSG00999999997, ENSG00999999998", "Ensembl ids"), ("foo, bar", "none of its 2 genes is a known symbol")],
 )
 def test_genes_that_are_no_symbols_are_refused(tmp_path, genes, message):
     with pytest.raises(InputError, match=message):

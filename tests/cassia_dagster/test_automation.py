@@ -349,9 +349,9 @@ def test_all_automation_is_stopped_until_someone_starts_it(project):
     assert set(sensors) == {"watch_catalog", "request_changes"}
     assert all(sensor.default_status is dg.DefaultSensorStatus.STOPPED for sensor in sensors.values())
     assert all(len(sensor.description or "") > 100 for sensor in sensors.values())
-    (schedule,) = repository.schedule_defs
-    assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
-    assert len(schedule.description or "") > 100
+    assert {schedule.name for schedule in repository.schedule_defs} == {"prepare_changed_cells", "weekly_canary"}
+    assert all(one.default_status is dg.DefaultScheduleStatus.STOPPED for one in repository.schedule_defs)
+    assert all(len(one.description or "") > 100 for one in repository.schedule_defs)
 
 
 def test_every_asset_but_the_users_file_has_the_condition(project):

@@ -11,6 +11,8 @@ from assets.model_calls import code_version
 from cassia_dagster.agents import role
 from cassia_dagster.agents.annotate import ANNOTATOR
 from cassia_dagster.agents.boost import BOOSTER
+from cassia_dagster.agents.compare import COMPARER
+from cassia_dagster.agents.hypothesize import HYPOTHESIZER
 from cassia_dagster.agents.merge import MERGER
 from cassia_dagster.agents.score import SCORER
 from cassia_dagster.agents.validate import VALIDATOR
@@ -35,7 +37,7 @@ NAMES = {
     "review",
 }
 
-ON_DEMAND = {"uncertainty"}
+ON_DEMAND = {"uncertainty", "symphony", "hypotheses"}
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +101,8 @@ def test_a_test_swaps_a_model_in_one_line():
         ("boosted", [BOOSTER, SCORER]),
         ("merged", [MERGER]),
         ("uncertainty", [ANNOTATOR, VALIDATOR]),
+        ("symphony", [COMPARER]),
+        ("hypotheses", [HYPOTHESIZER]),
     ],
 )
 def test_a_changed_prompt_or_knowledge_is_a_changed_code_version(specs, asset, roles):

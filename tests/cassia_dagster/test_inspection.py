@@ -56,7 +56,7 @@ def test_what_a_matrix_holds_is_told_by_its_values(
     assert found.matrices[0].holds.kind == kind
     assert sign in found.matrices[0].holds.signs
     assert (found.obstacle is None) == (kind in ("counts", "log", "normalised"))
-    assert bool(found.notes) == (kind in ("log", "normalised"))
+    assert any("holds no counts" in note for note in found.notes) == (kind in ("log", "normalised"))
 
 
 def test_counts_in_a_layer_of_any_name_are_found_and_named_in_the_command(
@@ -86,9 +86,19 @@ def test_ensembl_ids_without_symbols_are_an_obstacle(cells: anndata.AnnData, tmp
     changed = cells.copy()
     changed.var_names = [f"ENSG{number:011}" for number in range(changed.n_vars)]
     found = seen(changed, tmp_path)
-    assert found.species is None
+    assert found.species == "human"
     assert found.obstacle is not None
     assert "Ensembl ids" in found.obstacle
+
+
+def test_ensembl_ids_that_have_symbols_tell_the_species_and_are_read(
+    cells: anndata.AnnData, tmp_path: Path, gene_ids: dict[str, str]
+) -> None:
+    changed = cells.copy()
+    changed.var_names = [gene_ids.get(name, name) for name in changed.var_names]
+    found = seen(changed, tmp_path)
+    assert (found.gene_ids, found.species, found.obstacle) == ("Ensembl ids", "human", None)
+    assert any("Ensembl ids became present symbols" in note for note in found.notes)
 
 
 def test_mice_are_told_by_their_genes(cells: anndata.AnnData, tmp_path: Path) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 
 import anndata
 import numpy as np
+import pandas as pd
 import pytest
 
 from cassia_dagster.errors import InputError
+from cassia_dagster.singlecell.load import INPUT
 from resources.catalog import DatasetEntry
 from resources.catalog_check import check_frame, load_checked
 
@@ -35,6 +37,13 @@ def test_what_is_right_passes_both_checks(path: Path) -> None:
     right = entry(path, labels="cell_type", clusters=["donor", "cell_type"], batch_key="donor", counts="layers/umi")
     check_frame(right)
     assert load_checked(right).adata.shape == (60, 14270)
+
+
+def test_a_tissue_that_cannot_be_read_is_noted_where_the_report_finds_it(path: Path) -> None:
+    cells = load_checked(entry(path, tissue="immune organs"))
+    assert any("'immune organs' names no organ" in note for note in cells.notes)
+    assert cells.adata.uns[INPUT]["notes"].splitlines() == list(cells.notes)
+    assert not any("tissue" in note for note in load_checked(entry(path)).notes)
 
 
 @pytest.mark.parametrize(
@@ -78,3 +87,39 @@ def test_ensembl_ids_are_told_as_such(path: Path, tmp_path: Path) -> None:
     adata.write_h5ad(tmp_path / "cells.h5ad")
     with pytest.raises(InputError, match="names its genes by Ensembl ids"):
         check_frame(entry(tmp_path / "cells.h5ad"))
+
+
+def test_ensembl_ids_with_versions_become_symbols_and_the_ids_are_kept(
+    path: Path, tmp_path: Path, gene_ids: dict[str, str]
+) -> None:
+    adata = anndata.read_h5ad(path)
+    named = adata.var_names.to_list()
+    adata.var_names = [f"{gene_ids[name]}.4" if name in gene_ids else name for name in named]
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    check_frame(entry(tmp_path / "cells.h5ad"))
+    cells = load_checked(entry(tmp_path / "cells.h5ad"))
+    assert cells.adata.var_names[named.index("INS")] == "INS"
+    assert cells.adata.var["cassia_name_in_file"].to_list() == adata.var_names.to_list()
+    assert "Ensembl ids became present symbols" in cells.notes[0]
+    assert cells.notes[-1].startswith("What the file calls each gene is in var['cassia_name_in_file']")
+
+
+def test_ids_of_the_other_species_are_refused_with_both_named(
+    path: Path, tmp_path: Path, gene_ids: dict[str, str]
+) -> None:
+    adata = anndata.read_h5ad(path)
+    adata.var_names = [gene_ids.get(name, name) for name in adata.var_names]
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    for check in (check_frame, load_checked):
+        with pytest.raises(InputError, match=r"by Ensembl ids of human .* but the species is mouse"):
+            check(entry(tmp_path / "cells.h5ad", species="mouse"))
+
+
+def test_a_former_symbol_of_a_table_of_any_format_becomes_the_present_one(path: Path, tmp_path: Path) -> None:
+    adata = anndata.read_h5ad(path)
+    frame = pd.DataFrame(adata.X.toarray(), index=adata.obs_names, columns=adata.var_names)
+    assert "SDPR" in frame.columns
+    frame.to_csv(tmp_path / "cells.csv.gz")
+    cells = load_checked(entry(tmp_path / "cells.csv.gz"))
+    assert "CAVIN2" in cells.adata.var_names
+    assert "SDPR" not in cells.adata.var_names
