@@ -37,7 +37,7 @@ NAMES = {
     "review",
 }
 
-ON_DEMAND = {"uncertainty", "symphony", "hypotheses"}
+ON_DEMAND = {"uncertainty", "symphony", "hypotheses", "drift"}
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_the_graph_holds_the_assets_of_the_method_and_no_other(specs):
 
 def test_what_is_made_on_demand_is_requested_by_nothing_and_part_of_no_other_job(specs):
     assert not any(specs[name].automation_condition for name in ON_DEMAND)
-    assert all(specs[name].automation_condition for name in NAMES - {"raw_adata"})
+    assert all(specs[name].automation_condition for name in NAMES - {"raw_adata", "manual_labels"})
     graph = build_defs().get_repository_def().asset_graph
     others = [job for job in build_defs().resolve_all_job_defs() if not job.name.startswith(("__", "analyse_"))]
     assert others
