@@ -38,7 +38,7 @@ class Step:
     asset: str
     resolution: str | None
     state: str
-    """``started``, ``done``, ``kept``, ``failed``, or ``warned`` where a check did not pass."""
+    """``started``, ``working``, ``done``, ``kept``, ``failed``, or ``warned`` where a check did not pass."""
     metadata: Mapping[str, Any]
     message: str = ""
 
@@ -197,6 +197,13 @@ def _reason(result: dg.ExecuteInProcessResult) -> Exception:
     return RuntimeError(f"Run {result.run_id} failed before its first step.")
 
 
+def _at_work(record: logging.LogRecord, resolution: str | None) -> Iterator[Step]:
+    """Pass on what an asset says of its own progress."""
+    said = getattr(record, "dagster_meta", {})
+    if said.get("step_key") and said.get("dagster_event") is None and record.levelno == logging.INFO:
+        yield Step(said["step_key"], resolution, "working", {}, str(said.get("orig_message", "")))
+
+
 def _step_logger(resolution: str | None, tell: Callable[[Step], None]) -> dg.LoggerDefinition:
     """Make a Dagster logger that passes on what happens to assets, and keeps everything else to the event log."""
 
@@ -204,6 +211,8 @@ def _step_logger(resolution: str | None, tell: Callable[[Step], None]) -> dg.Log
         def emit(self, record: logging.LogRecord) -> None:
             event = getattr(record, "dagster_meta", {}).get("dagster_event")
             if event is None or event.step_key is None:
+                for step in _at_work(record, resolution):
+                    tell(step)
                 return
             if event.event_type_value == "STEP_START":
                 tell(Step(event.step_key, resolution, "started", {}))
@@ -213,7 +222,7 @@ def _step_logger(resolution: str | None, tell: Callable[[Step], None]) -> dg.Log
             elif event.event_type_value == "ASSET_CHECK_EVALUATION":
                 check = event.asset_check_evaluation_data
                 if not check.passed:
-                    tell(Step(event.step_key, resolution, "warned", {}, check.check_name))
+                    tell(Step(event.step_key, resolution, "warned", {"advice": check.description}, check.check_name))
             elif event.event_type_value == "STEP_FAILURE":
                 tell(Step(event.step_key, resolution, "failed", {}))
 
