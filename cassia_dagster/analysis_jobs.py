@@ -6,6 +6,7 @@ import dagster as dg
 
 _DESCRIPTIONS = {
     "uncertainty": "Name every cluster of a dataset at one resolution several times, and see how far the names agree.",
+    "subclusters": "Cluster the cells of a cluster among themselves, and name its parts.",
     "drift": "Compare a dataset's labels at one resolution with those of an earlier version.",
     "symphony": "Let a panel of models decide between candidate cell types of one cluster.",
     "hypotheses": "Rank what each cluster could be besides its label, with the genes that would tell.",
