@@ -19,13 +19,7 @@ ANALYSIS_JOBS = {
 
 LOOK_AGAIN = dg.define_asset_job(
     "look_again",
-    selection=dg.AssetSelection.assets("boosted", "merged", "report"),
+    selection=dg.AssetSelection.assets("boosted", "reviewed", "merged", "report"),
     description="Take a second look at clusters of a dataset at one resolution; group and report what came of it.",
 )
 """The second look on demand, and what shows it."""
-
-REPORT_AGAIN = dg.define_asset_job(
-    "write_report",
-    selection=dg.AssetSelection.assets("report"),
-    description="Write the report and tables of a dataset at one resolution anew, with what analyses have found out.",
-)

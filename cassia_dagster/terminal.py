@@ -13,8 +13,9 @@ from rich.table import Table
 
 from assets.results import Tables, assemble, compare
 from cassia_dagster.agents.boost import SCORE_THRESHOLD
+from cassia_dagster.agents.merge import UNRESOLVED
 from cassia_dagster.evaluation.agreement import Agreement, ClusterAgreement
-from cassia_dagster.outputs.result import ResolutionResult, final_label
+from cassia_dagster.outputs.result import ResolutionResult, final_label, final_state
 from cassia_dagster.records import ClusterResult, Status
 from cassia_dagster.singlecell.resolutions import folder_of
 from resources.storage import TableFile, stored_cells, stored_table
@@ -202,10 +203,16 @@ def _cells(row: ClusterResult) -> tuple[str, ...]:
     return (
         plain(row.cluster),
         f"{row.evidence.n_cells:,}" if row.evidence.n_cells is not None else "",
-        plain(final_label(row)),
+        plain(_label(row)),
         "" if score is None else f"[{colour}]{score:.0f}[/]",
         row.boosted.status.value if good else f"[yellow]{_trouble(row)}[/]",
     )
+
+
+def _label(row: ClusterResult) -> str:
+    """Write the label; where there is none, what the cells are doing beside it."""
+    label, state = final_label(row), final_state(row)
+    return f"{label}, {state}" if label == UNRESOLVED and state else label
 
 
 def _trouble(row: ClusterResult) -> str:
