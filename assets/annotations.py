@@ -15,6 +15,7 @@ from assets.raw_adata import raw_adata
 from cassia_dagster.agents.annotate import ANNOTATOR, annotate_cluster, refuse_silence
 from cassia_dagster.agents.crew import for_each
 from cassia_dagster.agents.validate import VALIDATOR
+from cassia_dagster.knowledge.states import state_of
 from cassia_dagster.records import AnnotatedCluster, ClusterEvidence, Status, Strategy
 from cassia_dagster.singlecell.cluster import digest_cells
 from cassia_dagster.singlecell.lookup import sum_expression
@@ -125,7 +126,7 @@ def _shown(row: AnnotatedCluster) -> dg.TableRecord:
             "cluster": row.cluster,
             "cells": row.evidence.n_cells or 0,
             "label": label or "unresolved",
-            "state": (row.annotation.cell_state if row.annotation else None) or "",
+            "state": state_of(row.annotation, row.evidence.markers) or "",
             "ontology term": (row.check.cl_id if row.check else None) or "",
             "findings": ", ".join(row.check.findings) if row.check else "",
             "status": row.status.value,

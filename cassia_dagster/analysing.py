@@ -15,6 +15,8 @@ from cassia_dagster.errors import InputError
 from cassia_dagster.project import prepare_home
 
 if TYPE_CHECKING:
+    import dagster as dg
+
     from cassia_dagster.agents.estimate import Expected
     from cassia_dagster.llm.store import Store
     from cassia_dagster.records import AnnotatedCluster, Record
@@ -106,13 +108,31 @@ def target_of(name: str, resolution: str | None, home: Path | None) -> Target:
     return Target(place, entry, key)
 
 
+def configured[C: dg.Config](kind: type[C], **said: Any) -> C:
+    """Make a configuration of what was typed.
+
+    Raises
+    ------
+    InputError
+        With the field and what is wrong with it.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return kind(**said)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        raise InputError(f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}.") from None
+
+
 def make(target: Target, asset: str, config: Mapping[str, Any]) -> None:
     """Materialize an analysis through Dagster, and the report, which has a section about it; show how that goes."""
-    from cassia_dagster.analysis_jobs import ANALYSIS_JOBS, REPORT_AGAIN
+    from cassia_dagster.analysis_jobs import ANALYSIS_JOBS
+    from cassia_dagster.automation import REFRESH_REPORT
 
     jobs = {ANALYSIS_JOBS[asset].name: {asset: config}}
     if target.table("merged").path.exists():
-        jobs[REPORT_AGAIN.name] = {}
+        jobs[REFRESH_REPORT.name] = {}
     walk(target, jobs)
 
 

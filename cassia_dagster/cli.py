@@ -24,6 +24,7 @@ from cassia_dagster import (
     models,
     planning,
     reviewing,
+    sweeping,
 )
 from cassia_dagster.dataset_options import OUTPUT, OutputOption, Said, changes, describes_dataset, entry_of
 from cassia_dagster.datasets import HomeOption, known_entry, register
@@ -61,6 +62,7 @@ app.command("figures")(drawing.figures)
 app.command("plan")(planning.plan)
 app.command("gc")(cleaning.gc)
 app.command("benchmark")(benchmarking.benchmark)
+app.command("sweep")(sweeping.sweep)
 app.command("uncertainty")(analyses.uncertainty)
 app.command("symphony")(analyses.symphony)
 app.command("hypotheses")(analyses.hypotheses)
@@ -120,6 +122,12 @@ def options(
         warnings.filterwarnings("ignore")
 
 
+FreshOption = Annotated[
+    bool,
+    typer.Option("--fresh", help="Make cells, clusters and markers again where nothing about them has changed."),
+]
+
+
 @app.command()
 def demo(
     home: HomeOption = None,
@@ -148,12 +156,19 @@ def demo(
 
 @app.command()
 @describes_dataset
-def run(said: Said, home: HomeOption = None, *, quiet: QuietOption = False, as_json: JsonOption = False) -> None:
+def run(
+    said: Said,
+    home: HomeOption = None,
+    *,
+    fresh: FreshOption = False,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
     """Annotate a dataset: register it, and materialize its assets through Dagster."""
     place = prepare_home(home)
     # Who says the name means the entry of that name, also where it is of another file.
     show = _Show(quiet=quiet, as_json=as_json)
-    _annotate(entry_of(said, known_entry(place, said)), place, show, replace="name" in said)
+    _annotate(entry_of(said, known_entry(place, said)), place, show, replace="name" in said, fresh=fresh)
 
 
 @app.command()
@@ -182,7 +197,7 @@ class _Show:
             typer.echo(text, err=self.as_json)
 
 
-def _annotate(entry: DatasetEntry, home: Home, show: _Show, *, replace: bool) -> None:
+def _annotate(entry: DatasetEntry, home: Home, show: _Show, *, replace: bool, fresh: bool = False) -> None:
     from resources.catalog_check import check_frame
 
     models.check_models(entry)
@@ -200,7 +215,7 @@ def _annotate(entry: DatasetEntry, home: Home, show: _Show, *, replace: bool) ->
             show.say(f"Run {run_id[:8]} was killed before; it is marked as failed. What it had finished is kept.")
         try:
             with Progress(entry, quiet=show.quiet or show.as_json) as progress:
-                materialize_dataset(entry, home, instance, progress.tell)
+                materialize_dataset(entry, home, instance, progress.tell, fresh=fresh)
         except Stopped:
             typer.echo("Stopped. What was finished is kept; the same command asks no model twice.", err=True)
             sys.exit(130)

@@ -13,8 +13,9 @@ from rich.table import Table
 
 from assets.results import Tables, assemble, compare
 from cassia_dagster.agents.boost import SCORE_THRESHOLD
+from cassia_dagster.agents.merge import UNRESOLVED
 from cassia_dagster.evaluation.agreement import Agreement, ClusterAgreement
-from cassia_dagster.outputs.result import ResolutionResult, final_label
+from cassia_dagster.outputs.result import ResolutionResult, final_label, final_state
 from cassia_dagster.records import ClusterResult, Status
 from cassia_dagster.singlecell.resolutions import folder_of
 from resources.storage import TableFile, stored_cells, stored_table
@@ -113,10 +114,10 @@ class Progress:
             if advice := step.metadata.get("advice"):
                 self._console.print(f"  → {plain(advice)}", soft_wrap=True)
             return
-        seconds = time.monotonic() - self._began
-        mark = "[green]✓[/]" if step.state == "done" else "[red]✗[/]"
-        summary = SUMMARIES[step.asset](step.metadata) if step.state == "done" else "failed"
-        self._console.print(f"  {mark} {step.asset:<17}[dim]{seconds:6.1f} s[/]  {plain(summary)}")
+        took = "    kept" if step.state == "kept" else f"{time.monotonic() - self._began:6.1f} s"
+        mark = "[red]✗[/]" if step.state == "failed" else "[green]✓[/]"
+        summary = "failed" if step.state == "failed" else SUMMARIES[step.asset](step.metadata)
+        self._console.print(f"  {mark} {step.asset:<17}[dim]{took}[/]  {plain(summary)}")
         for note in step.metadata.get("notes", ()):
             self._console.print(f"  [yellow]![/] {plain(note)}", soft_wrap=True)
 
@@ -209,10 +210,16 @@ def _cells(row: ClusterResult) -> tuple[str, ...]:
     return (
         plain(row.cluster),
         f"{row.evidence.n_cells:,}" if row.evidence.n_cells is not None else "",
-        plain(final_label(row)),
+        plain(_label(row)),
         "" if score is None else f"[{colour}]{score:.0f}[/]",
         row.boosted.status.value if good else f"[yellow]{_trouble(row)}[/]",
     )
+
+
+def _label(row: ClusterResult) -> str:
+    """Write the label; where there is none, what the cells are doing beside it."""
+    label, state = final_label(row), final_state(row)
+    return f"{label}, {state}" if label == UNRESOLVED and state else label
 
 
 def _trouble(row: ClusterResult) -> str:

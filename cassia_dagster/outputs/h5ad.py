@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cassia_dagster.errors import InputError
 from cassia_dagster.files import replacing
-from cassia_dagster.outputs.result import ResolutionResult, final_label, reviewer_of
+from cassia_dagster.outputs.result import ResolutionResult, final_label, final_state, reviewer_of
 from cassia_dagster.outputs.words import review_of
 from cassia_dagster.records import natural_order
 from cassia_dagster.singlecell.resolutions import folder_of, suffix_of
@@ -159,7 +159,7 @@ def _columns(result: ResolutionResult, of_cells: pd.Series[Any]) -> dict[str, pd
     rows = result.clusters
     words = {
         "CASSIA_annotation": [final_label(row) for row in rows],
-        "CASSIA_cell_state": [(row.boosted.annotation and row.boosted.annotation.cell_state) or "" for row in rows],
+        "CASSIA_cell_state": [final_state(row) or "" for row in rows],
         "CASSIA_reviewed_by": [reviewer_of(row) for row in rows],
         "CASSIA_status": [row.boosted.status.value for row in rows],
         TERM_COLUMN: [(row.boosted.check and row.boosted.check.cl_id) or UNKNOWN_TERM for row in rows],
