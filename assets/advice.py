@@ -28,8 +28,8 @@ _TO_DO: Mapping[str, str] = {
         "another model for it (merge_llm in the launchpad)."
     ),
     "agrees_with_known_labels": (
-        "The clusters named here are of another lineage than the known labels of most of their cells, so one of the two "
-        "is wrong. The report shows both, cell by cell."
+        "The clusters named here are of another lineage than the known labels of most of their cells, so one of the "
+        "two is wrong. The report shows both, cell by cell."
     ),
 }
 
