@@ -25,7 +25,7 @@ from assets.scores import scores
 from assets.symphony import symphony
 from assets.umap import umap
 from assets.uncertainty import uncertainty
-from cassia_dagster.analysis_jobs import ANALYSIS_JOBS, LOOK_AGAIN
+from cassia_dagster.analysis_jobs import ANALYSIS_JOBS, LOOK_AGAIN, REPORT_AGAIN
 from cassia_dagster.automation import JOBS, automatic_runs, prepare_changed_cells
 from cassia_dagster.canary import ask_canary_questions, weekly_canary
 from cassia_dagster.llm.choice import MODEL_ROLES
@@ -89,7 +89,7 @@ def build_defs(
     condition = on_change(home.catalog)
     return dg.Definitions(
         assets=dg.with_source_code_references([*(_automatic(asset, condition) for asset in ASSETS), *ANALYSES]),
-        jobs=[*JOBS, *ANALYSIS_JOBS.values(), LOOK_AGAIN, ask_canary_questions],
+        jobs=[*JOBS, *ANALYSIS_JOBS.values(), LOOK_AGAIN, REPORT_AGAIN, ask_canary_questions],
         schedules=[prepare_changed_cells(home.catalog), weekly_canary],
         sensors=[watch_catalog(home.catalog, home.manual_labels), automatic_runs()],
         resources={**defaults, **(resources or {})},
