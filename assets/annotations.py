@@ -6,6 +6,7 @@ from typing import Literal
 import dagster as dg
 from pydantic import Field
 
+from assets.cluster_progress import ClusterProgress
 from assets.evidence import evidence_of
 from assets.failures import fatal_errors
 from assets.model_calls import AskConfig, Cast, code_version, describe_calls, settings_of
@@ -100,7 +101,8 @@ def annotations(
             row = annotate_cluster(one, annotator, validator, subject, strategy, look_up)
             return row.model_copy(update={"cells": digests[one.cluster]})
 
-        rows = for_each(evidence, annotate, chosen.max_workers)
+        progress = ClusterProgress(context, store, len(evidence))
+        rows = for_each(evidence, progress.watching(annotate), chosen.max_workers)
         refuse_silence(rows)
         calls = describe_calls(store, cast)
     return dg.MaterializeResult(

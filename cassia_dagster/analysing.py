@@ -127,12 +127,11 @@ def configured[C: dg.Config](kind: type[C], **said: Any) -> C:
 
 def make(target: Target, asset: str, config: Mapping[str, Any]) -> None:
     """Materialize an analysis through Dagster, and the report, which has a section about it; show how that goes."""
-    from cassia_dagster.analysis_jobs import ANALYSIS_JOBS
-    from cassia_dagster.automation import REFRESH_REPORT
+    from cassia_dagster.analysis_jobs import ANALYSIS_JOBS, REPORT_AGAIN
 
     jobs = {ANALYSIS_JOBS[asset].name: {asset: config}}
     if target.table("merged").path.exists():
-        jobs[REFRESH_REPORT.name] = {}
+        jobs[REPORT_AGAIN.name] = {}
     walk(target, jobs)
 
 

@@ -23,3 +23,12 @@ LOOK_AGAIN = dg.define_asset_job(
     description="Take a second look at clusters of a dataset at one resolution; group and report what came of it.",
 )
 """The second look on demand, and what shows it."""
+
+REPORT_AGAIN = dg.define_asset_job(
+    "refresh_report",
+    selection=dg.AssetSelection.assets("report"),
+    description=(
+        "Write the report and tables of a dataset at one resolution anew, with what analyses have found out: nobody is "
+        "asked, nothing is spent."
+    ),
+)

@@ -8,6 +8,7 @@ import dagster as dg
 from assets.annotated_adata import annotated_adata
 from assets.annotations import annotations
 from assets.boosted import boosted
+from assets.columns import column_schema
 from assets.drift import drift
 from assets.hypotheses import hypotheses
 from assets.leiden_clusters import leiden_clusters
@@ -24,7 +25,7 @@ from assets.scores import scores
 from assets.symphony import symphony
 from assets.umap import umap
 from assets.uncertainty import uncertainty
-from cassia_dagster.analysis_jobs import ANALYSIS_JOBS, LOOK_AGAIN
+from cassia_dagster.analysis_jobs import ANALYSIS_JOBS, LOOK_AGAIN, REPORT_AGAIN
 from cassia_dagster.automation import JOBS, automatic_runs, prepare_changed_cells
 from cassia_dagster.canary import ask_canary_questions, weekly_canary
 from cassia_dagster.llm.choice import MODEL_ROLES
@@ -87,18 +88,24 @@ def build_defs(
     }
     condition = on_change(home.catalog)
     return dg.Definitions(
-        assets=[
-            asset.with_attributes(automation_condition=condition) if isinstance(asset, dg.AssetsDefinition) else asset
-            for asset in ASSETS
-        ]
-        + list(ANALYSES),
-        jobs=[*JOBS, *ANALYSIS_JOBS.values(), LOOK_AGAIN, ask_canary_questions],
+        assets=dg.with_source_code_references([*(_automatic(asset, condition) for asset in ASSETS), *ANALYSES]),
+        jobs=[*JOBS, *ANALYSIS_JOBS.values(), LOOK_AGAIN, REPORT_AGAIN, ask_canary_questions],
         schedules=[prepare_changed_cells(home.catalog), weekly_canary],
         sensors=[watch_catalog(home.catalog, home.manual_labels), automatic_runs()],
         resources={**defaults, **(resources or {})},
         loggers=loggers,
         executor=dg.in_process_executor,
     )
+
+
+def _automatic(
+    asset: dg.AssetsDefinition | dg.AssetSpec, condition: dg.AutomationCondition[dg.AssetKey]
+) -> dg.AssetsDefinition | dg.AssetSpec:
+    """Let automation make an asset, and say what its columns mean; what is only observed stays as it is."""
+    if isinstance(asset, dg.AssetSpec):
+        return asset
+    columns = column_schema(asset.key.to_user_string())
+    return asset.with_attributes(automation_condition=condition, metadata_by_key={asset.key: columns})
 
 
 defs = build_defs()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cassia_dagster.errors import InputError
 from cassia_dagster.files import replacing
 from cassia_dagster.outputs.result import ResolutionResult, final_label, final_state, reviewer_of
+from cassia_dagster.outputs.words import review_of
 from cassia_dagster.records import natural_order
 from cassia_dagster.singlecell.resolutions import folder_of, suffix_of
 from cassia_dagster.singlecell.stored import COMMON, blocks_of, write_cells
@@ -183,8 +185,25 @@ def _provenance(resolutions: Sequence[ResolutionResult], primary: str) -> dict[s
                 "n_clusters": len(result.clusters),
                 **({"column": result.column} if result.column else {}),
                 "models": dict(result.models),
+                "prompts": _prompts(result),
+                "strategies": ", ".join(sorted({row.annotated.strategy.value for row in result.clusters})),
+                "annotated_on": result.created,
+                **({"manual_labels": manual} if (manual := _manual_labels(result)) else {}),
                 "versions": dict(result.versions),
             }
             for result in resolutions
         },
     }
+
+
+def _prompts(result: ResolutionResult) -> dict[str, str]:
+    """Name and hash of the template behind each role's questions; several where rows were asked at different times."""
+    templates: defaultdict[str, set[str]] = defaultdict(set)
+    for row in result.clusters:
+        for exchange in row.history:
+            templates[exchange.role].add(exchange.template)
+    return {role: ", ".join(sorted(names)) for role, names in sorted(templates.items())}
+
+
+def _manual_labels(result: ResolutionResult) -> dict[str, str]:
+    return {row.cluster: review_of(row.boosted.review) for row in result.clusters if row.boosted.review}

@@ -21,7 +21,7 @@ from cassia_dagster.outputs.downloads import downloads_of
 from cassia_dagster.outputs.packed import as_json
 from cassia_dagster.outputs.page_data import page_data
 from cassia_dagster.outputs.plotting import BUNDLE, LICENSES
-from cassia_dagster.outputs.result import ResolutionResult, confidence_of, final_label, final_state
+from cassia_dagster.outputs.result import ResolutionResult, confidence_of, final_label, final_state, reviewer_of
 from cassia_dagster.outputs.sections import Section, sections_of
 from cassia_dagster.outputs.transcripts import transcript_names
 
@@ -140,6 +140,7 @@ def _environment() -> Environment:
         "ontology_url": words.ontology_url,
         "outcome_words": words.OUTCOMES.__getitem__,
         "review_of": words.review_of,
+        "reviewer_of": reviewer_of,
         "relation_words": words.RELATIONS.__getitem__,
         "scientific": words.scientific,
         "status_words": words.STATUSES.__getitem__,
