@@ -44,7 +44,7 @@ DISK = "4m"
 """Size of the disk that gets full."""
 FAULTS = {"none": 4, "kill": 3, "clock": 2, "full": 1, "read-only": 1}
 """What befalls a run, and how often in proportion."""
-PATIENCE = 120.0
+PATIENCE = 600.0
 
 
 class Asked(Record):

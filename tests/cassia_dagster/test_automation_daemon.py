@@ -142,7 +142,7 @@ def verdict(instance, dataset):
     return None
 
 
-def test_what_is_added_is_annotated_and_what_changes_is_redone(daemon, islets_path, tmp_path):  # noqa: PLR0915 - a story
+def test_what_is_added_is_annotated_without_a_click_and_what_changes_is_redone(daemon, islets_path, tmp_path):
     islets = anndata.read_h5ad(islets_path)
     home, whole, part = daemon.home, tmp_path / "whole.h5ad", tmp_path / "part.h5ad"
     with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
