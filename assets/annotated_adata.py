@@ -7,6 +7,7 @@ from assets.partitions import BY_DATASET, by_resolution
 from assets.raw_adata import raw_adata
 from assets.results import Tables, assemble
 from cassia_dagster.errors import InputError
+from cassia_dagster.outputs.cas import write_cas
 from cassia_dagster.outputs.h5ad import annotate, write_h5ad
 from cassia_dagster.singlecell.memory import measured
 from resources.catalog import CatalogResource
@@ -66,10 +67,13 @@ def annotated_adata(
         annotated = annotate(adata, results, clusterings, coordinates, entry.primary)
         path = entry.folder / f"{entry.name}_annotated.h5ad"
         write_h5ad(annotated, path, normalized_adata.matrices())
+        schema = entry.folder / f"{entry.name}_cell_annotations.json"
+        write_cas(results, schema)
     return dg.MaterializeResult(
         data_version=version_of_table(annotated.obs.astype(str)),
         metadata={
             "path": dg.MetadataValue.path(str(path.absolute())),
+            "cell_annotation_schema": dg.MetadataValue.path(str(schema.absolute())),
             "cells": annotated.n_obs,
             "resolutions": dg.MetadataValue.json(list(clusterings)),
             "primary_resolution": entry.primary,

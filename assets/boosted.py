@@ -9,6 +9,7 @@ from typing import Literal
 import dagster as dg
 from pydantic import Field
 
+from assets.cluster_progress import ClusterProgress
 from assets.evidence import know_lab_markers
 from assets.failures import fatal_errors
 from assets.model_calls import AskConfig, Cast, code_version, describe_calls, settings_of
@@ -154,7 +155,8 @@ def boosted(
             )
             return boosted.model_copy(update=said)
 
-        rows = for_each(pairs, look_again, chosen.max_workers)
+        progress = ClusterProgress(context, store, len(pairs))
+        rows = for_each(pairs, progress.watching(look_again), chosen.max_workers)
         calls = describe_calls(store, cast)
     outcomes = Counter(row.outcome for row in rows)
     return dg.MaterializeResult(

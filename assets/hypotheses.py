@@ -46,7 +46,7 @@ def expected_hypotheses(
     return list(door.expected.values())
 
 
-def final_words(boosted: TableFile, rows: Sequence[AnnotatedCluster]) -> dict[str, BoostedCluster]:
+def final_words(reviewed: TableFile, rows: Sequence[AnnotatedCluster]) -> dict[str, BoostedCluster]:
     """Return the final word on each cluster.
 
     Raises
@@ -54,9 +54,11 @@ def final_words(boosted: TableFile, rows: Sequence[AnnotatedCluster]) -> dict[st
     InputError
         If one has none yet.
     """
-    final = {row.cluster: row for row in boosted.records(BoostedCluster)}
+    final = {row.cluster: row for row in reviewed.records(BoostedCluster)} if reviewed.path.exists() else {}
     if lacking := [row.cluster for row in rows if row.cluster not in final]:
-        raise InputError(f"Nothing is known of cluster {lacking[0]} in boosted. Materialize scores and boosted again.")
+        raise InputError(
+            f"There is no final word on cluster {lacking[0]} yet. Materialize scores, boosted and reviewed."
+        )
     return final
 
 
@@ -81,7 +83,7 @@ def hypotheses(
     normalized_adata: AdataFile,
     leiden_clusters: TableFile,
     annotations: TableFile,
-    boosted: TableFile,
+    reviewed: TableFile,
 ) -> dg.MaterializeResult:
     """What else each cluster could be: up to five alternatives to its label, the most plausible first.
 
@@ -96,7 +98,7 @@ def hypotheses(
         chosen = settings_of(settings, entry, config)
         cast = Cast.of({HYPOTHESIZER: annotation_llm}, entry, config)
         asked = chosen_rows(annotations, leiden_clusters, config.clusters)
-        final = final_words(boosted, asked)
+        final = final_words(reviewed, asked)
     with fatal_errors(), model_store.session(context, chosen.limits(dataset)) as store:
         expected = describe_expected(expected_hypotheses(asked, final, cast.models[HYPOTHESIZER], store))
         context.log.info("Expected: %s", {name: one.value for name, one in expected.items()})

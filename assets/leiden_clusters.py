@@ -12,6 +12,7 @@ from cassia_dagster.singlecell.cluster import MOST_BY_REFERENCE, LeidenEngine, l
 from cassia_dagster.singlecell.columns import given_clusters
 from cassia_dagster.singlecell.memory import measured
 from cassia_dagster.singlecell.resolutions import is_given
+from cassia_dagster.singlecell.stability import stability
 from resources.catalog import CatalogResource, DatasetEntry
 from resources.storage import AdataFile
 from resources.versions import version_of_table
@@ -48,7 +49,8 @@ def leiden_clusters(
 
     The higher the resolution, the more and the smaller the clusters. Ids are strings; "0" is the largest. Where the
     resolution is `given`, nothing is computed: the clusters are those that the user's file has in a column of `obs`,
-    which the metadata names, and the ids are its values.
+    which the metadata names, and the ids are its values. The stability is the mean adjusted Rand index between the
+    clusters that igraph finds from several seeds: 1 if all are the same.
     """
     dataset, resolution = dataset_and_resolution(context)
     made: dict[str, Any]
@@ -62,11 +64,13 @@ def leiden_clusters(
         with measured() as usage:
             graph = normalized_adata.read("obsp/connectivities")
             clustering = leiden(graph, float(resolution), seed=config.seed, engine=config.engine)
+            same = stability(graph, float(resolution), seed=config.seed)
         labels = clustering.labels
         made = {
             **usage.metadata,
             "modularity": clustering.modularity,
             "quality": clustering.quality,
+            "stability": same,
             "engine": clustering.engine.value,
             "parameters": dg.MetadataValue.json(config.model_dump(mode="json")),
         }

@@ -13,10 +13,11 @@ from assets.model_calls import AskConfig, Cast, code_version, describe_calls, de
 from assets.on_demand import GROUP, beside_earlier, chosen_rows, look_ups, panel_of, write_beside_report
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from assets.raw_adata import raw_adata
-from cassia_dagster.agents.compare import COMPARER, POINTS_OF_VIEW
+from cassia_dagster.agents.compare import COMPARER, LONGEST_PERSONA, POINTS_OF_VIEW
 from cassia_dagster.agents.debate import MOST_ROUNDS, Debate, DebatePlan, compare_candidates
 from cassia_dagster.agents.estimate import Expected, rehearsal
 from cassia_dagster.agents.panel import Member, check_candidates
+from cassia_dagster.errors import InputError
 from cassia_dagster.llm.choice import EMBEDDED
 from cassia_dagster.llm.store import Store
 from cassia_dagster.records import AnnotatedCluster
@@ -69,6 +70,8 @@ def seats_of(usual: ModelResource, config: SymphonyConfig) -> list[Seat]:
     alone = len({model.identity for model in models}) == 1
     if alone and models[0].title == EMBEDDED:
         return [Seat(EMBEDDED, models[0], "")]
+    if wrong := next((one for one in config.personas if not 0 < len(one.strip()) <= LONGEST_PERSONA), None):
+        raise InputError(f"The point of view {wrong[:40]!r} has {len(wrong)} characters; give 1 to {LONGEST_PERSONA}.")
     personas = config.personas or (list(POINTS_OF_VIEW) if alone else [""])
     taken: Counter[str] = Counter()
     seats = []

@@ -18,6 +18,7 @@ from cassia_dagster.analysing import (
     PanelOption,
     ResolutionOption,
     Target,
+    configured,
     make,
     open_store,
     show_expected,
@@ -48,7 +49,7 @@ def uncertainty(
         float | None, typer.Option(min=0, max=2, help="Of the annotators.  [default: as they have it]")
     ] = None,
     agreement: Annotated[
-        float, typer.Option(min=0.5, max=1, help="Share of the runs that must bear a name for it to be given.")
+        float, typer.Option(min=0.51, max=1, help="Share of the runs that must bear a name for it to be given.")
     ] = AGREEMENT,
     *,
     every_run: Annotated[
@@ -64,7 +65,8 @@ def uncertainty(
     from resources.llm import ModelOverride
 
     target = target_of(name, resolution, home)
-    config = UncertaintyConfig(
+    config = configured(
+        UncertaintyConfig,
         runs=runs,
         agreement=agreement,
         stop_when_decided=not every_run,
@@ -133,7 +135,8 @@ def symphony(
     from resources.llm import ModelOverride
 
     target = target_of(name, resolution, home)
-    config = SymphonyConfig(
+    config = configured(
+        SymphonyConfig,
         cluster=cluster,
         candidates=candidate,
         models=[ModelOverride(model=said_of_model(one)) for one in model or []],
@@ -199,11 +202,12 @@ def hypotheses(
 
     target = target_of(name, resolution, home)
     override = ModelOverride(model=said_of_model(model)) if model else ModelOverride()
-    config = HypothesesConfig(clusters=cluster or [], annotation_llm=override, max_usd_per_run=max_usd)
+    config = configured(HypothesesConfig, clusters=cluster or [], annotation_llm=override, max_usd_per_run=max_usd)
     asked = target.annotated(config.clusters)
     with open_store(target) as store:
         usual = cast_of(target.entry)["hypothesize"].overlaid(override.choice())
-        show_expected(expected_hypotheses(asked, final_words(target.table("boosted"), asked), usual, store), "Expected")
+        final = final_words(target.table("reviewed"), asked)
+        show_expected(expected_hypotheses(asked, final, usual, store), "Expected")
     if estimate:
         return
     make(target, "hypotheses", as_in_launchpad(config))
@@ -265,7 +269,8 @@ def boost(
     from resources.llm import ModelOverride
 
     target = target_of(name, resolution, home)
-    config = BoostConfig(
+    config = configured(
+        BoostConfig,
         clusters=cluster,
         additional_task=question,
         strategy=strategy.value,

@@ -15,6 +15,8 @@ from cassia_dagster.errors import InputError
 from cassia_dagster.project import prepare_home
 
 if TYPE_CHECKING:
+    import dagster as dg
+
     from cassia_dagster.agents.estimate import Expected
     from cassia_dagster.llm.store import Store
     from cassia_dagster.records import AnnotatedCluster, Record
@@ -104,6 +106,23 @@ def target_of(name: str, resolution: str | None, home: Path | None) -> Target:
     if not stored_table(place.artifacts, "annotations", name, key).path.exists():
         raise InputError(f"{name} is not annotated at resolution {key} yet: run it first, or choose another.")
     return Target(place, entry, key)
+
+
+def configured[C: dg.Config](kind: type[C], **said: Any) -> C:
+    """Make a configuration of what was typed.
+
+    Raises
+    ------
+    InputError
+        With the field and what is wrong with it.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return kind(**said)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        raise InputError(f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}.") from None
 
 
 def make(target: Target, asset: str, config: Mapping[str, Any]) -> None:

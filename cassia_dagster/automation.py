@@ -52,14 +52,8 @@ APPLY_MANUAL_LABELS = dg.define_asset_job(
     ),
 )
 
-REFRESH_REPORT = dg.define_asset_job(
-    "refresh_report",
-    selection=dg.AssetSelection.assets("report"),
-    description="Write the report and the tables anew from what is known: no model is asked, nothing is spent.",
-)
-
 # Dagster runs no two levels of partitions in one job.
-JOBS = (PREPARE_CELLS, ANNOTATE_CLUSTERS, WRITE_ANNOTATED_FILE, REANNOTATE, APPLY_MANUAL_LABELS, REFRESH_REPORT)
+JOBS = (PREPARE_CELLS, ANNOTATE_CLUSTERS, WRITE_ANNOTATED_FILE, REANNOTATE, APPLY_MANUAL_LABELS)
 """Those that build on each other, in that order; then those that make a part of it anew."""
 
 

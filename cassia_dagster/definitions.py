@@ -8,6 +8,7 @@ import dagster as dg
 from assets.annotated_adata import annotated_adata
 from assets.annotations import annotations
 from assets.boosted import boosted
+from assets.columns import column_schema
 from assets.drift import drift
 from assets.hypotheses import hypotheses
 from assets.leiden_clusters import leiden_clusters
@@ -21,6 +22,7 @@ from assets.report import report
 from assets.review import review
 from assets.reviewed import reviewed
 from assets.scores import scores
+from assets.subclusters import subclusters
 from assets.symphony import symphony
 from assets.umap import umap
 from assets.uncertainty import uncertainty
@@ -54,7 +56,7 @@ ASSETS = (
 )
 """The method, from the file to what is taken home."""
 
-ANALYSES = (uncertainty, symphony, hypotheses, drift)
+ANALYSES = (uncertainty, symphony, hypotheses, subclusters, drift)
 """What is made only where a user asks for it: no automation requests it."""
 
 
@@ -87,11 +89,7 @@ def build_defs(
     }
     condition = on_change(home.catalog)
     return dg.Definitions(
-        assets=[
-            asset.with_attributes(automation_condition=condition) if isinstance(asset, dg.AssetsDefinition) else asset
-            for asset in ASSETS
-        ]
-        + list(ANALYSES),
+        assets=dg.with_source_code_references([*(_automatic(asset, condition) for asset in ASSETS), *ANALYSES]),
         jobs=[*JOBS, *ANALYSIS_JOBS.values(), LOOK_AGAIN, REPORT_AGAIN, ask_canary_questions],
         schedules=[prepare_changed_cells(home.catalog), weekly_canary],
         sensors=[watch_catalog(home.catalog, home.manual_labels), automatic_runs()],
@@ -99,6 +97,16 @@ def build_defs(
         loggers=loggers,
         executor=dg.in_process_executor,
     )
+
+
+def _automatic(
+    asset: dg.AssetsDefinition | dg.AssetSpec, condition: dg.AutomationCondition[dg.AssetKey]
+) -> dg.AssetsDefinition | dg.AssetSpec:
+    """Let automation make an asset, and say what its columns mean; what is only observed stays as it is."""
+    if isinstance(asset, dg.AssetSpec):
+        return asset
+    columns = column_schema(asset.key.to_user_string())
+    return asset.with_attributes(automation_condition=condition, metadata_by_key={asset.key: columns})
 
 
 defs = build_defs()

@@ -189,9 +189,16 @@ def shown_usd(amount: float | None) -> str:
 def cast_of(entry: DatasetEntry) -> dict[str, ModelResource]:
     """Return who would play each role, by its verb, if the launchpad says nothing else."""
     from assets.model_calls import NAMES
+
+    return {verb: model.overlaid(entry.model(NAMES[verb])) for verb, model in cast_in_environment().items()}
+
+
+def cast_in_environment() -> dict[str, ModelResource]:
+    """Return who plays each role, by its name, where the catalog says nothing."""
+    from assets.model_calls import NAMES
     from resources.llm import ModelResource
 
-    return {verb: ModelResource.from_environment(role).overlaid(entry.model(role)) for verb, role in NAMES.items()}
+    return {verb: ModelResource.from_environment(role) for verb, role in NAMES.items()}
 
 
 def store_of(home: Path | None) -> Store:

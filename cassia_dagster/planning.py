@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 LEVELS = (
     ("normalized_adata", "umap"),
-    ("leiden_clusters", "marker_table", "annotations", "scores", "boosted", "merged", "report"),
-    ("annotated_adata",),
+    ("leiden_clusters", "marker_table", "annotations", "scores", "boosted", "reviewed", "merged", "report"),
+    ("annotated_adata", "review"),
 )
 """The assets of a dataset, of each of its resolutions, and of all of these together, in the order of work."""
 
@@ -128,10 +128,12 @@ def _reasons(home: Home, entry: DatasetEntry) -> dict[str, str]:
     from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
     from dagster._core.loader import LoadingContextForTest
 
+    from assets.manual_labels import observe_labels
     from assets.raw_adata import observe
     from cassia_dagster.definitions import build_defs
     from cassia_dagster.walk import open_instance
     from cassia_dagster.watching import VERSION
+    from resources.manual_labels import read_manual_labels
 
     if not home.dagster.exists():
         return dict.fromkeys(entry.clusterings, "all: it was never made")
@@ -152,6 +154,9 @@ def _reasons(home: Home, entry: DatasetEntry) -> dict[str, str]:
         used = statuses.get_current_data_version(dg.AssetKey("raw_adata"), entry.name).value
         if (observe(entry).tags or {})[VERSION] != used:
             return dict.fromkeys(entry.clusterings, "all: its file or entry has changed")
+        said = observe_labels(entry.name, home.manual_labels, read_manual_labels(home.manual_labels))
+        reviewed = statuses.get_current_data_version(dg.AssetKey("manual_labels"), entry.name).value
+        relabelled = None if (said.tags or {})[VERSION] == reviewed else "reviewed: a manual label has changed"
         first, middle, last = LEVELS
         above = next((one for asset in first if (one := reason(asset, entry.name))), None)
         below = next((one for asset in last if (one := reason(asset, entry.name))), None)
@@ -159,5 +164,5 @@ def _reasons(home: Home, entry: DatasetEntry) -> dict[str, str]:
         for resolution in entry.clusterings:
             key = dg.MultiPartitionKey({"dataset": entry.name, "resolution": resolution})
             own = next((one for asset in middle if (one := reason(asset, key))), None)
-            found[resolution] = above or own or below or NOTHING
+            found[resolution] = above or own or relabelled or below or NOTHING
         return found

@@ -132,6 +132,7 @@ class TableIOManager(dg.UPathIOManager):
             pq.write_table(table, temporary, write_page_checksum=True)
             # First the past, then the present: a run that is killed between the two has lost nothing.
             self._keep_version(context, obj, temporary)
+        context.add_output_metadata({"dagster/row_count": table.num_rows})
 
     def _keep_version(self, context: dg.OutputContext, obj: Any, file: Path) -> None:
         if not context.has_asset_key or context.asset_key.to_user_string() not in KEPT:

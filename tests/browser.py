@@ -24,7 +24,7 @@ _PATIENCE = 10_000
 """Milliseconds that an element may take to be there."""
 
 _AXE = Path(__file__).parent / "servers" / "node_modules" / "axe-core" / "axe.min.js"
-_GRAVE = ("serious", "critical")
+_GRAVE = ("moderate", "serious", "critical")
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class Visit:
     """Addresses that were asked for, the page's own first; ``data:`` and ``blob:`` are inside of it."""
 
     def barriers(self) -> list[str]:
-        """List what axe-core finds that keeps people out: its serious and critical violations."""
+        """List what axe-core finds that keeps people out or in the dark: all but its minor violations."""
         if not _AXE.exists():
             pytest.skip("axe-core is not installed: npm ci --prefix tests/servers")
         # Evaluated by the debugger, so that the page's own policy may forbid strange scripts.

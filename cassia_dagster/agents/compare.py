@@ -10,6 +10,8 @@ from cassia_dagster.agents.role import Role
 from cassia_dagster.records import ClusterEvidence, GeneLookup, Genes, Name, Percent, Prose, Record
 
 FEWEST_CANDIDATES = 2
+LONGEST_PERSONA = 500
+"""Characters of a point of view."""
 MOST_CANDIDATES = 4
 
 POINTS_OF_VIEW = (
@@ -65,7 +67,7 @@ class CompareRequest(Record):
     candidates: Candidates
     lookups: tuple[GeneLookup, ...]
     """Genes that marker knowledge says would tell the candidates apart, as the data has them."""
-    persona: Annotated[str, Field(max_length=500)] = ""
+    persona: Annotated[str, Field(max_length=LONGEST_PERSONA)] = ""
     earlier: tuple[Opinion, ...] = ()
     objection: str = ""
 

@@ -73,6 +73,8 @@ class Rehearsal(Door):
     store: Store
     expected: dict[str, Expected]
     _usual: dict[str, float | None] = field(default_factory=dict)
+    _stand_ins: dict[tuple[str, str], str] = field(default_factory=dict)
+    """By role and prompt: a question that is repeated many times is thought about once."""
 
     def ask[R: BaseModel](self, question: Question[R]) -> Answer[R]:
         """Answer from the cache, else let the embedded backend stand in and note the call."""
@@ -83,7 +85,10 @@ class Rehearsal(Door):
         if text is not None:
             row.cached += 1
         else:
-            text = EmbeddedBackend().answer(question).text or ""
+            asked = question.role, question.user
+            if asked not in self._stand_ins:
+                self._stand_ins[asked] = EmbeddedBackend().answer(question).text or ""
+            text = self._stand_ins[asked]
             self._note(row, question, text)
         return Answer(
             reply=question.reply_type.model_validate_json(text),

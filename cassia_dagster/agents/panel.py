@@ -21,7 +21,7 @@ from cassia_dagster.agents.compare import (
 from cassia_dagster.agents.crew import for_each
 from cassia_dagster.errors import InputError, ModelError
 from cassia_dagster.knowledge.deciding import deciding_genes, leaning
-from cassia_dagster.knowledge.resolver import resolve_name
+from cassia_dagster.knowledge.resolver import LONGEST_NAME, resolve_name
 from cassia_dagster.llm.errors import UnusableReply
 from cassia_dagster.records import ClusterEvidence, Exchange, Expression, GeneLookup, Record, Status
 
@@ -98,6 +98,10 @@ def check_candidates(candidates: Sequence[str], evidence: ClusterEvidence) -> di
         )
     terms: dict[str, str | None] = {}
     for name in names:
+        if len(name) > LONGEST_NAME or not name.isprintable():
+            raise InputError(
+                f"{name[:40]!r} is no name of a cell type: give one line of at most {LONGEST_NAME} characters."
+            )
         term = resolve_name(name, evidence.tissue, evidence.species).cl_id
         same = next(
             (other for other in terms if other.casefold() == name.casefold() or term == terms[other] is not None), None

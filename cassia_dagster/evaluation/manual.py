@@ -76,7 +76,8 @@ class ManualLabel(Record):
 def evidence_digest(row: AnnotatedCluster) -> str:
     """Name what a person looks at who judges a cluster: which cells it has, and which are its best markers."""
     markers = sorted(marker.gene for marker in row.evidence.markers[:MARKERS_SEEN])
-    return hashlib.sha256("\n".join((row.cells, *markers)).encode()).hexdigest()[:12]
+    digest = hashlib.sha256("\n".join((row.cells, *markers)).encode()).hexdigest()
+    return f"seen-{digest[:12]}"  # a word: digits alone would be a number in YAML
 
 
 def term_of(said: ManualLabel, evidence: ClusterEvidence) -> tuple[str, str | None]:
@@ -148,7 +149,7 @@ def _reviewed(row: BoostedCluster, seen: AnnotatedCluster, said: ManualLabel) ->
     if said.evidence != evidence_digest(seen):
         return with_outcome(ManualOutcome.STALE)
     if _is_the_same(row, label, cl_id):
-        return with_outcome(ManualOutcome.CONFIRMED)
+        return with_outcome(ManualOutcome.CONFIRMED, annotation=_in_words(row.annotation, said.label))
     annotation = Annotation(general_celltype=label, subtypes=(label,), rationale=said.why)
     # The person's own words may name another term, or none; what counts is the term that was said.
     words = load_ontology().label(cl_id) if cl_id else label
@@ -164,6 +165,13 @@ def _reviewed(row: BoostedCluster, seen: AnnotatedCluster, said: ManualLabel) ->
         rubric=None,
         reasoning="",
     )
+
+
+def _in_words(annotation: Annotation | None, words: str | None) -> Annotation | None:
+    """Keep the models' annotation, in the words that the person prefers, if any."""
+    if annotation is None or words is None or words == annotation.label:
+        return annotation
+    return annotation.model_copy(update={"subtypes": (words, *annotation.subtypes[1:])})
 
 
 def _is_the_same(row: BoostedCluster, label: str, cl_id: str | None) -> bool:

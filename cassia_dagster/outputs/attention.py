@@ -8,9 +8,9 @@ from enum import IntEnum
 
 from cassia_dagster.agents.boost import SCORE_THRESHOLD
 from cassia_dagster.agents.merge import UNRESOLVED
-from cassia_dagster.outputs.result import ResolutionResult, final_label
+from cassia_dagster.outputs.result import ResolutionResult, final_label, reviewer_of
 from cassia_dagster.outputs.words import FINDING_TEXTS, STATUSES, listing, reason_of
-from cassia_dagster.records import BoostOutcome, ClusterResult, Finding, Status
+from cassia_dagster.records import BoostOutcome, ClusterResult, Finding, ManualOutcome, Status
 
 
 class Urgency(IntEnum):
@@ -44,11 +44,15 @@ def concerns(result: ResolutionResult) -> list[Concern]:
     Returns
     -------
     list of Concern
-        Each cluster at most once, with every reason.
+        Each cluster at most once, with every reason; one that a person has reviewed only where its markers point to
+        another lineage.
     """
     found = []
     for row in result.clusters:
         reasons = [(urgency, text) for urgency, rule in _RULES if (text := rule(row))]
+        if reviewer_of(row):
+            # Somebody has looked, and answers for what is a matter of doubt.
+            reasons = [(urgency, text) for urgency, text in reasons if urgency is Urgency.WRONG]
         if reasons:
             found.append(Concern(row, min(urgency for urgency, _ in reasons), tuple(text for _, text in reasons)))
     return sorted(found, key=lambda one: (one.urgency, -1 if one.row.boosted.score is None else one.row.boosted.score))
@@ -104,10 +108,18 @@ def _changed(row: ClusterResult) -> str:
     return f"changed by the second look, from {before or UNRESOLVED}"
 
 
+def _stale(row: ClusterResult) -> str:
+    review = row.boosted.review
+    if review is None or review.outcome is not ManualOutcome.STALE:
+        return ""
+    return f"{review.who}'s label {review.label!r} was for other cells or markers, and is not applied"
+
+
 _RULES: Sequence[tuple[Urgency, Callable[[ClusterResult], str]]] = (
     (Urgency.WRONG, _finding(Finding.LINEAGE_CONTRADICTION)),
     (Urgency.OPEN, _failed),
     (Urgency.OPEN, _nameless),
+    (Urgency.DOUBTFUL, _stale),
     (Urgency.DOUBTFUL, _mixed),
     (Urgency.DOUBTFUL, _low),
     (Urgency.DOUBTFUL, _unscored),

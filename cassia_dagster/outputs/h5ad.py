@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cassia_dagster.errors import InputError
 from cassia_dagster.files import replacing
-from cassia_dagster.outputs.result import ResolutionResult, final_label, reviewer_of
+from cassia_dagster.outputs.result import ResolutionResult, final_label, final_state, reviewer_of
+from cassia_dagster.outputs.words import review_of
 from cassia_dagster.records import natural_order
 from cassia_dagster.singlecell.resolutions import folder_of, suffix_of
 from cassia_dagster.singlecell.stored import COMMON, blocks_of, write_cells
@@ -157,7 +159,7 @@ def _columns(result: ResolutionResult, of_cells: pd.Series[Any]) -> dict[str, pd
     rows = result.clusters
     words = {
         "CASSIA_annotation": [final_label(row) for row in rows],
-        "CASSIA_cell_state": [(row.boosted.annotation and row.boosted.annotation.cell_state) or "" for row in rows],
+        "CASSIA_cell_state": [final_state(row) or "" for row in rows],
         "CASSIA_reviewed_by": [reviewer_of(row) for row in rows],
         "CASSIA_status": [row.boosted.status.value for row in rows],
         TERM_COLUMN: [(row.boosted.check and row.boosted.check.cl_id) or UNKNOWN_TERM for row in rows],
@@ -183,8 +185,25 @@ def _provenance(resolutions: Sequence[ResolutionResult], primary: str) -> dict[s
                 "n_clusters": len(result.clusters),
                 **({"column": result.column} if result.column else {}),
                 "models": dict(result.models),
+                "prompts": _prompts(result),
+                "strategies": ", ".join(sorted({row.annotated.strategy.value for row in result.clusters})),
+                "annotated_on": result.created,
+                **({"manual_labels": manual} if (manual := _manual_labels(result)) else {}),
                 "versions": dict(result.versions),
             }
             for result in resolutions
         },
     }
+
+
+def _prompts(result: ResolutionResult) -> dict[str, str]:
+    """Name and hash of the template behind each role's questions; several where rows were asked at different times."""
+    templates: defaultdict[str, set[str]] = defaultdict(set)
+    for row in result.clusters:
+        for exchange in row.history:
+            templates[exchange.role].add(exchange.template)
+    return {role: ", ".join(sorted(names)) for role, names in sorted(templates.items())}
+
+
+def _manual_labels(result: ResolutionResult) -> dict[str, str]:
+    return {row.cluster: review_of(row.boosted.review) for row in result.clusters if row.boosted.review}

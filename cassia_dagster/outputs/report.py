@@ -14,13 +14,14 @@ from markupsafe import Markup
 
 from cassia_dagster.agents.boost import SCORE_THRESHOLD
 from cassia_dagster.errors import InputError
+from cassia_dagster.knowledge.states import cell_states
 from cassia_dagster.outputs import palette, words
 from cassia_dagster.outputs.dotplot import MARKERS_READ
 from cassia_dagster.outputs.downloads import downloads_of
 from cassia_dagster.outputs.packed import as_json
 from cassia_dagster.outputs.page_data import page_data
 from cassia_dagster.outputs.plotting import BUNDLE, LICENSES
-from cassia_dagster.outputs.result import ResolutionResult, confidence_of, final_label
+from cassia_dagster.outputs.result import ResolutionResult, confidence_of, final_label, final_state, reviewer_of
 from cassia_dagster.outputs.sections import Section, sections_of
 from cassia_dagster.outputs.transcripts import transcript_names
 
@@ -130,6 +131,8 @@ def _environment() -> Environment:
         "cost_of": words.cost_of,
         "expression_words": words.EXPRESSIONS.__getitem__,
         "final_label": final_label,
+        "final_state": final_state,
+        "states": lambda result: cell_states(result.evidence.markers),
         "confidence_of": confidence_of,
         "finding_words": words.FINDING_TEXTS.__getitem__,
         "listing": words.listing,
@@ -137,6 +140,7 @@ def _environment() -> Environment:
         "ontology_url": words.ontology_url,
         "outcome_words": words.OUTCOMES.__getitem__,
         "review_of": words.review_of,
+        "reviewer_of": reviewer_of,
         "relation_words": words.RELATIONS.__getitem__,
         "scientific": words.scientific,
         "status_words": words.STATUSES.__getitem__,

@@ -14,6 +14,7 @@ from cassia_dagster.agents.embedded import EmbeddedBackend
 from cassia_dagster.agents.merge import UNRESOLVED
 from cassia_dagster.agents.score import SCORER
 from cassia_dagster.evaluation.without_gold import Confidence, confidence_in
+from cassia_dagster.knowledge.states import state_of
 from cassia_dagster.knowledge.versions import source_versions
 from cassia_dagster.records import BoostOutcome, ClusterResult, ManualOutcome, Record, Species, natural_order
 from cassia_dagster.singlecell.resolutions import title_of
@@ -128,6 +129,11 @@ def final_label(result: ClusterResult) -> str:
     if annotation is None or annotation.unresolved is not None:
         return UNRESOLVED
     return annotation.label or UNRESOLVED
+
+
+def final_state(result: ClusterResult) -> str | None:
+    """Return what the cells are doing, if a model or their markers tell; a cluster without a name may have a state."""
+    return state_of(result.boosted.annotation, result.evidence.markers)
 
 
 def reviewer_of(result: ClusterResult) -> str:

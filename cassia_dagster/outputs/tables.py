@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 from cassia_dagster.agents.merge import UNRESOLVED
 from cassia_dagster.files import replacing
-from cassia_dagster.outputs.result import ResolutionResult, confidence_of, final_label, model_of_label, reviewer_of
+from cassia_dagster.outputs.result import (
+    ResolutionResult,
+    confidence_of,
+    final_label,
+    final_state,
+    model_of_label,
+    reviewer_of,
+)
 from cassia_dagster.outputs.words import reason_of
 from cassia_dagster.records import ClusterResult, Record, Rubric
 
@@ -150,7 +157,7 @@ def _argument(result: ClusterResult) -> Row:
         "unresolved_reason": annotation.unresolved.value if annotation and annotation.unresolved else None,
         "cl_id": check.cl_id if check else None,
         "cl_label": check.cl_label if check else None,
-        "cell_state": _state(result),
+        "cell_state": final_state(result),
         "rationale": annotation.rationale if annotation else "",
         "supporting_genes": ", ".join(annotation.supporting_genes) if annotation else "",
         "contradicting_genes": ", ".join(annotation.contradicting_genes) if annotation else "",
@@ -187,7 +194,7 @@ def _scored(result: ClusterResult) -> Row:
     provider, model = model_of_label(result)
     names = ("celltype_1", "celltype_2", "celltype_3", "general_celltype", "mixed_celltypes", "score")
     return {name: summary[name] for name in ("cluster", *names)} | {
-        "cell_state": _state(result),
+        "cell_state": final_state(result),
         "scoring_reasoning": result.boosted.reasoning,
         "CASSIA_merged_grouping_1": result.grouping.broad,
         "CASSIA_merged_grouping_2": result.grouping.intermediate,
@@ -214,11 +221,6 @@ def _confidence(result: ClusterResult) -> Row:
         "shortlist": one.standing.value if one else None,
         "confidence": round(one.right, 2) if one and one.right is not None else None,
     }
-
-
-def _state(result: ClusterResult) -> str | None:
-    annotation = result.boosted.annotation
-    return annotation.cell_state if annotation else None
 
 
 def _frame(rows: Iterable[Row]) -> pd.DataFrame:

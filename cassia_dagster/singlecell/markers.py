@@ -77,7 +77,7 @@ def rank_markers(
         & (ranked["avg_log2FC"] >= min_log2fc)
         & (ranked["pct.1"] >= min_pct)
         & (ranked["p_val_adj"] <= max_p_val_adj)
-    ]
+    ].astype({"cluster": "str", "gene": "str"})
     rank = markers["cluster"].map({cluster: position for position, cluster in enumerate(testable)})
     order = markers.assign(rank=rank).sort_values(["rank", "score", "gene"], ascending=[True, False, True]).index
     return markers.loc[order].reset_index(drop=True)
@@ -168,7 +168,12 @@ def _by_sparse_ranks(adata: AnnData | StoredCells, labels: pd.Series, clusters: 
         "pct.2": (sums.expressing.sum(axis=1, keepdims=True) - expressing) / rest,
         "score": scores.astype(np.float32),
     }
-    names = {"cluster": np.repeat(clusters, adata.n_vars), "gene": np.tile(adata.var_names, len(clusters))}
+    # As numbers into the names: a table of all genes in all clusters would be mostly text.
+    of_rows = np.indices((len(clusters), adata.n_vars)).reshape(2, -1)
+    names = {
+        "cluster": pd.Categorical.from_codes(of_rows[0], dtype=pd.CategoricalDtype(clusters)),
+        "gene": pd.Categorical.from_codes(of_rows[1], dtype=pd.CategoricalDtype(adata.var_names)),
+    }
     return pd.DataFrame({**names, **{name: values.T.ravel() for name, values in by_column.items()}})[list(COLUMNS)]
 
 

@@ -86,7 +86,8 @@ class CountsFile:
                 if matrix is None:
                     looked.append(f"{place} is not there")
                     continue
-                held = tell_values(_block(matrix, next(spans(_shape(matrix)[0])), self.path))
+                reader = _reader(matrix, self.path)
+                held = tell_values(_block(reader, next(spans(reader.shape[0])), self.path))
                 if held.kind == "counts":
                     return place
                 looked.append(f"{place} holds {KINDS[held.kind]} ({held.signs})")
@@ -100,8 +101,7 @@ class CountsFile:
         import h5py
 
         with h5py.File(self.path, "r") as file:
-            matrix = _matrix(file, self.place)
-            reader = matrix if hasattr(matrix, "shape") else StoredMatrix(matrix)
+            reader = _reader(_matrix(file, self.place), self.path)
             for span in spans(reader.shape[0]):
                 block = _block(reader, span, self.path)
                 held = tell_values(block)
@@ -113,27 +113,26 @@ class CountsFile:
                 yield block
 
 
-def _shape(matrix: Any) -> tuple[int, int]:
-    shape = matrix.shape if hasattr(matrix, "shape") else matrix.attrs["shape"]
-    return int(shape[0]), int(shape[1])
+def _reader(matrix: Any, path: Path) -> Any:
+    """Return what gives the cells of a slice."""
+    if hasattr(matrix, "shape"):
+        return matrix
+    kind = str(matrix.attrs.get("encoding-type", matrix.attrs.get("h5sparse_format", "")))
+    if "csr" not in kind:
+        raise InputError(
+            f"{path} does not fit into memory, and its matrix is stored by gene ({kind}), so that no block of cells "
+            "can be read. Store it by cell, adata.X = adata.X.tocsr(), on a larger machine."
+        )
+    return StoredMatrix(matrix)
 
 
-def _block(matrix: Any, span: slice, path: Path) -> csr_matrix:
+def _block(reader: Any, span: slice, path: Path) -> csr_matrix:
     """Read some cells, and check that they are what a sparse matrix must be."""
-    import h5py
     import numpy as np
     from scipy import sparse
 
-    if isinstance(matrix, h5py.Group):
-        kind = matrix.attrs.get("encoding-type", matrix.attrs.get("h5sparse_format", ""))
-        if "csr" not in str(kind):
-            raise InputError(
-                f"{path} does not fit into memory, and its matrix is stored by gene ({kind}), so that no block of "
-                "cells can be read. Store it by cell: adata.X = adata.X.tocsr(), on a larger machine."
-            )
-        matrix = StoredMatrix(matrix)
     try:
-        block = sparse.csr_matrix(matrix[span], dtype=np.float32)
+        block = sparse.csr_matrix(reader[span], dtype=np.float32)
         block.check_format(full_check=True)
     except ValueError as error:
         raise InputError(f"{path}: the sparse matrix is damaged ({error}). Was the download complete?") from error

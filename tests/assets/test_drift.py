@@ -17,6 +17,7 @@ from cassia_dagster.llm.choice import MODEL_ROLES
 from cassia_dagster.records import AnnotatedCluster, BoostedCluster, ScoredCluster
 from resources.catalog import Catalog, CatalogResource, DatasetEntry
 from resources.llm import ModelResource, ModelStore
+from resources.manual_labels import ManualLabelsFile
 from resources.settings import AnnotationSettings
 from resources.storage import AdataStorage, TableStorage, stored_table
 from resources.versions_kept import versions_of
@@ -75,6 +76,7 @@ def project(artifacts, rows, tmp_path) -> Iterator[dict[str, Callable[..., Any]]
                     "adata_storage": AdataStorage(root=str(tmp_path)),
                     "model_store": ModelStore(path=str(tmp_path / "models.sqlite")),
                     "settings": AnnotationSettings(),
+                    "manual_labels_file": ManualLabelsFile(path=str(tmp_path / "manual_labels.yaml")),
                     **{f"{role}_llm": ModelResource() for role in MODEL_ROLES},
                 },
                 run_config={"ops": {"drift": {"config": config}}},

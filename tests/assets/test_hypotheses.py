@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from cassia_dagster.agents.hypothesize import ClusterHypotheses
 from cassia_dagster.records import BoostedCluster, Expression, Status
+from resources.record_tables import to_arrow
 
 
 @pytest.fixture
-def hypothesize(materialize: Callable[..., list[Any]]) -> Callable[..., list[ClusterHypotheses]]:
-    """Materialize the asset with a configuration; gives its rows. What it reads of the second look is there."""
-    materialize("boosted", BoostedCluster)
-    return partial(materialize, "hypotheses", ClusterHypotheses)
+def hypothesize(
+    materialize: Callable[..., list[Any]], artifacts: Path
+) -> Iterator[Callable[..., list[ClusterHypotheses]]]:
+    """Materialize the asset with a configuration; gives its rows. The final words that it reads are there."""
+    path = artifacts / "reviewed" / "islets" / "0.4.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(to_arrow(materialize("boosted", BoostedCluster)), path)
+    yield partial(materialize, "hypotheses", ClusterHypotheses)
+    path.unlink()
 
 
 def test_every_cluster_has_its_alternatives_with_genes_of_its_own_data(hypothesize: Any) -> None:

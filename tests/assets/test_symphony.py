@@ -12,6 +12,7 @@ import pytest
 from assets.symphony import SymphonyConfig, seats_of
 from cassia_dagster.agents.compare import POINTS_OF_VIEW, Ballot, CandidateScore
 from cassia_dagster.agents.debate import Debate
+from cassia_dagster.errors import InputError
 from cassia_dagster.records import Status
 from resources.llm import ModelOverride, ModelResource
 from tests.assets.served import ServedDemo, served_demo
@@ -90,6 +91,13 @@ def test_every_model_and_every_point_of_view_has_a_seat_and_rules_have_one(
     assert [(seat.title, seat.persona) for seat in found][:2] == seats[:2]
     assert sum(seat.deterministic for seat in found) <= 1
     assert len({seat.title for seat in found}) == len(found)
+
+
+@pytest.mark.parametrize("persona", ["", "  ", "x" * 501])
+def test_a_point_of_view_that_is_none_is_refused(persona: str) -> None:
+    config = SymphonyConfig(cluster="0", candidates=["a", "b"], personas=[persona])
+    with pytest.raises(InputError, match=rf"has {len(persona)} characters; give 1 to 500"):
+        seats_of(GPT, config)
 
 
 def test_three_models_decide_from_the_command_line_though_one_fails(served_demo: ServedDemo, aimock: AIMock) -> None:

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cassia_dagster.cli import app
-from cassia_dagster.errors import InputError
+from cassia_dagster.errors import CassiaError
 from resources.catalog import Catalog
 from resources.home import Home
 
@@ -85,16 +85,18 @@ def test_boost_answers_and_its_result_is_in_the_tables(run, analysed):
         (("hypotheses", "demo", "--cluster", "99"), "no cluster '99'; the clusters are 0, 1, 2"),
         (("boost", "demo", "--cluster", "99"), "no cluster '99'"),
         (("symphony", "demo", "--cluster", "2", "--candidate", "T cell"), "needs 2 to 4 candidates"),
+        (("boost", "demo", "--cluster", "2", "--question", "x" * 1001), "additional_task: .* at most 1000"),
+        (("uncertainty", "demo", "--model", "gpt-5"), "gpt-5"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_before_any_run(run, words, why):
-    with pytest.raises(InputError, match=why):
+    with pytest.raises(CassiaError, match=why):
         run(*words)
 
 
 def test_a_dataset_that_is_not_annotated_yet_is_named(run, analysed):
     (analysed.artifacts / "annotations" / "demo" / "0.8.parquet").unlink()
-    with pytest.raises(InputError, match=r"demo is not annotated at resolution 0\.8 yet: run it first"):
+    with pytest.raises(CassiaError, match=r"demo is not annotated at resolution 0\.8 yet: run it first"):
         run("hypotheses", "demo", "--resolution", "0.8")
 
 

@@ -34,6 +34,15 @@ def test_what_was_made_and_is_unchanged_is_not_made_again(home: Home) -> None:
     assert rows == [Planned("demo", resolution, NOTHING, 0, 0.0, 0.0) for resolution in ("0.4", "0.8")]
 
 
+def test_a_label_that_a_person_gave_waits_to_be_applied(home: Home) -> None:
+    home.manual_labels.write_text(
+        "- {dataset: demo, resolution: 0.4, cluster: 3, label: endothelial cell, who: ana, why: PECAM1, "
+        "date: 2026-11-26}"
+    )
+    rows = plan(home, Catalog.read(home.catalog).entry("demo"))
+    assert {row.begins_with for row in rows} == {"reviewed: a manual label has changed"}
+
+
 def test_a_dataset_that_is_new_was_never_made(home: Home, tmp_path: Path) -> None:
     entry = Catalog.read(home.catalog).entry("demo")
     new = entry.model_copy(update={"name": "new"})

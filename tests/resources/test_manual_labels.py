@@ -14,10 +14,10 @@ YAML = """
   who: ana
   why: GCG in all of them
   date: 2026-11-26
-  evidence: 0123456789ab
+  evidence: seen-0123456789ab
 """
 CSV = """dataset,resolution,cluster,label,cl_id,who,why,date,evidence
-islets,0.4,3,alpha cell,,ana,GCG in all of them,2026-11-26,0123456789ab
+islets,0.4,3,alpha cell,,ana,GCG in all of them,2026-11-26,seen-0123456789ab
 """
 
 

@@ -130,6 +130,8 @@ def test_the_deciding_genes_are_found_by_code(debate):
         (["T cell", " "], "needs 2 to 4"),
         (["alpha cell", "pancreatic A cell"], "one cell type"),
         (["Cell X", "cell x"], "one cell type"),
+        (["T cell", "B\x1b[31m cell"], "no name of a cell type"),
+        (["T cell", "B" * 201], "at most 200 characters"),
     ],
 )
 def test_candidates_that_leave_nothing_to_decide_are_refused(debate, candidates, why):

@@ -92,6 +92,14 @@ def test_what_the_models_said_too_is_confirmed_and_keeps_its_score():
     assert row.model_copy(update={"review": None}) == MODELS
 
 
+def test_the_same_term_in_other_words_is_confirmed_in_the_words_of_the_person():
+    checked = MODELS.model_copy(update={"check": applied(said(label="beta cells", cl_id=BETA)).check})
+    row = applied(said(label="my beta cells", cl_id=BETA), models=checked)
+    assert row.review.outcome is ManualOutcome.CONFIRMED
+    assert row.annotation.label == "my beta cells"
+    assert row.score == MODELS.score
+
+
 @pytest.mark.parametrize(
     "now", [annotated("INS", "IAPP", "MAFA", "G6PC2", cells="other"), annotated("GCG", "IAPP", "MAFA", "G6PC2")]
 )

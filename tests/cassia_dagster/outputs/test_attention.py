@@ -1,6 +1,6 @@
 from cassia_dagster.outputs.attention import Urgency, concerns
 from cassia_dagster.outputs.result import ResolutionResult
-from cassia_dagster.records import ClusterResult, Finding, Verdict
+from cassia_dagster.records import ClusterResult, Finding, ManualOutcome, ManualReview, Verdict
 
 
 def with_final(row: ClusterResult, **update: object) -> ClusterResult:
@@ -52,3 +52,26 @@ def test_a_label_that_was_never_accepted_is_said_so(blood: ResolutionResult) -> 
     rounds = (Verdict(accepted=False, reasons="No."),)
     sent_back = good.model_copy(update={"annotated": good.annotated.model_copy(update={"rounds": rounds})})
     assert ("the validator never accepted it",) in [one.reasons for one in concerns(replaced(blood, sent_back))]
+
+
+def reviewed(outcome: ManualOutcome) -> ManualReview:
+    return ManualReview(
+        outcome=outcome, label="NK cell", cl_id="CL:0000623", who="Ada", why="I looked.", date="2026-11-01"
+    )
+
+
+def test_what_a_person_has_decided_is_no_matter_of_doubt_any_more(blood: ResolutionResult) -> None:
+    low = row_of(blood, "10")
+    settled = with_final(low, review=reviewed(ManualOutcome.CONFIRMED))
+    assert "10" not in [one.row.cluster for one in concerns(replaced(blood, settled))]
+    check = low.boosted.check
+    assert check is not None
+    wrong = check.model_copy(update={"findings": (Finding.LINEAGE_CONTRADICTION,)})
+    first, *_ = concerns(replaced(blood, with_final(settled, check=wrong)))
+    assert (first.row.cluster, first.reasons) == ("10", ("markers point to another lineage",))
+
+
+def test_a_persons_label_that_was_not_applied_is_to_be_given_anew(blood: ResolutionResult) -> None:
+    stale = with_final(row_of(blood, "0"), review=reviewed(ManualOutcome.STALE))
+    (found,) = [one for one in concerns(replaced(blood, stale)) if one.row.cluster == "0"]
+    assert found.reasons == ("Ada's label 'NK cell' was for other cells or markers, and is not applied",)
