@@ -3,11 +3,14 @@
 import dagster as dg
 from pydantic import Field
 
+from assets.failures import fatal_errors
 from assets.model_calls import MODELS, expected_calls
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from cassia_dagster.records import natural_order
 from cassia_dagster.singlecell.markers import rank_markers
-from resources.storage import AdataFile, TableFile
+from resources.catalog import DatasetEntry
+from resources.catalog_check import load_table
+from resources.storage import IF_CELLS, AdataFile, TableFile
 from resources.versions import version_of_table
 
 SHOWN_GENES = 8
@@ -32,6 +35,7 @@ class MarkerConfig(dg.Config):
 
 @dg.asset(
     partitions_def=BY_DATASET_AND_RESOLUTION,
+    ins={"normalized_adata": IF_CELLS},
     group_name="clusters",
     kinds={"scanpy", "parquet"},
     code_version="1",
@@ -53,11 +57,19 @@ def marker_table(
 
     The test sees the log-normalised values of all genes. The columns are those that users of CASSIA and of
     Seurat's FindAllMarkers know, and `score`, the z-score by which a cluster's genes are ranked. With the markers it
-    is known what the models will be asked: what that is expected to cost is in the metadata.
+    is known what the models will be asked: what that is expected to cost is in the metadata. Where the user's file is
+    a marker table itself, nothing is computed: all its rows are taken as they are.
     """
     labels = leiden_clusters.read().set_index("cell_id")["cluster"]
-    adata = normalized_adata.open()
-    markers = rank_markers(adata, labels, **config.model_dump())
+    with fatal_errors():
+        entry: DatasetEntry = context.resources.catalog.entry(dataset_and_resolution(context)[0])
+        if entry.has_cells:
+            adata = normalized_adata.open()
+            markers = rank_markers(adata, labels, **config.model_dump())
+            made: dict[str, dg.MetadataValue] = {"parameters": dg.MetadataValue.json(config.model_dump())}
+        else:
+            adata, markers = None, load_table(entry).table
+            made = {"imported_from": dg.MetadataValue.path(str(entry.path))}
     counts = markers["cluster"].value_counts()
     clusters = natural_order(labels.unique())
     without = [cluster for cluster in clusters if cluster not in counts]
@@ -78,7 +90,7 @@ def marker_table(
             "markers": len(markers),
             "clusters_without_markers": len(without),
             "top_genes": dg.MetadataValue.table(rows),
-            "parameters": dg.MetadataValue.json(config.model_dump()),
+            **made,
             **expected_calls(context.resources, *dataset_and_resolution(context), adata, labels, markers),
         },
         check_results=[

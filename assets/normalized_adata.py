@@ -66,6 +66,7 @@ def normalized_adata(
     """
     with fatal_errors(), failed_check(context, "file_can_be_annotated"):
         entry = catalog.entry(context.partition_key)
+        entry.require_cells()
         cells = load_checked(entry)
         batches = cells_per_batch(cells.adata.obs, entry.batch_key, entry.path) if entry.batch_key else {}
         parameters = config.model_dump(include={"target_sum", "min_mean", "max_mean", "min_disp"})

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from dagster._core.asset_graph_view.entity_subset import EntitySubset
 
 
+OF_CELLS = frozenset({"normalized_adata", "umap", "annotated_adata"})
+"""Assets that are made of cells only: nothing of a marker table."""
+
+
 class Listed(dg.AutomationCondition[dg.AssetKey]):
     """True of the datasets, and the pairs of dataset and resolution, that the catalog lists now.
 
@@ -46,7 +50,9 @@ class Listed(dg.AutomationCondition[dg.AssetKey]):
         except ConfigurationError as error:
             context.log.warning("Nothing is requested until this is mended: %s", error)
             return context.asset_graph_view.get_empty_subset(key=subset.key)
-        listed = {key for entry in entries for key in (entry.name, *_pairs(entry))}
+        of_cells = subset.key.to_user_string() in OF_CELLS
+        applies = (entry for entry in entries if entry.has_cells or not of_cells)
+        listed = {key for entry in applies for key in (entry.name, *_pairs(entry))}
         # Dagster refuses keys that are no partitions yet.
         return subset.compute_intersection_with_partition_keys(subset.expensively_compute_partition_keys() & listed)
 

@@ -9,6 +9,7 @@ from cassia_dagster.errors import InputError
 from cassia_dagster.knowledge.genes import present_symbols
 from cassia_dagster.knowledge.lab import read_lab_markers
 from cassia_dagster.knowledge.markers import check_genes
+from cassia_dagster.marker_tables import Markers, load_markers_of
 from cassia_dagster.singlecell.columns import cells_per_batch, given_clusters, tissue_of_cells
 from cassia_dagster.singlecell.frame import read_frame
 from cassia_dagster.singlecell.load import (
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from resources.catalog import DatasetEntry
 
 
+_SHOWN = 5
+"""Warnings of one table that a note lists."""
+
+
 def load_checked(entry: DatasetEntry) -> Cells:
     """Load the cells of a dataset, with every column that the catalog names.
 
@@ -39,6 +44,21 @@ def load_checked(entry: DatasetEntry) -> Cells:
     check_columns(entry, cells.adata)
     _check_tables(entry)
     return cells
+
+
+def load_table(entry: DatasetEntry) -> Markers:
+    """Load a dataset that is a marker table; what is wrong with it is raised as by `load_markers_of`."""
+    _check_tables(entry)
+    return load_markers_of(entry.path, entry.species)
+
+
+def lab_notes(entry: DatasetEntry) -> tuple[str, ...]:
+    """Say what is odd about a lab's own marker table, where there is one: genes that nobody knows."""
+    if entry.markers is None:
+        return ()
+    warnings = read_lab_markers(entry.markers, entry.species).warnings
+    more = f"; and {len(warnings) - _SHOWN:,} more" if len(warnings) > _SHOWN else ""
+    return (f"Your marker table {entry.markers.name}: {'; '.join(warnings[:_SHOWN])}{more}.",) if warnings else ()
 
 
 def _check_tables(entry: DatasetEntry) -> None:
@@ -66,6 +86,9 @@ def check_frame(entry: DatasetEntry) -> None:
     InputError
         As `load_checked` does; what only the values betray is left to that.
     """
+    if not entry.has_cells:
+        load_table(entry)
+        return None
     frame = read_frame(entry.path)
     check_columns(entry, frame.cells)
     _check_tables(entry)

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
+_MAY_BE_ABSENT = "may_be_absent"
+
+IF_CELLS = dg.AssetIn(metadata={_MAY_BE_ABSENT: True})
+"""An input that a marker table has not: its handle may be of no file, which is told when it is opened."""
+
+
 @dataclass(frozen=True, slots=True)
 class AdataFile:
     """An h5ad artifact that was not opened yet."""
@@ -31,14 +37,14 @@ class AdataFile:
         """Read the whole file."""
         import anndata
 
-        return anndata.read_h5ad(on_disk(self.path))
+        return anndata.read_h5ad(on_disk(_existing(self.path)))
 
     def expression(self) -> "AnnData":
         """Read the normalised values with the names of cells and genes, and leave all else on disk."""
         import anndata
         import h5py
 
-        with h5py.File(on_disk(self.path), "r") as file:
+        with h5py.File(on_disk(_existing(self.path)), "r") as file:
             obs, var, values = (anndata.io.read_elem(file[part]) for part in ("obs", "var", "X"))
         return anndata.AnnData(X=values, obs=obs[[]], var=var[[]])
 
@@ -47,7 +53,7 @@ class AdataFile:
         import anndata
         import h5py
 
-        with h5py.File(on_disk(self.path), "r") as file:
+        with h5py.File(on_disk(_existing(self.path)), "r") as file:
             cells = anndata.AnnData(obs=anndata.io.read_elem(file["obs"]))
             for part in parts:
                 slot, _, name = part.partition("/")
@@ -65,7 +71,7 @@ class TableFile:
         """Read the table, or some of its columns."""
         import pandas as pd
 
-        with self.path.open("rb") as file:
+        with _existing(self.path).open("rb") as file:
             return pd.read_parquet(
                 file, columns=None if columns is None else list(columns), page_checksum_verification=True
             )
@@ -87,7 +93,7 @@ class AdataIOManager(dg.UPathIOManager):
 
     @override
     def load_from_path(self, context: dg.InputContext, path: UPath) -> AdataFile:
-        return AdataFile(_existing(path))
+        return AdataFile(path if _may_be_absent(context) else _existing(path))
 
 
 class TableIOManager(dg.UPathIOManager):
@@ -126,12 +132,16 @@ class TableIOManager(dg.UPathIOManager):
 
     @override
     def load_from_path(self, context: dg.InputContext, path: UPath) -> TableFile:
-        return TableFile(_existing(path))
+        return TableFile(path if _may_be_absent(context) else _existing(path))
 
     def made_before(self, asset: str, dataset: str, resolution: str) -> TableFile | None:
         """Return what an asset made of a partition the last time, if it did."""
         table = stored_table(Path(str(self._base_path)), asset, dataset, resolution)
         return table if table.path.exists() else None
+
+
+def _may_be_absent(context: dg.InputContext) -> bool:
+    return bool(context.definition_metadata.get(_MAY_BE_ABSENT))
 
 
 def _existing(path: Place) -> Place:

@@ -71,6 +71,25 @@ class Agreement(Record):
         return self.by_cluster.exact_or_finer if self.by_cluster else 0.0
 
     @property
+    def contradiction_share(self) -> float:
+        """Share of the cells in compared clusters whose cluster is contradicted; mixed clusters are not compared."""
+        compared = [row for row in self.clusters if row.gold_id is not None and not row.is_mixed]
+        wrong = set(self.contradicted)
+        n_wrong = sum(row.n_cells for row in compared if row.cluster in wrong)
+        return n_wrong / max(1, sum(row.n_cells for row in compared))
+
+    @property
+    def unmapped(self) -> tuple[str, ...]:
+        """Gold labels of most cells of a cluster that no term is known for, by name."""
+        return tuple(sorted({row.gold_label for row in self.clusters if row.gold_label and not row.gold_id}))
+
+    @property
+    def measures(self) -> dict[str, Measures]:
+        """What the labels are worth counted by cluster, by cell and by type, as far as that can be measured."""
+        counted = {"cluster": self.by_cluster, "cell": self.by_cell, "type": self.by_type}
+        return {by: one for by, one in counted.items() if one is not None}
+
+    @property
     def mixed(self) -> tuple[str, ...]:
         """Clusters that no one label can be right for."""
         return tuple(row.cluster for row in self.clusters if row.is_mixed)
