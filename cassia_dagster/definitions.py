@@ -73,10 +73,11 @@ def build_defs(
         "settings": AnnotationSettings.from_environment(),
         **{f"{role}_llm": ModelResource.from_environment(role) for role in MODEL_ROLES},
     }
-    condition = on_change(home.catalog)
     return dg.Definitions(
         assets=[
-            asset.with_attributes(automation_condition=condition) if isinstance(asset, dg.AssetsDefinition) else asset
+            asset.with_attributes(automation_condition=on_change(home.catalog, asset.key.to_user_string()))
+            if isinstance(asset, dg.AssetsDefinition)
+            else asset
             for asset in ASSETS
         ]
         + list(ANALYSES),
