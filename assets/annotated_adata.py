@@ -8,7 +8,9 @@ from assets.raw_adata import raw_adata
 from assets.report import report
 from assets.results import Tables, assemble
 from cassia_dagster.errors import InputError
+from cassia_dagster.outputs.cas import write_cas
 from cassia_dagster.outputs.h5ad import annotate, write_h5ad
+from cassia_dagster.singlecell.memory import measured
 from resources.catalog import CatalogResource
 from resources.storage import IF_CELLS, AdataFile, TableFile
 from resources.versions import version_of_table
@@ -21,11 +23,12 @@ LISTED_ONLY = dg.AssetIn(metadata={"allow_missing_partitions": True})
     partitions_def=BY_DATASET,
     deps=[raw_adata, report],
     ins={
-        **dict.fromkeys(("leiden_clusters", "annotations", "scores", "boosted", "merged"), LISTED_ONLY),
+        **dict.fromkeys(("leiden_clusters", "annotations", "scores", "reviewed", "merged"), LISTED_ONLY),
         **dict.fromkeys(("normalized_adata", "umap"), IF_CELLS),
     },
     group_name="results",
     kinds={"h5ad"},
+    pool="matrix",
     code_version="2",
 )
 def annotated_adata(
@@ -36,7 +39,7 @@ def annotated_adata(
     leiden_clusters: dict[str, TableFile],
     annotations: dict[str, TableFile],
     scores: dict[str, TableFile],
-    boosted: dict[str, TableFile],
+    reviewed: dict[str, TableFile],
     merged: dict[str, TableFile],
 ) -> dg.MaterializeResult:
     """One h5ad file with all cells: counts, normalised values, UMAP, and every resolution's labels.
@@ -45,10 +48,10 @@ def annotated_adata(
     catalog's primary resolution also fills the single-valued ones, such as `CASSIA_annotation`. Where it all came
     from is in `uns["cassia"]`.
     """
-    with fatal_errors():
+    with fatal_errors(), measured() as usage:
         entry = catalog.entry(context.partition_key)
         entry.require_cells()
-        tables = [by_resolution(fan_in) for fan_in in (annotations, scores, boosted, merged)]
+        tables = [by_resolution(fan_in) for fan_in in (annotations, scores, reviewed, merged)]
         made = set.intersection(*(set(table) for table in tables))
         if missing := [resolution for resolution in entry.clusterings if resolution not in made]:
             raise InputError(
@@ -64,18 +67,22 @@ def annotated_adata(
             assemble(entry, resolution, clusterings[resolution], Tables(*(table[resolution] for table in tables)))
             for resolution in clusterings
         ]
-        adata = normalized_adata.open()
+        adata = normalized_adata.tables()
         coordinates = umap.read().set_index("cell_id").loc[adata.obs_names, ["x", "y"]].to_numpy()
         annotated = annotate(adata, results, clusterings, coordinates, entry.primary)
         path = entry.folder / f"{entry.name}_annotated.h5ad"
-        write_h5ad(annotated, path)
+        write_h5ad(annotated, path, normalized_adata.matrices())
+        schema = entry.folder / f"{entry.name}_cell_annotations.json"
+        write_cas(results, schema)
     return dg.MaterializeResult(
         data_version=version_of_table(annotated.obs.astype(str)),
         metadata={
             "path": dg.MetadataValue.path(str(path.absolute())),
+            "cell_annotation_schema": dg.MetadataValue.path(str(schema.absolute())),
             "cells": annotated.n_obs,
             "resolutions": dg.MetadataValue.json(list(clusterings)),
             "primary_resolution": entry.primary,
             "bytes": path.stat().st_size,
+            **usage.metadata,
         },
     )

@@ -6,6 +6,7 @@ from typing import Literal
 import dagster as dg
 from pydantic import Field
 
+from assets.cluster_progress import ClusterProgress
 from assets.evidence import evidence_of
 from assets.failures import fatal_errors
 from assets.model_calls import AskConfig, Cast, code_version, describe_calls, settings_of
@@ -14,6 +15,7 @@ from assets.raw_adata import raw_adata
 from cassia_dagster.agents.annotate import ANNOTATOR, annotate_cluster, refuse_silence
 from cassia_dagster.agents.crew import for_each
 from cassia_dagster.agents.validate import VALIDATOR
+from cassia_dagster.knowledge.states import state_of
 from cassia_dagster.records import AnnotatedCluster, ClusterEvidence, Status, Strategy
 from cassia_dagster.singlecell.cluster import digest_cells
 from cassia_dagster.singlecell.lookup import sum_expression
@@ -90,8 +92,10 @@ def annotations(
         listed = entry.strategy or Strategy.VALIDATED
         strategy = listed if config.strategy == "as_listed" else Strategy(config.strategy)
         # Only the fused annotator asks for genes, and only for it the matrix is read.
-        asks = strategy is Strategy.FUSED and entry.has_cells
-        sums = sum_expression(normalized_adata.expression(), labels) if asks else None
+        sums = None
+        if strategy is Strategy.FUSED and entry.has_cells:
+            with normalized_adata.expression() as expressed:
+                sums = sum_expression(expressed, labels)
 
         def annotate(one: ClusterEvidence) -> AnnotatedCluster:
             subject = f"{dataset}/{resolution}/{one.cluster}"
@@ -99,7 +103,8 @@ def annotations(
             row = annotate_cluster(one, annotator, validator, subject, strategy, look_up)
             return row.model_copy(update={"cells": digests[one.cluster]})
 
-        rows = for_each(evidence, annotate, chosen.max_workers)
+        progress = ClusterProgress(context, store, len(evidence))
+        rows = for_each(evidence, progress.watching(annotate), chosen.max_workers)
         refuse_silence(rows)
         calls = describe_calls(store, cast)
     return dg.MaterializeResult(
@@ -124,7 +129,7 @@ def _shown(row: AnnotatedCluster) -> dg.TableRecord:
             "cluster": row.cluster,
             "cells": row.evidence.n_cells or 0,
             "label": label or "unresolved",
-            "state": (row.annotation.cell_state if row.annotation else None) or "",
+            "state": state_of(row.annotation, row.evidence.markers) or "",
             "ontology term": (row.check.cl_id if row.check else None) or "",
             "findings": ", ".join(row.check.findings) if row.check else "",
             "status": row.status.value,

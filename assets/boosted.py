@@ -1,6 +1,7 @@
 """Asset `boosted`: a second look at the labels that scored low."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -8,6 +9,7 @@ from typing import Literal
 import dagster as dg
 from pydantic import Field
 
+from assets.cluster_progress import ClusterProgress
 from assets.evidence import know_lab_markers
 from assets.failures import fatal_errors
 from assets.model_calls import AskConfig, Cast, code_version, describe_calls, settings_of
@@ -40,7 +42,7 @@ from cassia_dagster.singlecell.markers import contrast
 from resources.catalog import CatalogResource
 from resources.llm import ModelOverride, ModelResource, ModelStore
 from resources.settings import AnnotationSettings
-from resources.storage import IF_CELLS, AdataFile, TableFile
+from resources.storage import IF_CELLS, AdataFile, TableFile, TableIOManager
 from resources.versions import version_of_records
 
 
@@ -52,7 +54,10 @@ class BoostConfig(AskConfig):
     )
     boost_llm: ModelOverride = Field(default=ModelOverride(), description="Another booster, for this run.")
     score_llm: ModelOverride = Field(default=ModelOverride(), description="Another scorer, for this run.")
-    clusters: list[str] = Field(default=[], description="Ids of clusters to look at again whatever their score.")
+    clusters: list[str] = Field(
+        default=[],
+        description="Ids of clusters to look at again whatever their score; all others keep what was found of them.",
+    )
     strategy: Literal["breadth", "depth"] = Field(
         default="breadth",
         description="Test all hypotheses in each round (breadth), or the strongest one first, then the next (depth).",
@@ -64,6 +69,11 @@ class BoostConfig(AskConfig):
         default="",
         max_length=1000,
         description="An extra question about every cluster that gets a second look, such as 'Is this malignant?'.",
+    )
+    keep_asked: bool = Field(
+        default=True,
+        description="Keep what second looks concluded that a user had asked for, as long as their clusters stay as "
+        "they are. Without it, only low scores and serious findings are looked at.",
     )
 
     @property
@@ -78,7 +88,7 @@ class BoostConfig(AskConfig):
     ins={"normalized_adata": IF_CELLS},
     group_name="annotation",
     kinds={"llm", "parquet"},
-    code_version=code_version("2", BOOSTER, SCORER),
+    code_version=code_version("3", BOOSTER, SCORER),
     io_manager_key="table_storage",
     dagster_type=dg.Any,
     pool="llm",
@@ -98,6 +108,7 @@ def boosted(
     settings: AnnotationSettings,
     boost_llm: ModelResource,
     score_llm: ModelResource,
+    table_storage: dg.ResourceParam[TableIOManager],
     normalized_adata: AdataFile,
     leiden_clusters: TableFile,
     annotations: TableFile,
@@ -108,7 +119,8 @@ def boosted(
     The booster states what else the cluster could be, at least one rival of the label, and which genes would tell;
     they are looked up in this cluster's own data, against all other cells and the clusters most like it, round by
     round until it concludes. Its answer is checked and scored like the first; a change is accepted only if neither
-    the score nor the evidence falls. What follows (groups, report, tables, annotated file) shows this result.
+    the score nor the evidence falls. What follows (groups, report, tables, annotated file) shows this result. What a
+    user asked about single clusters stays until these change.
     """
     dataset, resolution = dataset_and_resolution(context)
     with fatal_errors():
@@ -119,16 +131,20 @@ def boosted(
     scored = {row.cluster: row for row in scores.records(ScoredCluster)}
     pairs = [(row, scored[row.cluster]) for row in annotations.records(AnnotatedCluster)]
     with fatal_errors(), model_store.session(context, chosen.limits(dataset)) as store:
-        doubtful = _doubtful(pairs, config.clusters, chosen.score_threshold)
+        kept = _kept(pairs, table_storage.made_before("boosted", dataset, resolution), config)
+        doubtful = [row for row in _doubtful(pairs, config.clusters, chosen.score_threshold) if row.cluster not in kept]
         data = _data_of(doubtful, normalized_adata if entry.has_cells else None, leiden_clusters)
         booster, scorer = (cast.models[role].door(store) for role in (BOOSTER, SCORER))
 
         def look_again(pair: tuple[AnnotatedCluster, ScoredCluster]) -> BoostedCluster:
             row, score = pair
+            if row.cluster in kept:
+                return kept[row.cluster]
+            said = {"about": _about(row, score), "on_demand": row.cluster in config.clusters}
             if row.cluster not in data:
-                return keep_as_is(row, score)
+                return keep_as_is(row, score).model_copy(update=said)
             known, subject = data[row.cluster], f"{dataset}/{resolution}/{row.cluster}"
-            return boost_cluster(
+            boosted = boost_cluster(
                 row,
                 score,
                 booster,
@@ -138,8 +154,10 @@ def boosted(
                 contrast=known.contrast,
                 plan=config.plan,
             )
+            return boosted.model_copy(update=said)
 
-        rows = for_each(pairs, look_again, chosen.max_workers)
+        progress = ClusterProgress(context, store, len(pairs))
+        rows = for_each(pairs, progress.watching(look_again), chosen.max_workers)
         calls = describe_calls(store, cast)
     outcomes = Counter(row.outcome for row in rows)
     return dg.MaterializeResult(
@@ -154,6 +172,27 @@ def boosted(
         },
         check_results=[_no_contradiction(rows)],
     )
+
+
+def _kept(
+    pairs: Sequence[tuple[AnnotatedCluster, ScoredCluster]], before: TableFile | None, config: BoostConfig
+) -> dict[str, BoostedCluster]:
+    """Return what was found before and still holds: what a user had asked for, and all else while others are named."""
+    present = {row.cluster: _about(row, score) for row, score in pairs}
+    return {
+        row.cluster: row
+        for row in (before.records(BoostedCluster) if before else ())
+        if row.about
+        and row.about == present.get(row.cluster)
+        and row.cluster not in config.clusters
+        and row.outcome is not BoostOutcome.FAILED
+        and (config.keep_asked if row.on_demand else bool(config.clusters))
+    }
+
+
+def _about(row: AnnotatedCluster, score: ScoredCluster) -> str:
+    """Tell an annotation and its score from others, whatever the conversation that led to them."""
+    return version_of_records([row, score]).value
 
 
 def _doubtful(
@@ -186,17 +225,17 @@ def _data_of(
         )
     if normalized_adata is None:  # nothing can be looked up beyond the marker table
         return {row.cluster: _ClusterData((), partial(look_up_markers, row.evidence)) for row in rows}
-    adata = normalized_adata.expression()
-    sums = sum_expression(adata, labels)
-    return {
-        row.cluster: _ClusterData(
-            contrast=contrast(adata, labels, row.cluster, row.evidence.nearest[0].cluster)
-            if row.evidence.nearest
-            else (),
-            look_up=partial(sums.look_up, row.evidence),
-        )
-        for row in rows
-    }
+    with normalized_adata.expression() as cells:
+        sums = sum_expression(cells, labels)
+        return {
+            row.cluster: _ClusterData(
+                contrast=contrast(cells, labels, row.cluster, row.evidence.nearest[0].cluster)
+                if row.evidence.nearest
+                else (),
+                look_up=partial(sums.look_up, row.evidence),
+            )
+            for row in rows
+        }
 
 
 def _no_contradiction(rows: list[BoostedCluster]) -> dg.AssetCheckResult:

@@ -51,7 +51,7 @@ def merged(
     settings: AnnotationSettings,
     merge_llm: ModelResource,
     annotations: TableFile,
-    boosted: TableFile,
+    reviewed: TableFile,
 ) -> dg.MaterializeResult:
     """Three nested names for every cluster in one vocabulary: the lineage, the family, the cell type.
 
@@ -64,7 +64,7 @@ def merged(
         cast = Cast.of({MERGER: merge_llm}, entry, config)
     with fatal_errors(), model_store.session(context, limits) as store:
         rows, trouble = merge_clusters(
-            boosted.records(BoostedCluster),
+            reviewed.records(BoostedCluster),
             entry.species,
             sampled_tissue(entry, annotations.records(AnnotatedCluster)),
             cast.models[MERGER].door(store),

@@ -29,6 +29,8 @@ NAMES: Mapping[str, ModelRole] = {
     "score": "score",
     "boost": "boost",
     "merge": "merge",
+    "compare": "annotation",
+    "hypothesize": "annotation",
 }
 """What the role of each verb is called where its model is chosen."""
 

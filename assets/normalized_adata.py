@@ -1,7 +1,7 @@
 """Asset `normalized_adata`: a dataset's cells, made comparable and connected to their neighbours."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import dagster as dg
 from pydantic import Field
@@ -11,11 +11,17 @@ from assets.partitions import BY_DATASET
 from assets.raw_adata import raw_adata
 from cassia_dagster.singlecell.columns import cells_per_batch
 from cassia_dagster.singlecell.embed import embed
+from cassia_dagster.singlecell.load import INPUT
+from cassia_dagster.singlecell.memory import choose_way, measured, memory_available
 from cassia_dagster.singlecell.normalize import adopt, normalize
+from cassia_dagster.singlecell.streaming import CountsFile, count_stored, prepare_by_blocks
 from cassia_dagster.singlecell.values import KINDS
-from resources.catalog import CatalogResource
-from resources.catalog_check import load_checked
+from resources.catalog import CatalogResource, DatasetEntry
+from resources.catalog_check import load_checked, tables_checked
 from resources.versions import version_of_adata
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class NormalizeConfig(dg.Config):
@@ -35,6 +41,10 @@ class NormalizeConfig(dg.Config):
         description="Principal components that distances are measured in.",
     )
     seed: int = Field(default=0, ge=0, description="Seed of the components and the graph.")
+    integrate: bool = Field(
+        default=True,
+        description="Align batches by Harmony, if the catalog names a batch_key and does not say integrate: false.",
+    )
 
 
 @dg.asset(
@@ -42,7 +52,8 @@ class NormalizeConfig(dg.Config):
     deps=[raw_adata],
     group_name="cells",
     kinds={"scanpy", "h5ad"},
-    code_version="2",
+    pool="matrix",
+    code_version="3",
     io_manager_key="adata_storage",
     dagster_type=dg.Any,
     check_specs=[
@@ -64,38 +75,94 @@ def normalized_adata(
     Principal components of the scaled, highly variable genes span the space in which each cell finds its
     nearest neighbours. That graph is computed once and shared by all resolutions.
     """
-    with fatal_errors(), failed_check(context, "file_can_be_annotated"):
+    with fatal_errors(), failed_check(context, "file_can_be_annotated"), measured() as usage:
         entry = catalog.entry(context.partition_key)
         entry.require_cells()
-        cells = load_checked(entry)
-        batches = cells_per_batch(cells.adata.obs, entry.batch_key, entry.path) if entry.batch_key else {}
-        parameters = config.model_dump(include={"target_sum", "min_mean", "max_mean", "min_disp"})
-        if cells.holds.kind == "counts":
-            adata = normalize(cells.adata, **parameters)
-        else:
-            adata = adopt(cells.adata, cells.holds, **parameters)
-        embed(adata, n_neighbors=config.n_neighbors, n_pcs=config.n_pcs, seed=config.seed)
+        way = choose_way(count_stored(entry.path, entry.counts) or 0, memory_available())
+        made = (_stream if way.streams else _load)(entry, config)
+        cells = made.tables
+        batches = _batches(entry, cells.obs)
+        version = version_of_adata(cells, entry.given, made.digest)
+    context.log.info(way.why)
     return dg.MaterializeResult(
-        value=adata,
-        data_version=version_of_adata(adata, entry.given),
+        value=made.value,
+        data_version=version,
         metadata={
-            "cells": adata.n_obs,
-            "genes": adata.n_vars,
-            "highly_variable_genes": int(adata.var["highly_variable"].sum()),
-            "input": f"{KINDS[cells.holds.kind]} of {cells.place} ({cells.holds.signs})",
-            "notes": dg.MetadataValue.json(list(cells.notes)),
-            **({"median_counts": float(adata.obs["n_counts"].median())} if "n_counts" in adata.obs else {}),
-            "median_genes": float(adata.obs["n_genes"].median()),
-            "median_pct_mito": float(adata.obs["pct_mito"].median()),
-            "variance_in_components": float(adata.uns["pca"]["variance_ratio"].sum()),
+            "cells": cells.n_obs,
+            "genes": cells.n_vars,
+            "highly_variable_genes": int(cells.var["highly_variable"].sum()),
+            "input": made.input,
+            "notes": dg.MetadataValue.json([*made.notes, *([way.why] if way.streams else [])]),
+            "way": way.why,
+            **({"median_counts": float(cells.obs["n_counts"].median())} if "n_counts" in cells.obs else {}),
+            "median_genes": float(cells.obs["n_genes"].median()),
+            "median_pct_mito": float(cells.obs["pct_mito"].median()),
+            "variance_in_components": float(cells.uns["pca"]["variance_ratio"].sum()),
             "parameters": dg.MetadataValue.json(config.model_dump()),
-            **_describe_batches(entry.batch_key, batches),
+            **usage.metadata,
+            **_describe_batches(entry.batch_key, batches, cells.uns),
         },
         check_results=[dg.AssetCheckResult(check_name="file_can_be_annotated", passed=True)],
     )
 
 
-def _describe_batches(column: str | None, cells: Mapping[str, int]) -> dict[str, Any]:
+class _Made(NamedTuple):
+    """Prepared cells, however they were come by."""
+
+    value: Any
+    """What the storage takes."""
+    tables: Any
+    """AnnData with all but, perhaps, the matrices."""
+    digest: bytes | None
+    """Of the normalised values, where they are not in memory."""
+    input: str
+    notes: Sequence[str]
+
+
+def _load(entry: DatasetEntry, config: NormalizeConfig) -> _Made:
+    cells = load_checked(entry)
+    if cells.holds.kind == "counts":
+        adata = normalize(cells.adata, **_bounds(config), target_sum=config.target_sum)
+    else:
+        adata = adopt(cells.adata, cells.holds, **_bounds(config), target_sum=config.target_sum)
+    embed(adata, **_geometry(config), batch_key=_aligned(entry, config, adata.obs))
+    source = f"{KINDS[cells.holds.kind]} of {cells.place} ({cells.holds.signs})"
+    return _Made(adata, adata, None, source, cells.notes)
+
+
+def _stream(entry: DatasetEntry, config: NormalizeConfig) -> _Made:
+    counts = CountsFile(entry.path, entry.counts)
+    tables, notes = tables_checked(entry, counts.place)
+    tables.uns[INPUT] = {"matrix": counts.place, "values": KINDS["counts"], "notes": "\n".join(notes)}
+    made = prepare_by_blocks(
+        tables,
+        counts,
+        _bounds(config),
+        target_sum=config.target_sum,
+        **_geometry(config),
+        batch_key=_aligned(entry, config, tables.obs),
+    )
+    return _Made(made, tables, made.digest, f"{KINDS['counts']} of {counts.place}, read by blocks of cells", notes)
+
+
+def _bounds(config: NormalizeConfig) -> dict[str, float]:
+    return config.model_dump(include={"min_mean", "max_mean", "min_disp"})
+
+
+def _geometry(config: NormalizeConfig) -> dict[str, int]:
+    return config.model_dump(include={"n_neighbors", "n_pcs", "seed"})
+
+
+def _batches(entry: DatasetEntry, obs: "pd.DataFrame") -> Mapping[str, int]:
+    return cells_per_batch(obs, entry.batch_key, entry.path) if entry.batch_key else {}
+
+
+def _aligned(entry: DatasetEntry, config: NormalizeConfig, obs: "pd.DataFrame") -> str | None:
+    """Name the column whose batches are aligned, if they are to be."""
+    return entry.batch_key if config.integrate and entry.integrate and len(_batches(entry, obs)) > 1 else None
+
+
+def _describe_batches(column: str | None, cells: Mapping[str, int], found: Mapping[str, Any]) -> dict[str, Any]:
     if column is None:
         return {}
     rows = [dg.TableRecord({"batch": batch, "cells": number}) for batch, number in cells.items()]
@@ -103,5 +170,22 @@ def _describe_batches(column: str | None, cells: Mapping[str, int]) -> dict[str,
         "batches": len(cells),
         "batch_key": dg.MetadataValue.text(column),
         "cells_per_batch": dg.MetadataValue.table(rows),
-        "integration": dg.MetadataValue.text("none: batches are counted, and nothing is corrected for them"),
+        **_describe_integration(len(cells), found.get("integration")),
+    }
+
+
+def _describe_integration(n_batches: int, found: Mapping[str, Any] | None) -> dict[str, Any]:
+    if found is None:
+        why = "there is one batch only" if n_batches < 2 else "it is switched off, and batches are only counted"
+        return {"integration": dg.MetadataValue.text(f"none: {why}")}
+    before, after, mixed = (float(found[f"lisi_{state}"]) for state in ("before", "after", "mixed"))
+    said = (
+        f"Harmony on the components: a cell finds {after:.2f} batches around it, {before:.2f} before; "
+        f"{mixed:.2f} if they were mixed at random (median local inverse Simpson index)"
+    )
+    return {
+        "integration": dg.MetadataValue.text(said),
+        "batch_lisi_before": before,
+        "batch_lisi_after": after,
+        "batch_lisi_mixed": mixed,
     }

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from dagster._core.asset_graph_view.entity_subset import EntitySubset
 
 
-OF_CELLS = frozenset({"normalized_adata", "umap", "annotated_adata"})
-"""Assets that are made of cells only: nothing of a marker table."""
+OF_CELLS = frozenset({"normalized_adata", "umap", "annotated_adata", "review"})
+"""Assets that are made of cells, or of several clusterings of them: nothing of a marker table."""
 
 
 class Listed(dg.AutomationCondition[dg.AssetKey]):

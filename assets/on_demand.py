@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cassia_dagster.errors import InputError
 from cassia_dagster.files import replacing
-from cassia_dagster.records import AnnotatedCluster, Record, natural_order
+from cassia_dagster.records import AnnotatedCluster, ClusterFinding, Record, natural_order
 from cassia_dagster.singlecell.cluster import digest_cells
 from cassia_dagster.singlecell.lookup import LookUp, sum_expression
 from cassia_dagster.singlecell.resolutions import folder_of
@@ -53,11 +53,12 @@ def look_ups(
 ) -> Mapping[str, LookUp]:
     """Read the matrix, and return for each cluster what answers for its genes."""
     labels = leiden_clusters.read().set_index("cell_id")["cluster"]
-    sums = sum_expression(normalized_adata.expression(), labels)
+    with normalized_adata.expression() as cells:
+        sums = sum_expression(cells, labels)
     return {row.cluster: partial(sums.look_up, row.evidence) for row in rows}
 
 
-def beside_earlier[R: Record](
+def beside_earlier[R: ClusterFinding](
     new: Sequence[R], table: TableFile | None, record: type[R], still_holds: Callable[[R], bool]
 ) -> list[R]:
     """Put new rows beside those found out before that still hold, by cluster.
@@ -75,12 +76,8 @@ def beside_earlier[R: Record](
     """
     earlier = table.records(record) if table else []
     rows = [*new, *(row for row in earlier if still_holds(row))]
-    place = {cluster: rank for rank, cluster in enumerate(natural_order({_cluster(row) for row in rows}))}
-    return sorted(rows, key=lambda row: place[_cluster(row)])
-
-
-def _cluster(row: Record) -> str:
-    return str(getattr(row, "cluster"))  # noqa: B009 - each row of these assets has one
+    place = {cluster: rank for rank, cluster in enumerate(natural_order({row.cluster for row in rows}))}
+    return sorted(rows, key=lambda row: place[row.cluster])
 
 
 def write_beside_report(entry: DatasetEntry, resolution: str, analysis: str, rows: Sequence[Record]) -> Path:

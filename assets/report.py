@@ -1,5 +1,7 @@
 """Asset `report`: what a user takes home of one dataset at one resolution."""
 
+from collections.abc import Mapping
+
 import dagster as dg
 
 from assets.agreement import AGREES, COVERED, agreement_checks, describe_agreement
@@ -10,19 +12,22 @@ from assets.results import Tables, assemble, compare
 from cassia_dagster.files import replacing
 from cassia_dagster.llm.store import Store
 from cassia_dagster.marker_tables import WITHOUT_CELLS
+from cassia_dagster.outputs.analyses import ANALYSES, analysis_sections
+from cassia_dagster.outputs.dotplot import marker_genes
 from cassia_dagster.outputs.ledger import write_ledger
 from cassia_dagster.outputs.maps import draw_maps, thumbnail
 from cassia_dagster.outputs.report import render_report
-from cassia_dagster.outputs.result import Spent
+from cassia_dagster.outputs.result import ResolutionResult, Spent
 from cassia_dagster.outputs.tables import write_tables
 from cassia_dagster.outputs.transcripts import write_transcripts
+from cassia_dagster.records import ClusterFinding
 from cassia_dagster.singlecell.load import INPUT
 from cassia_dagster.singlecell.resolutions import folder_of
 from resources.catalog import CatalogResource
 from resources.catalog_check import lab_notes
 from resources.llm import EMBEDDED, ModelStore
 from resources.settings import AnnotationSettings
-from resources.storage import IF_CELLS, AdataFile, TableFile
+from resources.storage import IF_CELLS, AdataFile, TableFile, TableIOManager
 from resources.versions import version_of_files
 
 
@@ -32,7 +37,7 @@ from resources.versions import version_of_files
     ins={"normalized_adata": IF_CELLS, "umap": IF_CELLS},
     group_name="results",
     kinds={"html", "csv"},
-    code_version="2",
+    code_version="3",
     check_specs=[AGREES, COVERED],
 )
 def report(
@@ -40,17 +45,19 @@ def report(
     catalog: CatalogResource,
     model_store: ModelStore,
     settings: AnnotationSettings,
+    table_storage: dg.ResourceParam[TableIOManager],
     normalized_adata: AdataFile,
     umap: TableFile,
     leiden_clusters: TableFile,
     annotations: TableFile,
     scores: TableFile,
-    boosted: TableFile,
+    reviewed: TableFile,
     merged: TableFile,
 ) -> dg.MaterializeResult:
     """The report and the tables: one HTML file to read and to send, and CSV files in CASSIA's columns.
 
-    The report shows the cells on a map, every cluster with its label, score and status, and for each the
+    The report shows what to look at first, the cells on a map that can be coloured by cluster, label, score, known
+    labels and any marker gene, a dot plot, every cluster with its label, score and status, and for each the
     markers, the evidence for and against, and the argument between the roles. Beside them, `transcripts/` holds
     every question and reply as text, one file a cluster.
     """
@@ -61,13 +68,14 @@ def report(
         ledger = folder / f"{dataset}_ledger.parquet"
         with model_store.session(context) as store:
             spent = _spent(store, f"{dataset}/{resolution}")
-            write_ledger(store.calls(subject=f"{dataset}/{resolution}"), ledger)
+            calls = list(store.calls(subject=f"{dataset}/{resolution}"))
+            write_ledger(calls, ledger)
         clusters = leiden_clusters.read()
         labels = clusters.set_index("cell_id")["cluster"]
         made = normalized_adata.read(f"uns/{INPUT}") if entry.has_cells else None
         notes = tuple(str(made.uns[INPUT]["notes"]).splitlines() if made is not None else clusters.attrs["notes"])
         notes += lab_notes(entry)
-        result = assemble(entry, resolution, labels, Tables(annotations, scores, boosted, merged), spent, notes)
+        result = assemble(entry, resolution, labels, Tables(annotations, scores, reviewed, merged), spent, notes)
         known = made.obs[list(entry.labels)] if made is not None else None
         agreements = {
             column: compare(entry, result, labels, known[column]) for column in entry.labels if known is not None
@@ -75,7 +83,10 @@ def report(
         cells = umap.read().set_index("cell_id").join(labels) if entry.has_cells else None
         paths = write_tables(result, folder, dataset)
         transcripts = write_transcripts(result, folder)
-        page = render_report(result, cells, known, agreements)
+        expression = normalized_adata.genes(marker_genes(result))[cells.index] if cells is not None else None
+        found = {name: table_storage.made_before(name, dataset, resolution) for name in ANALYSES}
+        more = analysis_sections(_about_these(found, result))
+        page = render_report(result, cells, known, agreements, expression, calls, more)
         picture = thumbnail(draw_maps(result, cells)[1]) if cells is not None else None
         path = folder / f"{dataset}_report.html"
         with replacing(path) as temporary:
@@ -93,6 +104,13 @@ def report(
         },
         check_results=agreement_checks(agreements, settings.of(entry).max_contradiction),
     )
+
+
+def _about_these(found: Mapping[str, TableFile | None], result: ResolutionResult) -> dict[str, list[ClusterFinding]]:
+    """Read what analyses on demand found out, as far as it is about the clusters of now."""
+    cells = {row.cluster: row.annotated.cells for row in result.clusters}
+    rows = {name: list(table.records(ANALYSES[name])) if table else [] for name, table in found.items()}
+    return {name: [row for row in own if cells.get(row.cluster) == row.cells] for name, own in rows.items()}
 
 
 def _spent(store: Store, subject: str) -> Spent:

@@ -3,6 +3,7 @@
 import dagster as dg
 from pydantic import Field
 
+from assets.cluster_progress import ClusterProgress
 from assets.evidence import know_lab_markers
 from assets.failures import fatal_errors
 from assets.model_calls import AskConfig, Cast, code_version, describe_calls, settings_of
@@ -60,7 +61,9 @@ def scores(
         def score(row: AnnotatedCluster) -> ScoredCluster:
             return score_cluster(row.evidence, row, scorer, f"{dataset}/{resolution}/{row.cluster}")
 
-        rows = for_each(annotations.records(AnnotatedCluster), score, chosen.max_workers)
+        named = annotations.records(AnnotatedCluster)
+        progress = ClusterProgress(context, store, len(named))
+        rows = for_each(named, progress.watching(score), chosen.max_workers)
         calls = describe_calls(store, cast)
     known = [row.score for row in rows if row.score is not None]
     return dg.MaterializeResult(

@@ -4,6 +4,7 @@ import dagster as dg
 
 from assets.partitions import BY_DATASET
 from cassia_dagster.singlecell.embed import umap_coordinates
+from cassia_dagster.singlecell.memory import measured
 from resources.storage import AdataFile
 from resources.versions import version_of_table
 
@@ -12,6 +13,7 @@ from resources.versions import version_of_table
     partitions_def=BY_DATASET,
     group_name="cells",
     kinds={"scanpy", "parquet"},
+    pool="matrix",
     code_version="1",
     io_manager_key="table_storage",
     dagster_type=dg.Any,
@@ -23,11 +25,12 @@ def umap(normalized_adata: AdataFile) -> dg.MaterializeResult:
     """
     import pandas as pd
 
-    adata = normalized_adata.read("obsm/X_pca", "obsp/connectivities", "obsp/distances", "uns/neighbors")
-    coordinates = pd.DataFrame(umap_coordinates(adata), columns=["x", "y"])
+    with measured() as usage:
+        adata = normalized_adata.read("obsm/X_pca", "obsp/connectivities", "uns/neighbors")
+        coordinates = pd.DataFrame(umap_coordinates(adata), columns=["x", "y"])
     coordinates.insert(0, "cell_id", adata.obs_names)
     return dg.MaterializeResult(
         value=coordinates,
         data_version=version_of_table(coordinates),
-        metadata={"cells": len(coordinates)},
+        metadata={"cells": len(coordinates), **usage.metadata},
     )

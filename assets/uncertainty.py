@@ -83,10 +83,7 @@ class Speakers:
         """Open the ways to all of them; two of one identity share theirs."""
         annotators = {one.identity: one.door(store) for one in self.annotators}
         validator = self.validator.door(store)
-        return [
-            Voice(one.identity, annotators[one.identity], validator, deterministic=one.title == EMBEDDED)
-            for one in self.annotators
-        ]
+        return [Voice(one.identity, annotators[one.identity], validator) for one in self.annotators]
 
     def expect(self, rows: Sequence[AnnotatedCluster], store: Store, plan: RepeatPlan, subject: str) -> list[Expected]:
         """Say what all runs would take if none were saved by stopping early; nobody is asked."""
@@ -94,9 +91,7 @@ class Speakers:
             return []  # free
         annotators = {one.identity: rehearsal(one.backends()[0], store, ANNOTATOR) for one in self.annotators}
         validator = rehearsal(self.validator.backends()[0], store, VALIDATOR)
-        voices = [
-            Voice(one.identity, annotators[one.identity], validator, deterministic=False) for one in self.annotators
-        ]
+        voices = [Voice(one.identity, annotators[one.identity], validator) for one in self.annotators]
         every = RepeatPlan(plan.runs, plan.agreement, stop_when_decided=False)
         for row in rows:
             measure_uncertainty(row, voices, f"{subject}/{row.cluster}", plan=every)

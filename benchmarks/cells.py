@@ -135,22 +135,34 @@ def rows_of(
 def _lines(name: str, resolution: str, agreement: Agreement, scores: pd.Series) -> Lines:
     right = [row.cluster for row in agreement.clusters if row.grade == 1 and not row.is_mixed]
     high = set(scores.index[scores >= SCORE_THRESHOLD])
-    pure = [row for row in agreement.clusters if row.purity >= PURE]
-    n_cells, n_pure = (sum(row.n_cells for row in rows) for rows in (agreement.clusters, pure))
-    n_right = sum(row.n_cells for row in pure if row.grade == 1)
+    # Of a data set whose gold labels are no terms, only what needs none of them is said.
+    mapped = agreement.by_cluster is not None
+    compared = (
+        *_shares(agreement),
+        str(len(agreement.contradicted)),
+        f"{len(high.intersection(right))} of {len(right)}",
+    )
     labels = (
         name,
         resolution,
         f"{len(agreement.clusters)} ({len(agreement.mixed)})",
-        f"{sum(agreement.cell_share[relation] for relation in IN_LINEAGE):.0%}",
-        f"{agreement.cell_share[Relation.EXACT] + agreement.cell_share[Relation.FINER]:.0%}",
-        f"{n_pure / n_cells:.0%}",
-        f"{n_right / n_pure:.0%}" if n_pure else "",
-        str(len(agreement.contradicted)),
-        f"{len(high.intersection(right))} of {len(right)}",
+        *(compared if mapped else [""] * len(compared)),
         f"{len(high)} of {len(scores)}",
     )
     hf1s = [one and one.mean_hf1 for one in (agreement.by_cluster, agreement.by_cell, agreement.by_type)]
     indices = (agreement.adjusted_rand_index, agreement.normalized_mutual_information, agreement.homogeneity)
     figures = ("" if value is None else f"{value:.2f}" for value in (*hf1s, *indices))
     return Lines(f"| {' | '.join(labels)} |", f"| {' | '.join((name, resolution, *figures))} |")
+
+
+def _shares(agreement: Agreement) -> tuple[str, ...]:
+    """Cells in lineage, exact or finer, in pure clusters, and of these exact or finer."""
+    pure = [row for row in agreement.clusters if row.purity >= PURE]
+    n_cells, n_pure = (sum(row.n_cells for row in rows) for rows in (agreement.clusters, pure))
+    n_right = sum(row.n_cells for row in pure if row.grade == 1)
+    return (
+        f"{sum(agreement.cell_share[relation] for relation in IN_LINEAGE):.0%}",
+        f"{agreement.cell_share[Relation.EXACT] + agreement.cell_share[Relation.FINER]:.0%}",
+        f"{n_pure / n_cells:.0%}",
+        f"{n_right / n_pure:.0%}" if n_pure else "",
+    )

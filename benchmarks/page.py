@@ -37,10 +37,10 @@ def put(page: str, block: str, text: str) -> str:
     return pattern.sub(lambda marks: f"{marks[1]}\n{text}\n{marks[2]}", page)
 
 
-def write_blocks(blocks: Mapping[str, str]) -> None:
-    """Replace blocks of the page, each by its name."""
-    page = PAGE.read_text("utf-8")
+def write_blocks(blocks: Mapping[str, str], path: Path = PAGE) -> None:
+    """Replace blocks of a page, each by its name."""
+    page = path.read_text("utf-8")
     for block, text in blocks.items():
         page = put(page, block, text)
-    with replacing(PAGE) as temporary:
+    with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The commands of the analyses on demand: each makes one asset of a dataset that is annotated already, and shows it."""
+"""What the commands of the analyses on demand share: the clusters they are about, the run, and what is shown."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cassia_dagster.agents.uncertainty import AGREEMENT, FEWEST_RUNS, MOST_RUNS, USUAL_RUNS, UncertainCluster
-from cassia_dagster.datasets import HomeOption, NameArgument
 from cassia_dagster.errors import InputError
-from cassia_dagster.model_options import said_of_model
 from cassia_dagster.project import prepare_home
 
 if TYPE_CHECKING:
-    from assets.uncertainty import UncertaintyConfig
+    import dagster as dg
+
     from cassia_dagster.agents.estimate import Expected
     from cassia_dagster.llm.store import Store
     from cassia_dagster.records import AnnotatedCluster, Record
     from resources.catalog import DatasetEntry
     from resources.home import Home
+    from resources.storage import TableFile
 
 ResolutionOption = Annotated[
     str | None,
@@ -61,22 +60,29 @@ class Target:
         """What the ledger calls them."""
         return f"{self.entry.name}/{self.resolution}"
 
-    def rows[R: Record](self, asset: str, record: type[R]) -> list[R]:
-        """Read what an asset made of them."""
+    @property
+    def is_complete(self) -> bool:
+        """Whether the dataset is annotated at all its resolutions."""
         from resources.storage import stored_table
 
-        return stored_table(self.home.artifacts, asset, self.entry.name, self.resolution).records(record)
+        tables = (stored_table(self.home.artifacts, "merged", self.entry.name, key) for key in self.entry.clusterings)
+        return all(table.path.exists() for table in tables)
+
+    def table(self, asset: str) -> TableFile:
+        """Find what an asset made of them."""
+        from resources.storage import stored_table
+
+        return stored_table(self.home.artifacts, asset, self.entry.name, self.resolution)
+
+    def rows[R: Record](self, asset: str, record: type[R]) -> list[R]:
+        """Read what an asset made of them."""
+        return self.table(asset).records(record)
 
     def annotated(self, clusters: Sequence[str]) -> list[AnnotatedCluster]:
         """Read the annotated clusters, all or those that are named."""
         from assets.on_demand import chosen_rows
-        from resources.storage import stored_table
 
-        annotations, clusters_of_now = (
-            stored_table(self.home.artifacts, asset, self.entry.name, self.resolution)
-            for asset in ("annotations", "leiden_clusters")
-        )
-        return chosen_rows(annotations, clusters_of_now, clusters)
+        return chosen_rows(self.table("annotations"), self.table("leiden_clusters"), clusters)
 
 
 def target_of(name: str, resolution: str | None, home: Path | None) -> Target:
@@ -102,35 +108,70 @@ def target_of(name: str, resolution: str | None, home: Path | None) -> Target:
     return Target(place, entry, key)
 
 
+def configured[C: dg.Config](kind: type[C], **said: Any) -> C:
+    """Make a configuration of what was typed.
+
+    Raises
+    ------
+    InputError
+        With the field and what is wrong with it.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return kind(**said)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        raise InputError(f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}.") from None
+
+
 def make(target: Target, asset: str, config: Mapping[str, Any]) -> None:
-    """Materialize an analysis through Dagster, and show how it goes."""
+    """Materialize an analysis through Dagster, and the report, which has a section about it; show how that goes."""
+    from cassia_dagster.analysis_jobs import ANALYSIS_JOBS, REPORT_AGAIN
+
+    jobs = {ANALYSIS_JOBS[asset].name: {asset: config}}
+    if target.table("merged").path.exists():
+        jobs[REPORT_AGAIN.name] = {}
+    walk(target, jobs)
+
+
+def walk(target: Target, jobs: Mapping[str, Mapping[str, Mapping[str, Any]]], *, then_write: bool = False) -> None:
+    """Run jobs for a target's clusters, one after another, and show how they go.
+
+    Parameters
+    ----------
+    target
+        What they are about.
+    jobs
+        Name of each, and what the launchpad would say to its assets.
+    then_write
+        Write the annotated file anew after them, if all resolutions that it takes are there.
+    """
     from dagster import MultiPartitionKey
 
-    from cassia_dagster.analysis_jobs import ANALYSIS_JOBS
+    from cassia_dagster.automation import WRITE_ANNOTATED_FILE
     from cassia_dagster.terminal import Progress
     from cassia_dagster.walk import Stopped, end_dead_runs, materialize_level, open_instance
 
+    name, resolution = target.entry.name, target.resolution
+    key = MultiPartitionKey({"dataset": name, "resolution": resolution})
     with open_instance(target.home) as instance:
         for run_id in end_dead_runs(instance):
             typer.echo(f"Run {run_id[:8]} was killed before; it is marked as failed. What it had finished is kept.")
         try:
             with Progress(target.entry) as progress:
-                materialize_level(
-                    ANALYSIS_JOBS[asset].name,
-                    MultiPartitionKey({"dataset": target.entry.name, "resolution": target.resolution}),
-                    target.resolution,
-                    target.home,
-                    instance,
-                    progress.tell,
-                    {asset: config},
-                )
+                for job, config in jobs.items():
+                    materialize_level(job, key, resolution, target.home, instance, progress.tell, config)
+                if then_write and target.is_complete:
+                    materialize_level(WRITE_ANNOTATED_FILE.name, name, None, target.home, instance, progress.tell)
         except Stopped:
             typer.echo("Stopped. What was finished is kept; the same command asks no model twice.", err=True)
             sys.exit(130)
 
 
 @contextmanager
-def _store(target: Target) -> Iterator[Store]:
+def open_store(target: Target) -> Iterator[Store]:
+    """Open the replies and the ledger, to see what is there already."""
     from cassia_dagster.llm.store import Store
 
     with Store.open(target.home.model_store) as store:
@@ -172,74 +213,3 @@ def show_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*map(plain, row))
     Console(highlight=False).print(table)
-
-
-def uncertainty(
-    name: NameArgument,
-    resolution: ResolutionOption = None,
-    runs: Annotated[
-        int, typer.Option(min=FEWEST_RUNS, max=MOST_RUNS, help="Most independent runs a cluster.")
-    ] = USUAL_RUNS,
-    cluster: ClustersOption = None,
-    model: PanelOption = None,
-    temperature: Annotated[
-        float | None, typer.Option(min=0, max=2, help="Of the annotators.  [default: as they have it]")
-    ] = None,
-    agreement: Annotated[
-        float, typer.Option(min=0.5, max=1, help="Share of the runs that must bear a name for it to be given.")
-    ] = AGREEMENT,
-    *,
-    every_run: Annotated[
-        bool, typer.Option("--every-run", help="Make all runs, also when none could change the consensus any more.")
-    ] = False,
-    max_usd: BudgetOption = None,
-    estimate: EstimateOption = False,
-    home: HomeOption = None,
-) -> None:
-    """Name every cluster several times, independently, and say how far the names agree."""
-    from assets.model_calls import as_in_launchpad
-    from assets.uncertainty import UncertaintyConfig
-    from resources.llm import ModelOverride
-
-    target = target_of(name, resolution, home)
-    config = UncertaintyConfig(
-        runs=runs,
-        agreement=agreement,
-        stop_when_decided=not every_run,
-        clusters=cluster or [],
-        models=[ModelOverride(model=said_of_model(one)) for one in model or []],
-        temperature=temperature,
-        max_usd_per_run=max_usd,
-    )
-    show_expected(_expected_runs(target, config), "If every run is made")
-    if estimate:
-        return
-    make(target, "uncertainty", as_in_launchpad(config))
-    rows = target.rows("uncertainty", UncertainCluster)
-    show_table(("cluster", "label", "consistency", "runs", "consensus", "votes", "status"), map(_uncertain, rows))
-    if any(row.deterministic for row in rows):
-        typer.echo("Deterministic: this model says the same whenever it is asked, which is no measure of uncertainty.")
-
-
-def _expected_runs(target: Target, config: UncertaintyConfig) -> list[Expected]:
-    from assets.uncertainty import Speakers
-    from cassia_dagster.models import cast_of
-
-    cast = cast_of(target.entry)
-    speakers = Speakers.of(cast["annotate"], cast["validate"], config)
-    with _store(target) as store:
-        return speakers.expect(target.annotated(config.clusters), store, config.plan, target.subject)
-
-
-def _uncertain(row: UncertainCluster) -> tuple[str, ...]:
-    consistency = "deterministic" if row.deterministic else "" if row.consistency is None else f"{row.consistency:.0f}"
-    consensus = row.consensus
-    return (
-        row.cluster,
-        row.label or "unresolved",
-        consistency,
-        f"{len(row.runs)} of {row.planned}",
-        (consensus.label if consensus else None) or "none",
-        f"{consensus.support} of {consensus.votes}" if consensus else "",
-        row.status.value.replace("_", " "),
-    )

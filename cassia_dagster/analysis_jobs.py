@@ -6,6 +6,10 @@ import dagster as dg
 
 _DESCRIPTIONS = {
     "uncertainty": "Name every cluster of a dataset at one resolution several times, and see how far the names agree.",
+    "subclusters": "Cluster the cells of a cluster among themselves, and name its parts.",
+    "drift": "Compare a dataset's labels at one resolution with those of an earlier version.",
+    "symphony": "Let a panel of models decide between candidate cell types of one cluster.",
+    "hypotheses": "Rank what each cluster could be besides its label, with the genes that would tell.",
 }
 
 ANALYSIS_JOBS = {
@@ -13,3 +17,19 @@ ANALYSIS_JOBS = {
     for asset, description in _DESCRIPTIONS.items()
 }
 """By the asset that they make."""
+
+LOOK_AGAIN = dg.define_asset_job(
+    "look_again",
+    selection=dg.AssetSelection.assets("boosted", "reviewed", "merged", "report"),
+    description="Take a second look at clusters of a dataset at one resolution; group and report what came of it.",
+)
+"""The second look on demand, and what shows it."""
+
+REPORT_AGAIN = dg.define_asset_job(
+    "refresh_report",
+    selection=dg.AssetSelection.assets("report"),
+    description=(
+        "Write the report and tables of a dataset at one resolution anew, with what analyses have found out: nobody is "
+        "asked, nothing is spent."
+    ),
+)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ANNOTATE_CLUSTERS = dg.define_asset_job(
     "annotate_clusters",
     selection=dg.AssetSelection.assets(
-        "leiden_clusters", "marker_table", "annotations", "scores", "boosted", "merged", "report"
+        "leiden_clusters", "marker_table", "annotations", "scores", "boosted", "reviewed", "merged", "report"
     ),
     description="Cluster a dataset at one resolution and name every cluster: from the graph to the report.",
 )
@@ -30,13 +30,31 @@ PREPARE_CELLS = dg.define_asset_job(
 
 WRITE_ANNOTATED_FILE = dg.define_asset_job(
     "write_annotated_file",
-    selection=dg.AssetSelection.assets("annotated_adata"),
-    description="Write one file of a dataset's cells with the labels of all its resolutions.",
+    selection=dg.AssetSelection.assets("annotated_adata", "review"),
+    description="Write one file of a dataset's cells with the labels of all its resolutions, and review these.",
+)
+
+REANNOTATE = dg.define_asset_job(
+    "reannotate",
+    selection=dg.AssetSelection.assets("annotations", "scores", "boosted", "reviewed", "merged", "report"),
+    description=(
+        "Ask the models anew about the clusters as they are, with other models or strategies if the launchpad says so. "
+        "What was asked before and is the same is answered from the cache. Afterwards run write_annotated_file."
+    ),
+)
+
+APPLY_MANUAL_LABELS = dg.define_asset_job(
+    "apply_manual_labels",
+    selection=dg.AssetSelection.assets("reviewed", "merged", "report"),
+    description=(
+        "Lay the labels that persons gave over those of the models, and group and report anew; only the merger may be "
+        "asked. Afterwards run write_annotated_file."
+    ),
 )
 
 # Dagster runs no two levels of partitions in one job.
-JOBS = (PREPARE_CELLS, ANNOTATE_CLUSTERS, WRITE_ANNOTATED_FILE)
-"""In the order in which they build on each other."""
+JOBS = (PREPARE_CELLS, ANNOTATE_CLUSTERS, WRITE_ANNOTATED_FILE, REANNOTATE, APPLY_MANUAL_LABELS)
+"""Those that build on each other, in that order; then those that make a part of it anew."""
 
 
 def automatic_runs() -> dg.SensorDefinition:

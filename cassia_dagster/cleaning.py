@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -91,7 +92,7 @@ def _reported(name: str, ones: Collection[Artifact], listed: Mapping[str, Collec
 def _forget_replies(home: Home, days: int, *, dry_run: bool) -> int:
     from cassia_dagster.llm.store import Store
 
-    if not home.model_store.exists():
+    if isinstance(home.model_store, Path) and not home.model_store.exists():
         return 0
     before = time.time() - days * 86400
     with Store.open(home.model_store) as store:

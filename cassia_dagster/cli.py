@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from dotenv import load_dotenv
 
-from cassia_dagster import __version__, analysing, annotating, benchmarking, cleaning, datasets, models
+from cassia_dagster import (
+    __version__,
+    analyses,
+    annotating,
+    benchmarking,
+    cleaning,
+    comparing,
+    datasets,
+    doctor,
+    drawing,
+    looking_inside,
+    models,
+    planning,
+    reviewing,
+    sweeping,
+)
 from cassia_dagster.dataset_options import OUTPUT, OutputOption, Said, changes, describes_dataset, entry_of
 from cassia_dagster.datasets import HomeOption, known_entry, register
 from cassia_dagster.errors import CassiaError
@@ -21,6 +37,9 @@ from cassia_dagster.project import PROJECT, prepare_home
 if TYPE_CHECKING:
     from resources.catalog import DatasetEntry
     from resources.home import Home
+
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object, for scripts.")]
 
 DEMO_RESOLUTIONS = ("0.4", "0.8")
 
@@ -36,11 +55,21 @@ app = typer.Typer(
 app.add_typer(datasets.app, name="datasets")
 app.command("inspect")(datasets.inspect_file)
 app.add_typer(models.cache, name="cache")
+app.add_typer(reviewing.review, name="review")
 app.command("estimate")(models.estimate)
 app.command("annotate")(annotating.annotate)
+app.command("doctor")(doctor.doctor)
+app.command("figures")(drawing.figures)
+app.command("plan")(planning.plan)
 app.command("gc")(cleaning.gc)
 app.command("benchmark")(benchmarking.benchmark)
-app.command("uncertainty")(analysing.uncertainty)
+app.command("sweep")(sweeping.sweep)
+app.command("uncertainty")(analyses.uncertainty)
+app.command("symphony")(analyses.symphony)
+app.command("hypotheses")(analyses.hypotheses)
+app.command("boost")(analyses.boost)
+app.command("subclusters")(looking_inside.subclusters)
+app.command("drift")(comparing.drift)
 
 
 def main() -> None:
@@ -95,8 +124,21 @@ def options(
         warnings.filterwarnings("ignore")
 
 
+FreshOption = Annotated[
+    bool,
+    typer.Option("--fresh", help="Make cells, clusters and markers again where nothing about them has changed."),
+]
+
+
 @app.command()
-def demo(home: HomeOption = None, output: OutputOption = OUTPUT, model: ModelOption = None) -> None:
+def demo(
+    home: HomeOption = None,
+    output: OutputOption = OUTPUT,
+    model: ModelOption = None,
+    *,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
     """Annotate human pancreatic islets (1,065 cells), and compare with the published cell types."""
     with as_file(files("cassia_dagster") / "data") as data:
         said = {
@@ -110,16 +152,25 @@ def demo(home: HomeOption = None, output: OutputOption = OUTPUT, model: ModelOpt
             "output": output.absolute(),
         }
         # The demo is always the same: no model that it was shown with before is asked, and paid, again.
-        _annotate(entry_of(said | said_of_models(all=model)), prepare_home(home), replace=True)
+        entry = entry_of(said | said_of_models(all=model))
+        _annotate(entry, prepare_home(home), _Show(quiet=quiet, as_json=as_json), replace=True)
 
 
 @app.command()
 @describes_dataset
-def run(said: Said, home: HomeOption = None) -> None:
+def run(
+    said: Said,
+    home: HomeOption = None,
+    *,
+    fresh: FreshOption = False,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
     """Annotate a dataset: register it, and materialize its assets through Dagster."""
     place = prepare_home(home)
     # Who says the name means the entry of that name, also where it is of another file.
-    _annotate(entry_of(said, known_entry(place, said)), place, replace="name" in said)
+    show = _Show(quiet=quiet, as_json=as_json)
+    _annotate(entry_of(said, known_entry(place, said)), place, show, replace="name" in said, fresh=fresh)
 
 
 @app.command()
@@ -135,14 +186,27 @@ def ui(
     sys.exit(serve(PROJECT / "workspace.yaml", place.root, port))
 
 
-def _annotate(entry: DatasetEntry, home: Home, *, replace: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class _Show:
+    """What a run says beside its errors."""
+
+    quiet: bool
+    as_json: bool
+
+    def say(self, text: str) -> None:
+        if not self.quiet:
+            # The only thing on standard output is then the JSON.
+            typer.echo(text, err=self.as_json)
+
+
+def _annotate(entry: DatasetEntry, home: Home, show: _Show, *, replace: bool, fresh: bool = False) -> None:
     from resources.catalog_check import check_frame
 
     models.check_models(entry)
     check_frame(entry)
     make_folder(entry.folder, "The output folder")
     if before := register(home, entry, replace=replace):
-        typer.echo(f"The catalog says something else of {entry.name} now: {changes(before, entry)}.")
+        show.say(f"The catalog says something else of {entry.name} now: {changes(before, entry)}.")
 
     # Only now: the assets read the catalog's resolutions when they are imported.
     from cassia_dagster.terminal import Progress, show_results
@@ -150,14 +214,19 @@ def _annotate(entry: DatasetEntry, home: Home, *, replace: bool) -> None:
 
     with open_instance(home) as instance:
         for run_id in end_dead_runs(instance):
-            typer.echo(f"Run {run_id[:8]} was killed before; it is marked as failed. What it had finished is kept.")
+            show.say(f"Run {run_id[:8]} was killed before; it is marked as failed. What it had finished is kept.")
         try:
-            with Progress(entry) as progress:
-                materialize_dataset(entry, home, instance, progress.tell)
+            with Progress(entry, quiet=show.quiet or show.as_json) as progress:
+                materialize_dataset(entry, home, instance, progress.tell, fresh=fresh)
         except Stopped:
             typer.echo("Stopped. What was finished is kept; the same command asks no model twice.", err=True)
             sys.exit(130)
-        show_results(entry, home)
+        if show.as_json:
+            from cassia_dagster.telling import tell_json
+
+            typer.echo(tell_json(entry, home))
+        elif not show.quiet:
+            show_results(entry, home)
 
 
 if __name__ == "__main__":

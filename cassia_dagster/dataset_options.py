@@ -81,7 +81,11 @@ def _described(
         _option("CSV of your own marker genes (columns cell_type, gene), which count beside the shipped knowledge."),
     ] = None,
     batch_key: Annotated[
-        str | None, _option("Column of obs with batches; they are counted, and not corrected for yet.")
+        str | None, _option("Column of obs with batches; they are aligned by Harmony before cells are clustered.")
+    ] = None,
+    integrate: Annotated[
+        bool | None,
+        typer.Option("--integrate/--no-integrate", help="Align batches, or only count them.", show_default=False),
     ] = None,
     counts: Annotated[str | None, _option("Where the raw counts are: X, raw or layers/NAME.", "found")] = None,
     gene_symbols: Annotated[str | None, _option("Column of var with gene symbols.", "the names of var")] = None,
@@ -121,6 +125,7 @@ def _described(
         "label_terms": label_terms and label_terms.absolute(),
         "markers": markers and markers.absolute(),
         "batch_key": batch_key,
+        "integrate": integrate,
         "clusters": tuple(clusters or ()),
         "resolutions": tuple(resolution or ()),
         "primary_resolution": primary_resolution,

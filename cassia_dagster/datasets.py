@@ -132,7 +132,7 @@ def calls_before(home: Home, name: str) -> str:
     """Say what was asked under the name of a dataset before the catalog knew it, as `cassia-dagster annotate` does."""
     from cassia_dagster.llm.store import Store
 
-    if not home.model_store.exists():
+    if isinstance(home.model_store, Path) and not home.model_store.exists():
         return ""
     with Store.open(home.model_store) as store:
         totals = store.totals(subject=name)
@@ -292,7 +292,7 @@ def _plan(seen: Inspection) -> list[str]:
         f"would cluster the cells at the resolutions {', '.join(DEFAULT_RESOLUTIONS)}, and name every cluster",
     ]
     if batches := seen.having("batch"):
-        lines.append(f"would not correct for batches ({plain(', '.join(batches))})")
+        lines.append(f"would not align batches ({plain(', '.join(batches))}) unless --batch-key names them")
     return lines
 
 

@@ -46,10 +46,11 @@ def cache_info(home: HomeOption = None) -> None:
     from rich.console import Console
 
     console = Console(highlight=False)
-    with _store(home) as store:
+    with store_of(home) as store:
         holdings, totals = store.replies.holdings(), store.totals()
-        console.print(f"[bold]{_plain(store.path)}[/] ({store.path.stat().st_size / 1e6:,.1f} MB)", soft_wrap=True)
-        table = _table("model", "replies", "USD paid", "oldest", "newest")
+        size = f" ({store.path.stat().st_size / 1e6:,.1f} MB)" if store.path.exists() else ""
+        console.print(f"[bold]{_plain(store.path)}[/]{size}", soft_wrap=True)
+        table = plain_table("model", "replies", "USD paid", "oldest", "newest")
         for one in holdings:
             days = (f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}" for at in (one.oldest, one.newest))
             table.add_row(_plain(f"{one.provider}/{one.model}"), f"{one.replies:,}", f"{one.usd:.4f}", *days)
@@ -73,7 +74,7 @@ def cache_clear(
 ) -> None:
     """Forget replies, so that their questions are paid for again; what was spent stays on the account."""
     before = None if older_than is None else time.time() - older_than * 86400
-    with _store(home) as store:
+    with store_of(home) as store:
         count = store.replies.count(model, before)
         if not count:
             typer.echo("There is no such reply.")
@@ -89,7 +90,7 @@ def cache_export(file: Annotated[Path, typer.Argument(help="Parquet file to writ
     """Write the ledger, a row for every call of every run, as a parquet file."""
     from cassia_dagster.outputs.ledger import write_ledger
 
-    with _store(home) as store:
+    with store_of(home) as store:
         typer.echo(f"{write_ledger(store.calls(), file):,} rows are in {_plain(file)}.")
 
 
@@ -115,10 +116,10 @@ def estimate(
         entry = entry.model_copy(update={"models": {"all": ModelChoice.model_validate(said_of_model(model))}})
     backends = {role: resource.backends()[0] for role, resource in cast_of(entry).items()}
     threshold = AnnotationSettings.from_environment().of(entry).score_threshold
-    with _store(home) as store:
+    with store_of(home) as store:
         for one in resolution or entry.clusterings:
             context: dict[str, Any] = {"dataset": entry.name, "resolution": one, "strategy": entry.strategy}
-            evidence = _evidence(place, entry, one)
+            evidence = evidence_at(place, entry, one)
             console.print(f"[bold]{_plain(entry.name)}, {_plain(entry.title(one))}[/]", soft_wrap=True)
             if evidence is not None:
                 rows = rehearse(evidence, backends, store, score_threshold=threshold, **context)
@@ -137,7 +138,7 @@ def estimate(
             )
 
 
-def _evidence(place: Home, entry: DatasetEntry, resolution: str) -> list[ClusterEvidence] | None:
+def evidence_at(place: Home, entry: DatasetEntry, resolution: str) -> list[ClusterEvidence] | None:
     """Return what the data says of each cluster, if it was clustered."""
     from assets.evidence import evidence_of
     from resources.storage import stored_cells, stored_table
@@ -154,7 +155,7 @@ def _evidence(place: Home, entry: DatasetEntry, resolution: str) -> list[Cluster
 
 
 def _expected(rows: list[Expected]) -> Table:
-    table = _table("role", "calls", "cached", "tokens in", "out", "USD", "at most")
+    table = plain_table("role", "calls", "cached", "tokens in", "out", "USD", "at most")
     for row in rows:
         numbers = (f"{number:,}" for number in (row.calls, row.cached, row.input_tokens, row.output_tokens))
         table.add_row(row.role, *numbers, shown_usd(row.usd), shown_usd(row.most_usd))
@@ -190,24 +191,33 @@ def shown_usd(amount: float | None) -> str:
 def cast_of(entry: DatasetEntry) -> dict[str, ModelResource]:
     """Return who would play each role, by its verb, if the launchpad says nothing else."""
     from assets.model_calls import NAMES
+
+    return {verb: model.overlaid(entry.model(NAMES[verb])) for verb, model in cast_in_environment().items()}
+
+
+def cast_in_environment() -> dict[str, ModelResource]:
+    """Return who plays each role, by its name, where the catalog says nothing."""
+    from assets.model_calls import NAMES
     from resources.llm import ModelResource
 
-    return {verb: ModelResource.from_environment(role).overlaid(entry.model(role)) for verb, role in NAMES.items()}
+    return {verb: ModelResource.from_environment(role) for verb, role in NAMES.items()}
 
 
-def _store(home: Path | None) -> Store:
+def store_of(home: Path | None) -> Store:
+    """Open the replies and the ledger of a project."""
     from cassia_dagster.llm.store import Store
 
     return Store.open(home_of(home).model_store)
 
 
-def _table(*headings: str) -> Table:
+def plain_table(*headings: str) -> Table:
+    """Make a table without lines, numbers to the right."""
     from rich import box
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for heading in headings:
-        is_text = heading in {"role", "model"}
+        is_text = heading in {"role", "model", "dataset", "resolution", "begins with"}
         table.add_column(heading, no_wrap=True, overflow="ellipsis", justify="left" if is_text else "right")
     return table
 

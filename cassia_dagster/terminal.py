@@ -13,8 +13,9 @@ from rich.table import Table
 
 from assets.results import Tables, assemble, compare
 from cassia_dagster.agents.boost import SCORE_THRESHOLD
+from cassia_dagster.agents.merge import UNRESOLVED
 from cassia_dagster.evaluation.agreement import Agreement, ClusterAgreement
-from cassia_dagster.outputs.result import ResolutionResult, final_label
+from cassia_dagster.outputs.result import ResolutionResult, final_label, final_state
 from cassia_dagster.records import ClusterResult, Status
 from cassia_dagster.singlecell.resolutions import folder_of
 from resources.storage import TableFile, stored_cells, stored_table
@@ -37,6 +38,7 @@ SUMMARIES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "annotations": lambda seen: f"{seen['named']} of {_count(seen['clusters'], 'cluster')} named{_calls(seen)}",
     "scores": lambda seen: (f"mean {seen['mean_score']:.0f}" if "mean_score" in seen else "none") + _calls(seen),
     "boosted": lambda seen: f"{seen['changed']} changed, {seen['confirmed']} confirmed{_calls(seen)}",
+    "reviewed": lambda seen: f"{seen['labelled']} labelled by a person" if seen["labelled"] else "",
     "merged": lambda seen: f"{_count(seen['broad_groups'], 'broad group')}{_calls(seen)}",
     "report": lambda _: "",
     "uncertainty": lambda seen: (
@@ -44,7 +46,13 @@ SUMMARIES: dict[str, Callable[[Mapping[str, Any]], str]] = {
         + (f", mean consistency {seen['mean_consistency']:.0f}" if "mean_consistency" in seen else "")
         + _calls(seen)
     ),
+    "symphony": lambda seen: f"{seen['outcome']}{_calls(seen)}",
+    "hypotheses": lambda seen: (
+        f"{_count(seen['alternatives'], 'alternative')} to the labels of {_count(seen['clusters'], 'cluster')}"
+        + _calls(seen)
+    ),
     "annotated_adata": lambda seen: f"{seen['bytes'] / 1e6:.0f} MB",
+    "review": lambda seen: f"recommends {seen['recommended_resolution']}",
 }
 """What is worth a line of each asset, from its metadata."""
 
@@ -68,9 +76,9 @@ def _calls(seen: Mapping[str, Any]) -> str:
 class Progress:
     """One line for every asset as it is made."""
 
-    def __init__(self, entry: DatasetEntry) -> None:
+    def __init__(self, entry: DatasetEntry, *, quiet: bool = False) -> None:
         self._entry = entry
-        self._console = Console(highlight=False)
+        self._console = Console(highlight=False, quiet=quiet)
         self._spinner = Spinner("", console=self._console)
         self._began = time.monotonic()
         self._resolution: str | None = None
@@ -96,15 +104,20 @@ class Progress:
             self._began = time.monotonic()
             self._spinner.update(f"[dim]{plain(step.asset)} …[/]")
             return
+        if step.state == "working":
+            self._spinner.update(f"[dim]{plain(step.asset)} … {plain(step.message)}[/]")
+            return
         if step.state == "warned":
             self._console.print(
                 f"  [yellow]![/] {step.asset:<17}[yellow]the check {plain(step.message)} did not pass[/]"
             )
+            if advice := step.metadata.get("advice"):
+                self._console.print(f"  → {plain(advice)}", soft_wrap=True)
             return
-        seconds = time.monotonic() - self._began
-        mark = "[green]✓[/]" if step.state == "done" else "[red]✗[/]"
-        summary = SUMMARIES[step.asset](step.metadata) if step.state == "done" else "failed"
-        self._console.print(f"  {mark} {step.asset:<17}[dim]{seconds:6.1f} s[/]  {plain(summary)}")
+        took = "    kept" if step.state == "kept" else f"{time.monotonic() - self._began:6.1f} s"
+        mark = "[red]✗[/]" if step.state == "failed" else "[green]✓[/]"
+        summary = "failed" if step.state == "failed" else SUMMARIES[step.asset](step.metadata)
+        self._console.print(f"  {mark} {step.asset:<17}[dim]{took}[/]  {plain(summary)}")
         for note in step.metadata.get("notes", ()):
             self._console.print(f"  [yellow]![/] {plain(note)}", soft_wrap=True)
 
@@ -113,7 +126,7 @@ def show_results(entry: DatasetEntry, home: Home) -> None:
     """Print a table of clusters for each resolution, the agreement with known labels, and the paths."""
     console = Console(highlight=False)
     for resolution in entry.clusterings:
-        result, labels = _read(entry, home, resolution)
+        result, labels = read_result(entry, home, resolution)
         agreements = {}
         if entry.labels:
             known = stored_cells(home.artifacts, entry.name).read().obs
@@ -137,6 +150,7 @@ def show_results(entry: DatasetEntry, home: Home) -> None:
             soft_wrap=True,
         )
     if entry.has_cells:
+        console.print(f"review  {plain(str(entry.folder / f'{entry.name}_review.html'))}", soft_wrap=True)
         console.print(f"cells   {plain(str(entry.folder / f'{entry.name}_annotated.h5ad'))}", soft_wrap=True)
     console.print("[dim]Open the runs and assets in Dagster with: uv run cassia-dagster ui[/]")
 
@@ -151,11 +165,13 @@ def _failures(result: ResolutionResult) -> list[str]:
     return [f"{len(ids)} of {len(result.clusters)} clusters {reason}" for reason, ids in clusters.items()]
 
 
-def _read(entry: DatasetEntry, home: Home, resolution: str) -> tuple[ResolutionResult, Any]:
+def read_result(entry: DatasetEntry, home: Home, resolution: str) -> tuple[ResolutionResult, Any]:
+    """Read what was made of a dataset at one resolution, and the cluster of each cell."""
+
     def table(asset: str) -> TableFile:
         return stored_table(home.artifacts, asset, entry.name, resolution)
 
-    tables = Tables(*(table(asset) for asset in ("annotations", "scores", "boosted", "merged")))
+    tables = Tables(*(table(asset) for asset in ("annotations", "scores", "reviewed", "merged")))
     labels = table("leiden_clusters").read().set_index("cell_id")["cluster"]
     return assemble(entry, resolution, labels, tables), labels
 
@@ -195,10 +211,16 @@ def _cells(row: ClusterResult) -> tuple[str, ...]:
     return (
         plain(row.cluster),
         f"{row.evidence.n_cells:,}" if row.evidence.n_cells is not None else "",
-        plain(final_label(row)),
+        plain(_label(row)),
         "" if score is None else f"[{colour}]{score:.0f}[/]",
         row.boosted.status.value if good else f"[yellow]{_trouble(row)}[/]",
     )
+
+
+def _label(row: ClusterResult) -> str:
+    """Write the label; where there is none, what the cells are doing beside it."""
+    label, state = final_label(row), final_state(row)
+    return f"{label}, {state}" if label == UNRESOLVED and state else label
 
 
 def _trouble(row: ClusterResult) -> str:

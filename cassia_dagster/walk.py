@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 
+from assets.manual_labels import observe_labels
 from assets.raw_adata import observe
-from cassia_dagster.automation import ANNOTATE_CLUSTERS, PREPARE_CELLS, WRITE_ANNOTATED_FILE
+from cassia_dagster.automation import ANNOTATE_CLUSTERS, APPLY_MANUAL_LABELS, PREPARE_CELLS, WRITE_ANNOTATED_FILE
 from cassia_dagster.definitions import build_defs
 from cassia_dagster.errors import CassiaError
+from cassia_dagster.launcher import HOST_TAG, PROCESS_TAG
 from cassia_dagster.processes import is_running, name_of_process
+from cassia_dagster.unchanged import kept_artifacts
+from resources.manual_labels import read_manual_labels
 
 if TYPE_CHECKING:
     from resources.catalog import DatasetEntry
     from resources.home import Home
-
-PROCESS_TAG = "cassia/process"
-HOST_TAG = "cassia/host"
 
 
 class Stopped(Exception):  # noqa: N818 - no error, but the user's wish
@@ -37,7 +38,7 @@ class Step:
     asset: str
     resolution: str | None
     state: str
-    """``started``, ``done``, ``failed``, or ``warned`` where a check did not pass."""
+    """``started``, ``working``, ``done``, ``kept``, ``failed``, or ``warned`` where a check did not pass."""
     metadata: Mapping[str, Any]
     message: str = ""
 
@@ -47,6 +48,8 @@ def materialize_dataset(
     home: Home,
     instance: dg.DagsterInstance,
     tell: Callable[[Step], None],
+    *,
+    fresh: bool = False,
 ) -> None:
     """Materialize everything that a catalog entry asks for: its cells, each resolution, the annotated file.
 
@@ -58,6 +61,8 @@ def materialize_dataset(
         Where artifacts and runs are kept.
     tell
         Is told of every step, as it happens.
+    fresh
+        Make cells, clusters and markers again where the same file, code and parameters have made them before.
 
     Raises
     ------
@@ -68,8 +73,23 @@ def materialize_dataset(
     """
     instance.add_dynamic_partitions("dataset", [entry.name])
     instance.report_runless_asset_event(observe(entry))
+    instance.report_runless_asset_event(
+        observe_labels(entry.name, home.manual_labels, read_manual_labels(home.manual_labels))
+    )
     for job, key, resolution in _levels(entry):
-        materialize_level(job, key, resolution, home, instance, tell)
+        kept = {} if fresh else kept_artifacts(instance, home.artifacts, entry.name, resolution)
+        materialize_level(job, key, resolution, home, instance, tell, kept=kept)
+
+
+def apply_to_dataset(
+    entry: DatasetEntry, home: Home, instance: dg.DagsterInstance, tell: Callable[[Step], None]
+) -> None:
+    """Lay the manual labels of now over a dataset that is annotated already; parameters as of `materialize_dataset`."""
+    for job, key, resolution in _levels(entry):
+        if resolution is not None:
+            materialize_level(APPLY_MANUAL_LABELS.name, key, resolution, home, instance, tell)
+        elif job == WRITE_ANNOTATED_FILE.name:
+            materialize_level(job, key, None, home, instance, tell)
 
 
 def materialize_level(
@@ -80,6 +100,8 @@ def materialize_level(
     instance: dg.DagsterInstance,
     tell: Callable[[Step], None],
     config: Mapping[str, Any] | None = None,
+    *,
+    kept: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Run one job for one partition.
 
@@ -93,9 +115,19 @@ def materialize_level(
         As for `materialize_dataset`, which also says what is raised.
     config
         What the launchpad would say, by asset.
+    kept
+        Assets that stay as they are, with what was said of them when they were made.
     """
     definitions = build_defs(home, loggers={"console": _step_logger(resolution, tell)})
-    result = definitions.resolve_job_def(job).execute_in_process(
+    whole = definitions.resolve_job_def(job)
+    named = {key.to_user_string(): key for key in whole.asset_layer.selected_asset_keys}
+    for asset, metadata in (kept or {}).items():
+        if named.pop(asset, None):
+            tell(Step(asset, resolution, "kept", metadata))
+    if not named:
+        return
+    result = whole.execute_in_process(
+        asset_selection=list(named.values()),
         run_config={
             "loggers": {"console": {}},
             "ops": {asset: {"config": dict(said)} for asset, said in (config or {}).items()},
@@ -180,6 +212,13 @@ def _failed_checks(result: dg.ExecuteInProcessResult) -> str:
     )
 
 
+def _at_work(record: logging.LogRecord, resolution: str | None) -> Iterator[Step]:
+    """Pass on what an asset says of its own progress."""
+    said = getattr(record, "dagster_meta", {})
+    if said.get("step_key") and said.get("dagster_event") is None and record.levelno == logging.INFO:
+        yield Step(said["step_key"], resolution, "working", {}, str(said.get("orig_message", "")))
+
+
 def _step_logger(resolution: str | None, tell: Callable[[Step], None]) -> dg.LoggerDefinition:
     """Make a Dagster logger that passes on what happens to assets, and keeps everything else to the event log."""
 
@@ -187,6 +226,8 @@ def _step_logger(resolution: str | None, tell: Callable[[Step], None]) -> dg.Log
         def emit(self, record: logging.LogRecord) -> None:
             event = getattr(record, "dagster_meta", {}).get("dagster_event")
             if event is None or event.step_key is None:
+                for step in _at_work(record, resolution):
+                    tell(step)
                 return
             if event.event_type_value == "STEP_START":
                 tell(Step(event.step_key, resolution, "started", {}))
@@ -196,7 +237,7 @@ def _step_logger(resolution: str | None, tell: Callable[[Step], None]) -> dg.Log
             elif event.event_type_value == "ASSET_CHECK_EVALUATION":
                 check = event.asset_check_evaluation_data
                 if not check.passed:
-                    tell(Step(event.step_key, resolution, "warned", {}, check.check_name))
+                    tell(Step(event.step_key, resolution, "warned", {"advice": check.description}, check.check_name))
             elif event.event_type_value == "STEP_FAILURE":
                 tell(Step(event.step_key, resolution, "failed", {}))
 

@@ -6,16 +6,20 @@ import hashlib
 import json
 import threading
 import time
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from assets.manual_labels import observe_labels
 from assets.partitions import BY_DATASET
 from assets.raw_adata import observe
 from cassia_dagster.errors import CassiaError, ConfigurationError
 from cassia_dagster.singlecell.load import fingerprint
 from resources.catalog import Catalog
+from resources.manual_labels import read_manual_labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +32,8 @@ SECONDS_PER_TICK = 20.0
 """What one look at the catalog may take; Dagster gives up on a sensor after 60."""
 _PLACE = ""
 """Where the cursor remembers whose turn is next; no dataset can have this name."""
+_LABELS = "/manual_labels"
+"""Where it remembers what persons said of each dataset; nor this one."""
 
 
 class Fingerprints:
@@ -81,13 +87,15 @@ class _Reading:
             self.error = error
 
 
-def watch_catalog(catalog: Path) -> dg.SensorDefinition:
+def watch_catalog(catalog: Path, labels: Path) -> dg.SensorDefinition:
     """Make the sensor that tells Dagster of datasets and of the content of their files.
 
     Parameters
     ----------
     catalog
         The YAML file of datasets.
+    labels
+        The file of labels that persons gave.
     """
     hashed = Fingerprints()
 
@@ -95,7 +103,8 @@ def watch_catalog(catalog: Path) -> dg.SensorDefinition:
         name="watch_catalog",
         description=(
             "Makes a partition of every dataset in the catalog, and reports its file when its content or its entry "
-            "is new. A file that is still being written waits until it stands still between two looks. Starts no run."
+            "is new; and the labels that persons gave, when there are others. A file that is still being written waits "
+            "until it stands still between two looks. Starts no run."
         ),
         default_status=dg.DefaultSensorStatus.STOPPED,
         minimum_interval_seconds=10,
@@ -121,6 +130,9 @@ def watch_catalog(catalog: Path) -> dg.SensorDefinition:
                 after[name], event, note = {**before.get(name, {}), "files": ""}, None, f"{name}: {error}"
             events += [event] if event else []
             notes += [note] if note else []
+        after[_LABELS], news, trouble = _look_at_labels(labels, list(entries), before.get(_LABELS, {}))
+        events += news
+        notes += trouble
         known = set(context.instance.get_dynamic_partitions("dataset"))
         gone = sorted(known - {*entries, *broken})
         notes += [f"{name}: no longer in the catalog; its results are kept." for name in gone]
@@ -169,6 +181,20 @@ def _look(
     # Where only the user's words are new, such as notes, they are shown anew; the same version starts nothing.
     known = version == before.get("version") and before.get("reported", "").endswith(said)
     return seen, (None if known else event), None
+
+
+def _look_at_labels(
+    labels: Path, datasets: list[str], before: Mapping[str, str]
+) -> tuple[dict[str, str], list[dg.AssetMaterialization], list[str]]:
+    """Look at what persons said; of a file that cannot be read, what was said before stays."""
+    try:
+        said = groupby(sorted(read_manual_labels(labels), key=attrgetter("dataset")), key=attrgetter("dataset"))
+    except CassiaError as error:
+        return dict(before), [], [str(error)]
+    of_dataset = {name: list(group) for name, group in said}
+    seen = {name: observe_labels(name, labels, of_dataset.get(name, [])) for name in datasets}
+    after = {name: (event.tags or {})[VERSION] for name, event in seen.items()}
+    return after, [seen[name] for name in datasets if before.get(name) != after[name]], []
 
 
 def _state(entry: DatasetEntry) -> str:

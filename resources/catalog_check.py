@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from cassia_dagster.errors import InputError
+from cassia_dagster.knowledge.anatomy import tissue_note
 from cassia_dagster.knowledge.genes import present_symbols
 from cassia_dagster.knowledge.lab import read_lab_markers
 from cassia_dagster.knowledge.markers import check_genes
@@ -13,13 +15,14 @@ from cassia_dagster.marker_tables import Markers, load_markers_of
 from cassia_dagster.singlecell.columns import cells_per_batch, given_clusters, tissue_of_cells
 from cassia_dagster.singlecell.frame import read_frame
 from cassia_dagster.singlecell.load import (
+    INPUT,
     Cells,
     check_column,
     check_place,
     check_shape,
     load_cells,
 )
-from cassia_dagster.singlecell.names import Rename, name_by_symbols, settle_names
+from cassia_dagster.singlecell.names import Rename, keep_names, name_by_symbols, settle_names
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -43,7 +46,35 @@ def load_checked(entry: DatasetEntry) -> Cells:
     check_genes(cells.adata.var_names, entry.species)
     check_columns(entry, cells.adata)
     _check_tables(entry)
-    return cells
+    return _note_tissues(entry, cells)
+
+
+def _note_tissues(entry: DatasetEntry, cells: Cells) -> Cells:
+    """Add what cannot be read of the tissues to the notes, which the terminal, the UI and the report show."""
+    if entry.tissue_column:
+        said = sorted(set(tissue_of_cells(cells.adata.obs, entry.tissue_column, entry.path)))
+    else:
+        said = [entry.tissue or ""]
+    notes = (*cells.notes, *filter(None, map(tissue_note, said)))
+    cells.adata.uns[INPUT]["notes"] = "\n".join(notes)
+    return replace(cells, notes=notes)
+
+
+def tables_checked(entry: DatasetEntry, place: str) -> tuple[AnnData, list[str]]:
+    """Do what `load_checked` does with all but the values of the matrix, which is to be streamed from the file.
+
+    Returns
+    -------
+    tables
+        ``obs`` and ``var``, checked and named.
+    notes
+        What is not as expected, and what was done about it.
+    """
+    frame = read_frame(entry.path)
+    tables = frame.cells if place != "raw" or frame.raw is None else frame.raw
+    check_columns(entry, tables)
+    _check_tables(entry)
+    return tables, _check_names_and_genes(entry, tables)
 
 
 def load_table(entry: DatasetEntry) -> Markers:
@@ -88,7 +119,7 @@ def check_frame(entry: DatasetEntry) -> None:
     """
     if not entry.has_cells:
         load_table(entry)
-        return None
+        return
     frame = read_frame(entry.path)
     check_columns(entry, frame.cells)
     _check_tables(entry)
@@ -99,18 +130,24 @@ def check_frame(entry: DatasetEntry) -> None:
     troubles = []
     for adata in tables:
         try:
-            return _check_names_and_genes(entry, adata)
+            _check_names_and_genes(entry, adata)
         except InputError as error:  # where counts are looked for in several places, the next may do
             troubles.append(error)
+        else:
+            return
     raise troubles[0]
 
 
-def _check_names_and_genes(entry: DatasetEntry, adata: AnnData) -> None:
+def _check_names_and_genes(entry: DatasetEntry, adata: AnnData) -> list[str]:
+    """Check and settle the names of cells and genes; return what was done about them."""
     check_shape(adata, entry.path)
+    before = adata.var_names
     if entry.gene_symbols is not None:
         name_by_symbols(adata, entry.gene_symbols, entry.path)
-    settle_names(adata, entry.path, _present_names(entry))
+    notes = settle_names(adata, entry.path, _present_names(entry))
+    keep_names(adata, before)
     check_genes(adata.var_names, entry.species)
+    return notes
 
 
 def _present_names(entry: DatasetEntry) -> Rename:

@@ -125,7 +125,9 @@ class DatasetEntry(Record):
     markers: Path | None = None
     """CSV of the lab's own marker genes, which count beside the shipped knowledge."""
     batch_key: Column | None = None
-    """Column of ``obs`` with the batch of each cell: it is counted and shown, and nothing is corrected for it yet."""
+    """Column of ``obs`` with the batch of each cell."""
+    integrate: bool = True
+    """Whether neighbours are sought where batches are aligned, if there is a `batch_key`."""
     clusters: Columns = ()
     """Columns of ``obs`` with clusterings of the user's own, which are named beside or instead of Leiden's."""
     resolutions: Resolutions = Field(

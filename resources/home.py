@@ -9,7 +9,9 @@ from pathlib import Path
 from resources.places import Place, artifact_root
 
 VARIABLE = "CASSIA_HOME"
+MANUAL_LABELS_VARIABLE = "CASSIA_MANUAL_LABELS"
 ARTIFACTS = "CASSIA_ARTIFACTS"
+MODEL_STORE = "CASSIA_MODEL_STORE"
 DEFAULT = ".cassia"
 
 
@@ -46,9 +48,15 @@ class Home:
         return self.root / "downloads"
 
     @property
-    def model_store(self) -> Path:
-        """The SQLite file with the replies of models and the ledger of calls."""
-        return self.root / "models.sqlite"
+    def model_store(self) -> Path | str:
+        """The replies of models and the ledger of calls: a SQLite file here, or where ``CASSIA_MODEL_STORE`` says."""
+        return os.environ.get(MODEL_STORE) or self.root / "models.sqlite"
+
+    @property
+    def manual_labels(self) -> Path:
+        """The file of labels that persons gave: what ``CASSIA_MANUAL_LABELS`` names, else one beside the catalog."""
+        named = os.environ.get(MANUAL_LABELS_VARIABLE)
+        return Path(named).expanduser().absolute() if named else self.root / "manual_labels.yaml"
 
     @property
     def catalog(self) -> Path:

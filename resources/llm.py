@@ -1,6 +1,5 @@
 """Providers of language models as Dagster resources, one a role, and the store that all of them share."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import dagster as dg
@@ -21,12 +20,12 @@ __all__ = ["EMBEDDED", "ModelOverride", "ModelResource", "ModelStore"]
 class ModelStore(dg.ConfigurableResource):
     """The file that keeps the replies of models and the ledger of calls."""
 
-    path: str = Field(description="A SQLite file, shared by all runs.")
+    path: str = Field(description="A SQLite file, or the address of a PostgreSQL database; shared by all runs.")
 
     def session(self, context: dg.AssetExecutionContext, limits: Limits | None = None) -> Store:
         """Open the store for one asset of one run, and what that may spend; a context manager that closes itself."""
         run = f"{context.run_id}/{context.asset_key.to_user_string()}"
-        return Store.open(Path(self.path), run=run, limits=limits)
+        return Store.open(self.path, run=run, limits=limits)
 
 
 class ModelOverride(dg.Config, ModelFields):

@@ -1,6 +1,7 @@
 """Keeps artifacts as files under readable paths, and hands them on as light handles that open what is asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, override
@@ -10,6 +11,15 @@ from pydantic import Field
 from upath import UPath
 
 from cassia_dagster.records import Record
+from cassia_dagster.singlecell.stored import (
+    StoredCells,
+    blocks_of,
+    open_cells,
+    read_tables,
+    stored_blocks,
+    write_cells,
+)
+from cassia_dagster.singlecell.streaming import PreparedCells
 from resources.artifact_files import copy_to, on_disk, putting
 from resources.places import Place, artifact_root
 from resources.record_tables import read_records, to_arrow
@@ -19,6 +29,7 @@ from resources.versions_kept import KEPT, MOST, next_version, versions_of
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
+    from scipy.sparse import csr_matrix
 
 
 _MAY_BE_ABSENT = "may_be_absent"
@@ -39,14 +50,23 @@ class AdataFile:
 
         return anndata.read_h5ad(on_disk(_existing(self.path)))
 
-    def expression(self) -> "AnnData":
-        """Read the normalised values with the names of cells and genes, and leave all else on disk."""
-        import anndata
-        import h5py
+    def tables(self) -> "AnnData":
+        """Read all but the normalised values and the counts."""
+        return read_tables(on_disk(_existing(self.path)))
 
-        with h5py.File(on_disk(_existing(self.path)), "r") as file:
-            obs, var, values = (anndata.io.read_elem(file[part]) for part in ("obs", "var", "X"))
-        return anndata.AnnData(X=values, obs=obs[[]], var=var[[]])
+    def matrices(self) -> "Iterator[tuple[csr_matrix, csr_matrix | None]]":
+        """Read the normalised values and the counts, if there are any, by blocks of cells."""
+        return stored_blocks(on_disk(_existing(self.path)))
+
+    def expression(self) -> AbstractContextManager[StoredCells]:
+        """Open the normalised values with the names of cells and genes; they are read block by block as needed."""
+        return open_cells(on_disk(_existing(self.path)))
+
+    def genes(self, names: Sequence[str]) -> "AnnData":
+        """Read the normalised values of some genes, block by block, so that the matrix is never held as a whole."""
+        from cassia_dagster.singlecell.expression import read_genes
+
+        return read_genes(on_disk(_existing(self.path)), names)
 
     def read(self, *parts: str) -> "AnnData":
         """Read the cells' table and the named parts, such as ``"obsm/X_pca"``, and leave the matrices on disk."""
@@ -82,14 +102,17 @@ class TableFile:
 
 
 class AdataIOManager(dg.UPathIOManager):
-    """Stores AnnData objects as h5ad."""
+    """Stores prepared cells as h5ad, block by block; what does not fit into memory is made as it is written."""
 
     extension = ".h5ad"
 
     @override
     def dump_to_path(self, context: dg.OutputContext, obj: Any, path: UPath) -> None:
         with putting(path) as temporary:
-            obj.write_h5ad(temporary, compression="lzf")
+            if isinstance(obj, PreparedCells):
+                obj.write(temporary)
+            else:
+                write_cells(obj, blocks_of(obj), temporary)
 
     @override
     def load_from_path(self, context: dg.InputContext, path: UPath) -> AdataFile:
@@ -103,7 +126,7 @@ class TableIOManager(dg.UPathIOManager):
 
     def __init__(self, base_path: Place, keep: int = MOST) -> None:
         super().__init__(base_path)  # type: ignore[arg-type] # a local folder is a path that UPath made
-        self._root, self._keep = base_path, keep
+        self.root, self._keep = base_path, keep
 
     @override
     def dump_to_path(self, context: dg.OutputContext, obj: Any, path: UPath) -> None:
@@ -115,6 +138,7 @@ class TableIOManager(dg.UPathIOManager):
             pq.write_table(table, temporary, write_page_checksum=True)
             # First the past, then the present: a run that is killed between the two has lost nothing.
             self._keep_version(context, obj, temporary)
+        context.add_output_metadata({"dagster/row_count": table.num_rows})
 
     def _keep_version(self, context: dg.OutputContext, obj: Any, file: Path) -> None:
         if not context.has_asset_key or context.asset_key.to_user_string() not in KEPT:
@@ -123,7 +147,7 @@ class TableIOManager(dg.UPathIOManager):
         if not isinstance(keys, dg.MultiPartitionKey):
             return
         by = keys.keys_by_dimension
-        which = (self._root, context.asset_key.to_user_string(), by["dataset"], by["resolution"])
+        which = (self.root, context.asset_key.to_user_string(), by["dataset"], by["resolution"])
         version = version_of_records(obj) if isinstance(obj, list) else version_of_table(obj)
         if place := next_version(*which, version.value, context.run_id):
             copy_to(place, file)
@@ -136,7 +160,7 @@ class TableIOManager(dg.UPathIOManager):
 
     def made_before(self, asset: str, dataset: str, resolution: str) -> TableFile | None:
         """Return what an asset made of a partition the last time, if it did."""
-        table = stored_table(Path(str(self._base_path)), asset, dataset, resolution)
+        table = stored_table(self.root, asset, dataset, resolution)
         return table if table.path.exists() else None
 
 

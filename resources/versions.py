@@ -2,11 +2,12 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from cassia_dagster.records import Record
+from cassia_dagster.singlecell.blocks import MatrixDigest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,23 +27,28 @@ def version_of_table(table: "pd.DataFrame | pd.Series") -> dg.DataVersion:
     return _version([repr(list(frame.columns)).encode(), pd.util.hash_pandas_object(frame).to_numpy().tobytes()])
 
 
-def version_of_adata(adata: "AnnData", given: Mapping[str, str] | None = None) -> dg.DataVersion:
+def version_of_adata(
+    adata: "AnnData", given: Mapping[str, str] | None = None, matrix: bytes | None = None
+) -> dg.DataVersion:
     """Hash ``obs``, the genes, the values of ``X``, the variable genes, the components and the graph.
 
     Which columns of ``obs`` are clusterings, by resolution key, is hashed too: what is made of them must be made anew
     when a key comes to stand for another column, and nothing else when the user says other things of the dataset.
+    Where ``X`` is not in memory, its digest takes its place.
     """
     import numpy as np
 
-    graph = adata.obsp["connectivities"]
-    arrays = [
-        *(getattr(matrix, part) for matrix in (adata.X, graph) for part in ("data", "indices", "indptr")),
-        adata.obsm["X_pca"],
-        adata.var["highly_variable"].to_numpy(),
-    ]
+    arrays = [adata.obsm["X_pca"], adata.var["highly_variable"].to_numpy()]
     cells, genes = version_of_table(adata.obs).value.encode(), "\n".join(adata.var_names).encode()
     said = [repr(sorted(given.items())).encode()] if given else []
-    return _version([cells, genes, *said, *(np.ascontiguousarray(array).tobytes() for array in arrays)])
+    matrices = [_digest(adata.X) if matrix is None else matrix, _digest(adata.obsp["connectivities"])]
+    return _version([cells, genes, *said, *matrices, *(np.ascontiguousarray(array).tobytes() for array in arrays)])
+
+
+def _digest(matrix: Any) -> bytes:
+    digest = MatrixDigest()
+    digest.add(matrix)
+    return digest.value
 
 
 def version_of_files(parts: Iterable[bytes]) -> dg.DataVersion:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from resources.places import Place
 
-KEPT = ("leiden_clusters", "annotations", "scores", "boosted", "merged")
+KEPT = ("leiden_clusters", "annotations", "scores", "boosted", "reviewed", "merged")
 """The assets whose tables have a past."""
 
 MOST = 20

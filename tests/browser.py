@@ -6,7 +6,6 @@ are not used: they would have to be downloaded.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,23 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from benchmarks.chromium import DESKTOP, PHONE, chromium, is_installed
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-CHROMIUM = "chromium"
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-DESKTOP = {"width": 1280, "height": 900}
-PHONE = {"width": 390, "height": 844}
+__all__ = ["DESKTOP", "PHONE", "Visit", "browser", "visit"]
+
+_PATIENCE = 10_000
+"""Milliseconds that an element may take to be there."""
 
 _AXE = Path(__file__).parent / "servers" / "node_modules" / "axe-core" / "axe.min.js"
-_GRAVE = ("serious", "critical")
+_GRAVE = ("moderate", "serious", "critical")
 
 
 @dataclass(slots=True)
@@ -44,7 +38,7 @@ class Visit:
     """Addresses that were asked for, the page's own first; ``data:`` and ``blob:`` are inside of it."""
 
     def barriers(self) -> list[str]:
-        """List what axe-core finds that keeps people out: its serious and critical violations."""
+        """List what axe-core finds that keeps people out or in the dark: all but its minor violations."""
         if not _AXE.exists():
             pytest.skip("axe-core is not installed: npm ci --prefix tests/servers")
         # Evaluated by the debugger, so that the page's own policy may forbid strange scripts.
@@ -67,15 +61,10 @@ class Visit:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Start the browser for the tests of one module."""
-    path = shutil.which(CHROMIUM)
-    if path is None:
+    if not is_installed():
         pytest.skip("Chromium is not installed: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+    with chromium() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture
@@ -85,6 +74,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
 
     def go(target: str | Path, *, width: dict[str, int] | None = None, **options: Any) -> Visit:
         context = browser.new_context(viewport=width or DESKTOP, **options)
+        context.set_default_timeout(_PATIENCE)
         contexts.append(context)
         seen = Visit(context.new_page())
         seen.page.on("console", lambda said: said.type in ("error", "warning") and seen.errors.append(said.text))

@@ -14,6 +14,9 @@ from pydantic import BaseModel
 
 from cassia_dagster.agents.annotate import AnnotateRequest, AnnotateStep
 from cassia_dagster.agents.boost import BoostRequest, BoostStep, BoostStrategy, Conclusion
+from cassia_dagster.agents.compare import CompareRequest
+from cassia_dagster.agents.embedded_analyses import compare, hypothesize
+from cassia_dagster.agents.hypothesize import HypothesizeRequest
 from cassia_dagster.agents.merge import MergeReply, MergeRequest, NamedCluster
 from cassia_dagster.agents.score import ScoreReply, ScoreRequest
 from cassia_dagster.agents.validate import ValidateRequest
@@ -36,7 +39,7 @@ from cassia_dagster.records import (
     Verdict,
 )
 
-RULES_VERSION = "3"
+RULES_VERSION = "4"
 """Raised when a rule in this file changes, so that no answer of the old rules comes from the cache."""
 
 N_MARKERS = 20
@@ -178,6 +181,8 @@ RULES: dict[type[BaseModel], Callable[[Any], Record]] = {
     ScoreRequest: score,
     BoostRequest: boost,
     MergeRequest: merge,
+    CompareRequest: compare,
+    HypothesizeRequest: hypothesize,
 }
 
 
@@ -244,6 +249,7 @@ def _annotation(evidence: ClusterEvidence, proposal: Proposal) -> Annotation:
         return Annotation(
             general_celltype=None,
             cell_state=state,
+            mixed_celltypes=proposal.mixes,
             unresolved=proposal.unresolved or Unresolved.WEAK_SUPPORT,
             supporting_genes=proposal.supporting_genes[:N_GENES_CITED],
             rationale=_rationale(proposal),

@@ -73,6 +73,8 @@ class Rehearsal(Door):
     store: Store
     expected: dict[str, Expected]
     _usual: dict[str, float | None] = field(default_factory=dict)
+    _stand_ins: dict[tuple[str, str], str] = field(default_factory=dict)
+    """By role and prompt: a question that is repeated many times is thought about once."""
 
     def ask[R: BaseModel](self, question: Question[R]) -> Answer[R]:
         """Answer from the cache, else let the embedded backend stand in and note the call."""
@@ -83,7 +85,10 @@ class Rehearsal(Door):
         if text is not None:
             row.cached += 1
         else:
-            text = EmbeddedBackend().answer(question).text or ""
+            asked = question.role, question.user
+            if asked not in self._stand_ins:
+                self._stand_ins[asked] = EmbeddedBackend().answer(question).text or ""
+            text = self._stand_ins[asked]
             self._note(row, question, text)
         return Answer(
             reply=question.reply_type.model_validate_json(text),
@@ -183,10 +188,10 @@ def _is_valid(text: str, reply_type: type[BaseModel]) -> bool:
     return True
 
 
-def example_cluster(species: Species, tissue: str) -> ClusterEvidence:
-    """Make up a cluster of beta cells with as many markers as are kept, to price where nothing is clustered yet."""
+def example_cluster(species: Species, tissue: str, cl_id: str = BETA_CELL) -> ClusterEvidence:
+    """Make up a cluster of one cell type with as many markers as are kept, to price where nothing is clustered yet."""
     knowledge = load_markers(species)
-    column = knowledge.weights[:, knowledge.types.index(BETA_CELL)]
+    column = knowledge.weights[:, knowledge.types.index(cl_id)]
     genes = sorted(knowledge.species_genes, key=lambda gene: (-column[knowledge.row(gene) or 0], gene))[:N_KEPT]
     markers = tuple(
         Marker(gene=gene, avg_log2FC=1.23, pct_1=0.912, pct_2=0.123, p_val_adj=1.23e-45, score=12.3) for gene in genes

@@ -10,11 +10,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cassia_dagster.agents.annotate import annotate_cluster
+from cassia_dagster.agents.annotate import ANNOTATOR, annotate_cluster
 from cassia_dagster.knowledge.consensus import Consensus, Vote, find_consensus, is_decided, least_votes
 from cassia_dagster.knowledge.ontology import Relation, load_ontology
+from cassia_dagster.llm.choice import EMBEDDED
 from cassia_dagster.llm.repetition import Repetition
-from cassia_dagster.records import AnnotatedCluster, Exchange, Finding, Genes, Name, Percent, Record, Status
+from cassia_dagster.records import (
+    AnnotatedCluster,
+    ClusterFinding,
+    Exchange,
+    Finding,
+    Genes,
+    Name,
+    Percent,
+    Record,
+    Status,
+)
 
 if TYPE_CHECKING:
     from cassia_dagster.llm.door import Door
@@ -41,14 +52,11 @@ class Voice:
         Provider, model and all else that decides the answers, as it is shown; two voices of one title are one.
     annotator, validator
         The doors to the models of the two roles.
-    deterministic
-        Whether it answers the same whenever it is asked: rules in code do.
     """
 
     title: str
     annotator: Door
     validator: Door
-    deterministic: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +95,7 @@ class Run(Record):
     model: str
     """Provider and model that took this turn."""
     deterministic: bool
+    """Whether rules in code answered, which say the same whenever they are asked."""
     replicate: int
     """How often the same model had been asked before."""
     status: Status
@@ -103,12 +112,9 @@ class Run(Record):
         return Vote(label=self.label, cl_id=self.cl_id) if self.status in ANSWERS else None
 
 
-class UncertainCluster(Record):
+class UncertainCluster(ClusterFinding):
     """A row of ``uncertainty``: how the runs about one cluster agree."""
 
-    cluster: str
-    cells: str
-    """Digest of the ids of the cluster's cells."""
     status: Status
     status_reason: str = ""
     label: Name | None
@@ -173,9 +179,10 @@ def measure_uncertainty(
 def _run(voice: Voice, replicate: int, answer: AnnotatedCluster) -> Run:
     said, check = answer.annotation, answer.check
     named = said is not None and answer.status is Status.OK
+    namings = [exchange for exchange in answer.history if exchange.role == ANNOTATOR.name]
     return Run(
         model=voice.title,
-        deterministic=voice.deterministic,
+        deterministic=bool(namings) and all(one.provider == EMBEDDED for one in namings),
         replicate=replicate,
         status=answer.status,
         status_reason=answer.status_reason,

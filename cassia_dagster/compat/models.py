@@ -70,6 +70,17 @@ WITHOUT_EFFECT: Mapping[str, str] = {
     "reasoning": "models think as much as their provider lets them by default",
     "conversations_json_path": "the table itself holds the conversation",
     "generate_report": "the report is always written",
+    "batch_max_workers": "runs follow one another; max_workers says how many clusters are asked about at once",
+    "celltype_column": "columns are known by their names",
+    "gene_column_name": "columns are known by their names",
+    "main_weight": "labels are compared on the Cell Ontology, without weights",
+    "sub_weight": "labels are compared on the Cell Ontology, without weights",
+    "max_workers": "nobody is asked",
+    "model": "nobody is asked",
+    "provider": "nobody is asked",
+    "temperature": "nobody is asked",
+    "consensus_threshold": "two thirds decide",
+    "api_key": "say it with set_api_key",
 }
 """Parameters of CASSIA that are taken and change nothing, and why."""
 

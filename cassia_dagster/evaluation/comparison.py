@@ -24,6 +24,8 @@ class Change(StrEnum):
     GAINED = "gained"
     """The first set has no label that names a type, the second has one."""
     LOST = "lost"
+    RENAMED = "renamed"
+    """Both have a name, and one of the two is no term of the ontology: how they stand cannot be told."""
 
 
 class CaseChange(Record):
@@ -104,3 +106,24 @@ def _kind(first: str | None, second: str | None) -> Change:
         return Change.SAME if first is second else Change.GAINED if first is None else Change.LOST
     relation = load_ontology().relation(second, first)
     return Change.SAME if relation is Relation.EXACT else Change(relation.value)
+
+
+def change_of(first: tuple[str | None, str | None], second: tuple[str | None, str | None]) -> Change:
+    """Tell how a second label stands to a first.
+
+    Parameters
+    ----------
+    first, second
+        The name, ``None`` where there is none, and its term of the Cell Ontology, ``None`` where it is no term.
+    """
+    (name, term), (other, other_term) = first, second
+    if name == other:
+        return Change.SAME
+    if name is None or other is None:
+        return _kind(name, other)
+    if term is None or other_term is None:
+        return Change.RENAMED
+    ontology = load_ontology()
+    if ontology.is_root_level(other_term) and term != other_term:
+        return Change.COARSER if other_term in ontology.ancestors(term) else Change.RENAMED
+    return _kind(term, other_term)

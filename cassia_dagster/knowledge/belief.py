@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from cassia_dagster.knowledge.anatomy import organs_named
+from cassia_dagster.knowledge.anatomy import read_tissue
 from cassia_dagster.knowledge.lab import markers_with_lab
 from cassia_dagster.knowledge.markers import MarkerKnowledge, is_answer, load_markers, tells_identity
 from cassia_dagster.knowledge.ontology import ROOT, Ontology, load_ontology
@@ -173,7 +173,7 @@ def believe(
     probability = np.exp(logit - logit.max())
     return Belief(
         weighing=weighing,
-        organs=organs_named(evidence.tissue),
+        organs=read_tissue(evidence.tissue).organs,
         markers=markers,
         fit=fit,
         standing=weighing.temperature * logit,
@@ -182,10 +182,10 @@ def believe(
     )
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=32)
 def _anatomy(model: TypeModel, tissue: str, weighing: Weighing) -> tuple[Floats, Floats]:
     """Factor on the fit of each type, and what its organ adds to the logarithm of its probability."""
-    sample = organs_named(tissue)
+    sample = read_tissue(tissue).organs
     bound = [model.ontology.organs(t) for t in model.knowledge.types]
     home = np.array([bool(organs & sample) for organs in bound])
     elsewhere = np.array([bool(organs and sample) for organs in bound]) & ~home

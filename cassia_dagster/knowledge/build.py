@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from cassia_dagster.errors import InputError
 from cassia_dagster.knowledge.anatomy import organs_named
+from cassia_dagster.knowledge.spelling import normalise
 from cassia_dagster.knowledge.tables import read_rows, read_toml
 
 DATA = Path(__file__).parent / "data"
@@ -67,9 +68,7 @@ def read_ontology(path: Path) -> tuple[Term, ...]:
 
     Synonyms that hold for one species or taxon only are left out: "alpha cell" would be a neuron of the mouse retina.
     """
-    zstandard = import_module("zstandard")  # comes with the ontology guide, so it is not among our own packages
-    with path.open("rb") as compressed:
-        raw: dict[str, dict[str, Any]] = json.load(zstandard.ZstdDecompressor().stream_reader(compressed))
+    raw = _read_terms(path)
     in_use = {cl_id: term for cl_id, term in raw.items() if cl_id.startswith("CL:") and not term["deprecated"]}
     uncommon = re.compile("|".join(read_toml("judgement.toml")["answers"]["uncommon"]))
     terms = []
@@ -83,8 +82,27 @@ def read_ontology(path: Path) -> tuple[Term, ...]:
     return tuple(terms)
 
 
+def _read_terms(path: Path) -> dict[str, dict[str, Any]]:
+    zstandard = import_module("zstandard")  # comes with the ontology guide, so it is not among our own packages
+    with path.open("rb") as compressed:
+        terms: dict[str, dict[str, Any]] = json.load(zstandard.ZstdDecompressor().stream_reader(compressed))
+    return terms
+
+
 def _one_line(text: str) -> str:
     return " ".join(text.replace("|", "/").split())
+
+
+def read_places(path: Path, organ_of: Mapping[str, str]) -> Iterator[tuple[str, str, str, str]]:
+    """Terms of Uberon in use that are an organ, a kind of it or a part of it: id, label, organs and names.
+
+    Names are spelled as they are looked up, the label's first.
+    """
+    for uberon_id, term in sorted(_read_terms(path).items()):
+        organs = sorted({organ_of[one] for one in (uberon_id, *term["ancestors"]) if one in organ_of})
+        if organs and uberon_id.startswith("UBERON:") and not term["deprecated"]:
+            names = dict.fromkeys(map(normalise, (term["label"], *sorted(term.get("synonyms", ())))))
+            yield uberon_id, _one_line(term["label"]), "|".join(organs), "|".join(name for name in names if name)
 
 
 def read_consensus(path: Path, known: frozenset[str]) -> tuple[dict[str, int], Iterator[Edge]]:
@@ -194,6 +212,7 @@ def main() -> None:
     guide = package_folder("cellxgene_ontology_guide") / "data"
     atlas = package_folder("celltypepilot") / "data" / "marker_atlas.json"
     ontology_file = max(guide.glob("CL-ontology-v*.json.zst"))
+    anatomy_file = max(guide.glob("UBERON-ontology-v*.json.zst"))
     samples = package_folder("celltypist") / "data" / "samples"
 
     terms = read_ontology(ontology_file)
@@ -212,9 +231,12 @@ def main() -> None:
         ("mouse", "human"),
         read_orthologs(samples / "Ensembl105_Human2Mouse_Genes.csv", genes).items(),
     )
+    organ_of = {uberon_id: organ for organ, uberon_id, *_ in read_rows("uberon.csv")}
+    write_table("places.tsv.gz", ("uberon_id", "label", "organs", "names"), read_places(anatomy_file, organ_of))
     write_genes(consensus / "gene_alias.json", samples / "GENCODEv44_Gene_id2name.csv", genes)
     found = {name: version(name) for name in SOURCES}
     found["cell-ontology"] = ontology_file.name.removeprefix("CL-ontology-v").removesuffix(".json.zst")
+    found["uberon"] = anatomy_file.name.removeprefix("UBERON-ontology-v").removesuffix(".json.zst")
     (DATA / "versions.json").write_text(json.dumps(found, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 

@@ -6,31 +6,25 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cassia_dagster.knowledge.anatomy import organ_adjectives, organs_named
+from cassia_dagster.knowledge.abnormal import is_low_quality, is_malignant
+from cassia_dagster.knowledge.anatomy import organ_adjectives
 from cassia_dagster.knowledge.belief import (
     Belief,
     Flags,
     TypeModel,
     believe,
-    informative_markers,
     model_of,
     rank_discounts,
     speaking_genes,
 )
-from cassia_dagster.knowledge.markers import species_term, tells_malignancy
+from cassia_dagster.knowledge.markers import species_term
 from cassia_dagster.knowledge.ontology import Ontology
 from cassia_dagster.knowledge.weighing import SETTLED, Weighing
 from cassia_dagster.records import Candidate, ClusterEvidence, Fraction, Record, Unresolved, rounded
 
 _N_ALTERNATIVES = 5
 _RIVAL_FIT = 0.2  # of the chosen type's fit, below which another lineage is no rival
-_FEW_INFORMATIVE = 0.25
-_HIGH_MITO = 30.0
 _EPITHELIUM = "CL:0000066"
-_GERM_LINE = frozenset({"testis", "ovary", "placenta"})
-_N_MARKERS_TUMOUR = 50
-_TUMOUR_GENES = 2  # one alone may be chance among 50 markers
-_SIGNIFICANT = 0.05
 
 
 class Proposal(Record):
@@ -58,6 +52,8 @@ class Proposal(Record):
     confidence: Fraction
     """From 0.75 on, nearly never of a wrong lineage."""
     unresolved: Unresolved | None
+    mixes: tuple[str, ...] = ()
+    """Where the support is conflicting, the types of the two lineages that the markers speak for."""
 
 
 def shortlist(evidence: ClusterEvidence, limit: int = 5, n_markers: int = SETTLED.n_markers) -> tuple[Candidate, ...]:
@@ -134,7 +130,21 @@ def propose(evidence: ClusterEvidence, n_markers: int | None = None, weighing: W
         coverage=_share(belief, frozenset(reading.supporting)),
         confidence=reading.confidence,
         unresolved=reason,
+        mixes=_mixes(model.ontology, reading) if reason is Unresolved.CONFLICTING_SUPPORT else (),
     )
+
+
+def _mixes(ontology: Ontology, reading: _Reading) -> tuple[str, ...]:
+    return tuple(ontology.label(term) for term in (reading.chosen, reading.rival_type))
+
+
+def name_of(evidence: ClusterEvidence, weighing: Weighing = SETTLED) -> str | None:
+    """The term that :func:`propose` names, without the argument for it; ``None`` where the cluster is unresolved."""
+    model, belief = model_of(evidence, weighing), believe(evidence, weighing.n_markers, weighing)
+    if belief is None:
+        return None
+    reading = _choose(model, belief)
+    return reading.chosen if _why_unresolved(evidence, weighing.n_markers, reading, weighing) is None else None
 
 
 class _Reading(NamedTuple):
@@ -146,6 +156,8 @@ class _Reading(NamedTuple):
     supporting: tuple[str, ...]
     rival: float
     """Share of the markers that only a lineage explains which excludes the term's."""
+    rival_type: str
+    """The type of that lineage that fits best; empty where there is none."""
     confidence: float
 
 
@@ -161,9 +173,9 @@ def _read(model: TypeModel, belief: Belief, chosen: str) -> _Reading:
     on_path = model.on_path(chosen)
     fit = float(belief.fit[on_path].max())
     supporting = speaking_genes(model, belief, on_path)
-    rival = _rival_share(model, belief, chosen, frozenset(supporting), fit)
+    rival, rival_type = _rival(model, belief, chosen, frozenset(supporting), fit)
     confidence = _confidence(model, belief, chosen, fit, on_path) * (1 - rival)
-    return _Reading(chosen, on_path, fit, supporting, rival, confidence)
+    return _Reading(chosen, on_path, fit, supporting, rival, rival_type, confidence)
 
 
 def _kind_that_fits(model: TypeModel, belief: Belief, chosen: str) -> str:
@@ -212,28 +224,19 @@ def _nothing_known(reason: Unresolved) -> Proposal:
 def _why_unresolved(
     evidence: ClusterEvidence, n_markers: int, reading: _Reading, weighing: Weighing
 ) -> Unresolved | None:
-    if _is_malignant(evidence):
+    if is_malignant(evidence):
         return Unresolved.MALIGNANT
     if reading.rival > weighing.mixed:
         return Unresolved.CONFLICTING_SUPPORT
     if reading.confidence >= weighing.min_confidence and len(reading.supporting) >= weighing.min_speaking:
         return None
-    return Unresolved.LOW_QUALITY if _is_low_quality(evidence, n_markers) else Unresolved.WEAK_SUPPORT
+    return Unresolved.LOW_QUALITY if is_low_quality(evidence, n_markers) else Unresolved.WEAK_SUPPORT
 
 
 def _why_nothing_known(evidence: ClusterEvidence, n_markers: int) -> Unresolved:
-    if _is_malignant(evidence):
+    if is_malignant(evidence):
         return Unresolved.MALIGNANT
-    return Unresolved.LOW_QUALITY if _is_low_quality(evidence, n_markers) else Unresolved.NO_MARKERS
-
-
-def _is_malignant(evidence: ClusterEvidence) -> bool:
-    """Whether the best markers hold several genes that only tumours switch on, in a tissue where that is so."""
-    if organs_named(evidence.tissue) & _GERM_LINE:
-        return False
-    best = evidence.markers[:_N_MARKERS_TUMOUR]
-    up = [m for m in best if m.is_up and (m.p_val_adj is None or m.p_val_adj < _SIGNIFICANT)]
-    return sum(tells_malignancy(marker.gene) for marker in up) >= _TUMOUR_GENES
+    return Unresolved.LOW_QUALITY if is_low_quality(evidence, n_markers) else Unresolved.NO_MARKERS
 
 
 def _confidence(model: TypeModel, belief: Belief, chosen: str, fit: float, on_path: Flags) -> float:
@@ -244,22 +247,14 @@ def _confidence(model: TypeModel, belief: Belief, chosen: str, fit: float, on_pa
     return float(np.clip(lineage * support * (1 + path) / 2, 0, 1))
 
 
-def _rival_share(model: TypeModel, belief: Belief, chosen: str, supporting: frozenset[str], fit: float) -> float:
-    """Rank-discounted share of the markers that only the best type of an excluded lineage explains."""
+def _rival(model: TypeModel, belief: Belief, chosen: str, supporting: frozenset[str], fit: float) -> tuple[float, str]:
+    """Rank-discounted share of the markers that only the best type of an excluded lineage explains, and that type."""
     excluded = model.excluded_by(chosen)
     rival = int(np.argmax(np.where(excluded, belief.fit, -np.inf)))
     if not excluded[rival] or belief.fit[rival] < _RIVAL_FIT * fit:
-        return 0.0
+        return 0.0, ""
     of_rival = speaking_genes(model, belief, np.arange(len(excluded)) == rival)
-    return _share(belief, frozenset(of_rival) - supporting)
-
-
-def _is_low_quality(evidence: ClusterEvidence, n_markers: int) -> bool:
-    """Whether the cluster is known by stress, ribosomes and mitochondria rather than by what it is."""
-    if evidence.quality is not None and evidence.quality.pct_mito >= _HIGH_MITO:
-        return True
-    first = evidence.model_copy(update={"markers": evidence.markers[:n_markers]})
-    return bool(first.markers) and len(informative_markers(first, n_markers)) < _FEW_INFORMATIVE * len(first.markers)
+    return _share(belief, frozenset(of_rival) - supporting), model.knowledge.types[rival]
 
 
 def _general(ontology: Ontology, chosen: str) -> str:

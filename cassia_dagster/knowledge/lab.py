@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cassia_dagster.errors import InputError
-from cassia_dagster.knowledge.anatomy import organs_named
+from cassia_dagster.knowledge.anatomy import read_tissue
 from cassia_dagster.knowledge.genes import knows_symbol, symbols_of
 from cassia_dagster.knowledge.markers import MarkerKnowledge, load_markers
 from cassia_dagster.knowledge.ontology import load_ontology
@@ -232,4 +232,4 @@ def _holds(where: str, tissue: str) -> bool:
     """Whether a row for a tissue speaks of a sample's; where no organ is known, the words must be the same."""
     if not where or not tissue:
         return True
-    return bool(organs_named(where) & organs_named(tissue)) or where.lower() == tissue.lower()
+    return bool(read_tissue(where).organs & read_tissue(tissue).organs) or where.lower() == tissue.lower()

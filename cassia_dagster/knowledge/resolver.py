@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import cache, lru_cache
 from itertools import islice, product
 
-from cassia_dagster.knowledge.anatomy import organs_named
+from cassia_dagster.knowledge.anatomy import organs_named, read_tissue
 from cassia_dagster.knowledge.markers import is_answer
 from cassia_dagster.knowledge.names import Named, NameIndex, index_of
 from cassia_dagster.knowledge.ontology import load_ontology
@@ -104,7 +104,7 @@ class _Reader:
     """Reads texts of one sample."""
 
     def __init__(self, tissue: str, species: Species, left_out: Named | None) -> None:
-        self._organs = organs_named(tissue)
+        self._organs = read_tissue(tissue).organs
         self._species = species
         self._left_out = left_out
         self._ontology = load_ontology()

@@ -18,7 +18,7 @@ PATIENCE = 60.0
 
 # What each version of the file added, the first one first. The columns of replies and calls are named after
 # OpenTelemetry's terms for generative AI (gen_ai.request.model and so on), without the prefix that they all share.
-_VERSIONS = (
+VERSIONS = (
     """
 CREATE TABLE replies (
     key TEXT PRIMARY KEY,
@@ -77,7 +77,7 @@ CREATE TABLE lanes (
 ) STRICT;
 """,
 )
-SCHEMA_VERSION = len(_VERSIONS)
+SCHEMA_VERSION = len(VERSIONS)
 
 
 class _Connection(sqlite3.Connection):
@@ -124,7 +124,7 @@ class Database:
                     f"The reply store {self.path} has schema version {version}, and this program knows versions up"
                     f" to {SCHEMA_VERSION}. Upgrade cassia-dagster, or name another path for the store."
                 )
-            for step in _VERSIONS[version:]:
+            for step in VERSIONS[version:]:
                 for statement in step.split(";"):
                     connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")

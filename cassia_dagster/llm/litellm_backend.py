@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
 from functools import cache, cached_property
+from importlib.metadata import version
 from threading import Lock, Thread
 from types import ModuleType
 from typing import Any
@@ -273,13 +274,33 @@ def _event_loop() -> asyncio.AbstractEventLoop:
 
 
 def _litellm() -> ModuleType:
-    """Import LiteLLM so that it contacts nobody but the provider."""
+    """Import LiteLLM so that it contacts nobody but the provider.
+
+    Raises
+    ------
+    ModelError
+        If the version that is installed was compromised; none of its code has run then.
+    """
+    refuse_compromised(version("litellm"))
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     os.environ.setdefault("LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS", "True")
     import litellm
 
     litellm.suppress_debug_info = True
     return litellm
+
+
+COMPROMISED = {"1.82.7", "1.82.8", "1.107.0"}
+"""Versions that were published with a trojan in 2026."""
+
+
+def refuse_compromised(installed: str) -> None:
+    """Raise `ModelError` if that version of LiteLLM steals keys."""
+    if installed in COMPROMISED:
+        raise ModelError(
+            f"LiteLLM {installed} was compromised: it sends keys to strangers. Remove it, replace every key that this "
+            "machine has seen, and install what requirements.lock names (docs/dependencies.md)."
+        )
 
 
 def _raw_reply(response: Any, requested: str) -> RawReply:

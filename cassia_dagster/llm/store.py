@@ -18,6 +18,7 @@ from cassia_dagster.llm.database import Database
 from cassia_dagster.llm.errors import Unavailable
 from cassia_dagster.llm.gate import POLL, Gate
 from cassia_dagster.llm.ledger import Call, Ledger, Totals
+from cassia_dagster.llm.postgres import SCHEME, PostgresDatabase
 from cassia_dagster.llm.question import Question
 
 __all__ = ["Limits", "Store"]
@@ -59,7 +60,7 @@ class Store:
         Parameters
         ----------
         path
-            The file; may be in use by other processes.
+            The file, or the address of a PostgreSQL database; may be in use by other processes.
         run
             Name of the run that calls are entered for, e.g. Dagster's run id; by default a new one.
         limits
@@ -70,7 +71,7 @@ class Store:
         ConfigurationError
             If the file cannot be used: not writable, no database, or of a newer version.
         """
-        store = cls(Database(Path(path).absolute()), run or uuid.uuid4().hex, limits)
+        store = cls(_database(path), run or uuid.uuid4().hex, limits)
         store.ledger.mark_lost()
         return store
 
@@ -156,3 +157,9 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _database(place: str | Path) -> Database:
+    if isinstance(place, str) and place.startswith(SCHEME):
+        return PostgresDatabase(place)
+    return Database(Path(place).absolute())

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cassia_dagster.errors import InputError
 from cassia_dagster.files import replacing
-from cassia_dagster.outputs.result import ResolutionResult, final_label
+from cassia_dagster.outputs.result import ResolutionResult, final_label, final_state, reviewer_of
+from cassia_dagster.outputs.words import review_of
 from cassia_dagster.records import natural_order
 from cassia_dagster.singlecell.resolutions import folder_of, suffix_of
+from cassia_dagster.singlecell.stored import COMMON, blocks_of, write_cells
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from anndata import AnnData
+    from scipy.sparse import csr_matrix
 
 UNKNOWN_TERM = "unknown"
 """What CELLxGENE's schema asks for where a cell type is no ontology term."""
@@ -49,10 +53,11 @@ def annotate(
     -------
     AnnData
         For each resolution r ``leiden_res_<r>``, ``CASSIA_annotation_res_<r>``, ``CASSIA_score_res_<r>``,
-        ``CASSIA_status_res_<r>``, ``CASSIA_cell_state_res_<r>``, ``CASSIA_merged_grouping_1_res_<r>`` (the
-        broadest) to ``_3_``, and ``cell_type_ontology_term_id_res_<r>``; the same but the first without suffix for
-        the primary one. For clusters that a column of the authors gave, the same but the first with the suffix
-        ``_given``: the column itself stays as it is. One with a name of ours is kept as ``<name>_original``.
+        ``CASSIA_status_res_<r>``, ``CASSIA_cell_state_res_<r>``, ``CASSIA_reviewed_by_res_<r>`` (the person behind
+        the label, if there is one), ``CASSIA_merged_grouping_1_res_<r>`` (the broadest) to ``_3_``, and
+        ``cell_type_ontology_term_id_res_<r>``; the same but the first without suffix for the primary one. For clusters
+        that a column of the authors gave, the same but the first with the suffix ``_given``: the column itself stays
+        as it is. One with a name of ours is kept as ``<name>_original``.
         ``uns["cassia"]`` tells where it all comes from.
 
     Raises
@@ -87,8 +92,10 @@ def annotate(
     return annotated
 
 
-def write_h5ad(adata: AnnData, path: Path) -> None:
-    """Write an h5ad file, whole or not at all.
+def write_h5ad(
+    adata: AnnData, path: Path, matrices: Iterable[tuple[csr_matrix, csr_matrix | None]] | None = None
+) -> None:
+    """Write an h5ad file, whole or not at all, that programs in any language can read.
 
     Parameters
     ----------
@@ -96,9 +103,11 @@ def write_h5ad(adata: AnnData, path: Path) -> None:
         What to write.
     path
         Where to; a file there is replaced.
+    matrices
+        Values and counts of the cells, some at a time, where they are not in memory.
     """
     with replacing(path) as temporary:
-        adata.write_h5ad(temporary, compression="gzip")
+        write_cells(adata, blocks_of(adata) if matrices is None else matrices, temporary, packing=COMMON)
 
 
 def _sharing_matrices(adata: AnnData) -> AnnData:
@@ -150,7 +159,8 @@ def _columns(result: ResolutionResult, of_cells: pd.Series[Any]) -> dict[str, pd
     rows = result.clusters
     words = {
         "CASSIA_annotation": [final_label(row) for row in rows],
-        "CASSIA_cell_state": [(row.boosted.annotation and row.boosted.annotation.cell_state) or "" for row in rows],
+        "CASSIA_cell_state": [final_state(row) or "" for row in rows],
+        "CASSIA_reviewed_by": [reviewer_of(row) for row in rows],
         "CASSIA_status": [row.boosted.status.value for row in rows],
         TERM_COLUMN: [(row.boosted.check and row.boosted.check.cl_id) or UNKNOWN_TERM for row in rows],
         "CASSIA_merged_grouping_1": [row.grouping.broad for row in rows],
@@ -175,8 +185,25 @@ def _provenance(resolutions: Sequence[ResolutionResult], primary: str) -> dict[s
                 "n_clusters": len(result.clusters),
                 **({"column": result.column} if result.column else {}),
                 "models": dict(result.models),
+                "prompts": _prompts(result),
+                "strategies": ", ".join(sorted({row.annotated.strategy.value for row in result.clusters})),
+                "annotated_on": result.created,
+                **({"manual_labels": manual} if (manual := _manual_labels(result)) else {}),
                 "versions": dict(result.versions),
             }
             for result in resolutions
         },
     }
+
+
+def _prompts(result: ResolutionResult) -> dict[str, str]:
+    """Name and hash of the template behind each role's questions; several where rows were asked at different times."""
+    templates: defaultdict[str, set[str]] = defaultdict(set)
+    for row in result.clusters:
+        for exchange in row.history:
+            templates[exchange.role].add(exchange.template)
+    return {role: ", ".join(sorted(names)) for role, names in sorted(templates.items())}
+
+
+def _manual_labels(result: ResolutionResult) -> dict[str, str]:
+    return {row.cluster: review_of(row.boosted.review) for row in result.clusters if row.boosted.review}

@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import base64
 import io
-import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from cassia_dagster.agents.merge import UNRESOLVED
 from cassia_dagster.errors import InputError
-from cassia_dagster.outputs import palette
-from cassia_dagster.outputs.result import ResolutionResult, final_label
-from cassia_dagster.records import natural_order
+from cassia_dagster.outputs.colourings import Colouring, colourings
+from cassia_dagster.outputs.result import ResolutionResult
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,9 +28,6 @@ LONG_SIDE = 1200
 THUMBNAIL_SIDE = 420
 THUMBNAIL_COLOURS = 64
 MARGIN = 40
-
-LONGEST_KEY = 5
-"""Letters that a cluster id may have to stand on the map; longer ones would hide each other."""
 
 
 @dataclass(frozen=True)
@@ -93,30 +87,7 @@ def draw_maps(result: ResolutionResult, cells: pd.DataFrame, gold: pd.DataFrame 
     """
     xy = _positions(cells)
     topmost = _topmost_cells(xy)
-    clusters = cells["cluster"].astype(str)
-    names = {row.cluster: final_label(row) for row in result.clusters}
-    labels = clusters.map(names)
-    of_cluster = palette.assign(names)
-    of_label: dict[str, str] = {}
-    for cluster, label in names.items():
-        of_label.setdefault(label, palette.NEUTRAL if label == UNRESOLVED else of_cluster[cluster])
-    marks = {cluster: cluster for cluster in names}
-    lines = names
-    if max(map(len, names)) > LONGEST_KEY:
-        marks = {cluster: _letters(position) for position, cluster in enumerate(names)}
-        lines = {cluster: f"{cluster}: {label}" for cluster, label in names.items()}
-    of_marks = {label: ", ".join(marks[c] for c in names if names[c] == label) for label in of_label}
-    places = _keys(xy, clusters, marks)
-    maps = [
-        _map("Cells by cluster", topmost, clusters, of_cluster, marks, places, lines),
-        _map("Cells by label", topmost, labels, of_label, of_marks, places),
-    ]
-    for column, given in () if gold is None else gold.items():
-        theirs = given.reindex(cells.index).astype("string").fillna("not given").astype(str)
-        of_gold = _gold_colours(theirs, labels, of_label)
-        letters = {name: _letters(position) for position, name in enumerate(of_gold)}
-        maps.append(_map(f"Cells by {column}", topmost, theirs, of_gold, letters, _keys(xy, theirs, letters)))
-    return maps
+    return [_map(one, topmost, _keys(xy, *one.placed)) for one in colourings(result, cells, gold)]
 
 
 def thumbnail(drawn: CellMap, side: int = THUMBNAIL_SIDE) -> str:
@@ -178,27 +149,19 @@ def _topmost_cells(xy: Numbers) -> Numbers:
     return topmost
 
 
-def _map(
-    title: str,
-    topmost: Numbers,
-    values: pd.Series[Any],
-    colours: Mapping[str, str],
-    key_of: Mapping[str, str],
-    keys: tuple[Key, ...],
-    names: Mapping[str, str] | None = None,
-) -> CellMap:
+def _map(colouring: Colouring, topmost: Numbers, keys: tuple[Key, ...]) -> CellMap:
     import numpy as np
 
-    shades = list(dict.fromkeys(colours.values()))
-    shade = [0] + [shades.index(colours[value]) + 1 for value in values]
-    counts = values.value_counts()
+    shades = list(dict.fromkeys(colouring.colours.values()))
+    shade = [0] + [shades.index(colouring.colours[value]) + 1 for value in colouring.of_cell]
+    counts = colouring.of_cell.value_counts()
     legend = tuple(
-        Entry(key_of[name], names[name] if names else name, colour, int(counts.get(name, 0)))
-        for name, colour in colours.items()
+        Entry(colouring.keys[value], colouring.lines[value], colour, int(counts.get(value, 0)))
+        for value, colour in colouring.colours.items()
     )
     height, width = topmost.shape
     picture = np.asarray(shade, dtype=np.uint8)[topmost]
-    return CellMap(title, _png(picture, shades), width, height, keys, legend)
+    return CellMap(colouring.title, _png(picture, shades), width, height, keys, legend)
 
 
 def _png(picture: Numbers, shades: Sequence[str]) -> str:
@@ -227,26 +190,3 @@ def _keys(xy: Numbers, values: pd.Series[Any], key_of: Mapping[str, str]) -> tup
                 y = max(low[1] - MARGIN * 2 / 3, MARGIN / 2)
             places.append(Key(key, int(x), int(y)))
     return tuple(places)
-
-
-def _gold_colours(gold: pd.Series[Any], labels: pd.Series[Any], of_label: Mapping[str, str]) -> dict[str, str]:
-    """Colour gold labels, the most frequent first, like the labels that they mostly coincide with."""
-    by_size = list(gold.value_counts().index)
-    taken: dict[str, str] = {}
-    for name in by_size:
-        colour = of_label[labels[gold == name].mode().iloc[0]]
-        if colour not in (palette.NEUTRAL, *taken.values()):
-            taken[name] = colour
-    others = {f"label {label}": colour for label, colour in of_label.items()}
-    given = palette.assign(by_size, taken | others)
-    return {name: given[name] for name in natural_order(by_size)}
-
-
-def _letters(position: int) -> str:
-    """Count a, b, … z, aa, ab, and so on."""
-    text = ""
-    position += 1
-    while position:
-        position, letter = divmod(position - 1, 26)
-        text = string.ascii_lowercase[letter] + text
-    return text

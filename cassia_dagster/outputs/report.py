@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,19 +14,29 @@ from markupsafe import Markup
 
 from cassia_dagster.agents.boost import SCORE_THRESHOLD
 from cassia_dagster.errors import InputError
+from cassia_dagster.knowledge.states import cell_states
 from cassia_dagster.outputs import palette, words
-from cassia_dagster.outputs.maps import CellMap, draw_maps
-from cassia_dagster.outputs.result import ResolutionResult, confidence_of, final_label
+from cassia_dagster.outputs.dotplot import MARKERS_READ
+from cassia_dagster.outputs.downloads import downloads_of
+from cassia_dagster.outputs.packed import as_json
+from cassia_dagster.outputs.page_data import page_data
+from cassia_dagster.outputs.plotting import BUNDLE, LICENSES
+from cassia_dagster.outputs.result import ResolutionResult, confidence_of, final_label, final_state, reviewer_of
+from cassia_dagster.outputs.sections import Section, sections_of
 from cassia_dagster.outputs.transcripts import transcript_names
 
 if TYPE_CHECKING:
     import pandas as pd
+    from anndata import AnnData
 
     from cassia_dagster.evaluation.agreement import Agreement
+    from cassia_dagster.llm.ledger import Call
 
 MARKERS_SHOWN = 10
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_SCRIPTS = ("page.js", "table.js", "map.js", "groups.js", "downloads.js")
+"""In the order in which they run."""
 
 
 def render_report(
@@ -34,6 +44,9 @@ def render_report(
     cells: pd.DataFrame | None,
     gold: pd.DataFrame | None = None,
     agreements: Mapping[str, Agreement] | None = None,
+    expression: AnnData | None = None,
+    calls: Sequence[Call] = (),
+    more: Sequence[Section] = (),
 ) -> str:
     """Render the report of a dataset at one resolution.
 
@@ -43,16 +56,23 @@ def render_report(
         What is known of the dataset.
     cells
         Indexed by cell id: UMAP coordinates ``x`` and ``y``, and ``cluster`` as strings. ``None`` where only a
-        marker table is known: the report then has no maps.
+        marker table is known: the report then has no map.
     gold
-        Indexed by cell id: labels that others gave, for one more map a column.
+        Indexed by cell id: labels that others gave, for one more colouring of the map a column.
     agreements
         How our labels compare with those of each column.
+    expression
+        Log-normalised values of `dotplot.marker_genes`, cells × genes, in the order of ``cells``: for the dot plot,
+        and to colour the map by.
+    calls
+        Rows of the ledger about this result.
+    more
+        Further sections, which come before those of the single clusters.
 
     Returns
     -------
     str
-        HTML that loads nothing: pictures, style and script are inside, and a Content Security Policy allows
+        HTML that loads nothing: pictures, style, scripts and data are inside, and a Content Security Policy allows
         no others. All text from data and models is escaped.
 
     Raises
@@ -60,29 +80,38 @@ def render_report(
     InputError
         Where ``cells`` lack a column, or hold clusters that the result does not know.
     """
-    maps: list[CellMap] = []
     if cells is not None:
         _insist_on_matching_cells(result, cells)
-        maps = draw_maps(result, cells, gold)
-    style, script = ((_TEMPLATES / name).read_text("utf-8") for name in ("style.css", "sort.js"))
+    style = (_TEMPLATES / "style.css").read_text("utf-8")
+    scripts = [BUNDLE.read_text("utf-8"), *((_TEMPLATES / name).read_text("utf-8") for name in _SCRIPTS)]
+    anchors = {row.cluster: f"cluster-{position}" for position, row in enumerate(result.clusters)}
+    downloads = downloads_of(result)
+    data = page_data(result, anchors, downloads, cells, gold, expression)
     return (
         _environment()
         .get_template("report.html.j2")
         .render(
             result=result,
             agreements=agreements or {},
-            maps=maps,
+            sections=sections_of(result, cells, gold, agreements or {}, expression, calls, more),
             n_cells=_count_cells(result, cells),
+            mapped=cells is not None,
+            sampled=data["cells"]["n"] if data["cells"] else 0,
             models=_models(result),
-            anchors={row.cluster: f"cluster-{position}" for position, row in enumerate(result.clusters)},
+            anchors=anchors,
+            labels={row.cluster: final_label(row) for row in result.clusters},
             transcripts=transcript_names(result),
             colours=palette.assign(row.cluster for row in result.clusters),
             threshold=SCORE_THRESHOLD,
             shown=MARKERS_SHOWN,
+            read=MARKERS_READ,
+            downloads=downloads,
+            data=as_json(data),
+            licenses=LICENSES.read_text("utf-8"),
             # Our own files, and no data: the only text that is not escaped.
             style=Markup(style),  # noqa: S704
-            script=Markup(script),  # noqa: S704
-            policy=_policy(style, script),
+            scripts=[Markup(script) for script in scripts],  # noqa: S704
+            policy=_policy(style, scripts),
         )
     )
 
@@ -97,15 +126,21 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "capitalize_first": lambda text: text[:1].upper() + text[1:],
         "by_cluster": lambda agreement: {row.cluster: row for row in agreement.clusters},
         "cost_of": words.cost_of,
         "expression_words": words.EXPRESSIONS.__getitem__,
         "final_label": final_label,
+        "final_state": final_state,
+        "states": lambda result: cell_states(result.evidence.markers),
         "confidence_of": confidence_of,
         "finding_words": words.FINDING_TEXTS.__getitem__,
         "listing": words.listing,
+        "money": words.money,
         "ontology_url": words.ontology_url,
         "outcome_words": words.OUTCOMES.__getitem__,
+        "review_of": words.review_of,
+        "reviewer_of": reviewer_of,
         "relation_words": words.RELATIONS.__getitem__,
         "scientific": words.scientific,
         "status_words": words.STATUSES.__getitem__,
@@ -116,12 +151,12 @@ def _environment() -> Environment:
     return environment
 
 
-def _policy(style: str, script: str) -> str:
+def _policy(style: str, scripts: Iterable[str]) -> str:
     def digest(text: str) -> str:
         return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
 
     return (
-        f"default-src 'none'; img-src data:; style-src {digest(style)}; script-src {digest(script)}; "
+        f"default-src 'none'; img-src data:; style-src {digest(style)}; script-src {' '.join(map(digest, scripts))}; "
         "base-uri 'none'; form-action 'none'"
     )
 

@@ -14,8 +14,9 @@ from cassia_dagster.agents.embedded import EmbeddedBackend
 from cassia_dagster.agents.merge import UNRESOLVED
 from cassia_dagster.agents.score import SCORER
 from cassia_dagster.evaluation.without_gold import Confidence, confidence_in
+from cassia_dagster.knowledge.states import state_of
 from cassia_dagster.knowledge.versions import source_versions
-from cassia_dagster.records import BoostOutcome, ClusterResult, Record, Species, natural_order
+from cassia_dagster.records import BoostOutcome, ClusterResult, ManualOutcome, Record, Species, natural_order
 from cassia_dagster.singlecell.resolutions import title_of
 
 
@@ -128,6 +129,24 @@ def final_label(result: ClusterResult) -> str:
     if annotation is None or annotation.unresolved is not None:
         return UNRESOLVED
     return annotation.label or UNRESOLVED
+
+
+def final_state(result: ClusterResult) -> str | None:
+    """Return what the cells are doing, if a model or their markers tell; a cluster without a name may have a state."""
+    return state_of(result.boosted.annotation, result.evidence.markers)
+
+
+def reviewer_of(result: ClusterResult) -> str:
+    """Return which person stands behind the label; empty where nobody does, or where their word is stale."""
+    review = result.boosted.review
+    return review.who if review is not None and review.outcome is not ManualOutcome.STALE else ""
+
+
+def by_grouping(result: ResolutionResult) -> list[ClusterResult]:
+    """Return the clusters with like ones next to each other: in the order of their groupings, broad to detailed."""
+    return sorted(
+        result.clusters, key=lambda row: (row.grouping.broad, row.grouping.intermediate, row.grouping.detailed)
+    )
 
 
 def model_of_label(result: ClusterResult) -> tuple[str, str]:

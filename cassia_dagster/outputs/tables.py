@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 from cassia_dagster.agents.merge import UNRESOLVED
 from cassia_dagster.files import replacing
-from cassia_dagster.outputs.result import ResolutionResult, confidence_of, final_label, model_of_label
+from cassia_dagster.outputs.result import (
+    ResolutionResult,
+    confidence_of,
+    final_label,
+    final_state,
+    model_of_label,
+    reviewer_of,
+)
 from cassia_dagster.outputs.words import reason_of
 from cassia_dagster.records import ClusterResult, Record, Rubric
 
@@ -109,9 +116,13 @@ def write_tables(result: ResolutionResult, folder: Path, name: str) -> dict[str,
 def write_inert(table: pd.DataFrame, path: Path) -> None:
     """Write a table as CSV that no spreadsheet runs anything of; the file is replaced whole or not at all."""
     with replacing(path) as temporary:
-        # Quoted text stays one cell also where a spreadsheet splits at semicolons.
-        inert = table.map(_inert)
-        inert.to_csv(temporary, index=False, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
+        temporary.write_text(inert_csv(table), encoding="utf-8", newline="")
+
+
+def inert_csv(table: pd.DataFrame) -> str:
+    """Return a table as CSV that no spreadsheet runs anything of."""
+    # Quoted text stays one cell also where a spreadsheet splits at semicolons.
+    return str(table.map(_inert).to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n"))
 
 
 def _summary(result: ClusterResult) -> Row:
@@ -142,10 +153,11 @@ def _argument(result: ClusterResult) -> Row:
     ratings = rubric.model_dump() if rubric else {}
     return {
         "status_reason": reason_of(final),
+        "reviewed_by": reviewer_of(result) or None,
         "unresolved_reason": annotation.unresolved.value if annotation and annotation.unresolved else None,
         "cl_id": check.cl_id if check else None,
         "cl_label": check.cl_label if check else None,
-        "cell_state": _state(result),
+        "cell_state": final_state(result),
         "rationale": annotation.rationale if annotation else "",
         "supporting_genes": ", ".join(annotation.supporting_genes) if annotation else "",
         "contradicting_genes": ", ".join(annotation.contradicting_genes) if annotation else "",
@@ -169,6 +181,10 @@ def _argument(result: ClusterResult) -> Row:
         "boost_refuting_genes": ", ".join(final.refuting_genes),
         "additional_task": final.additional_task,
         "additional_answer": final.additional_answer,
+        "review_outcome": final.review.outcome.value if final.review else None,
+        "review_label": final.review.label if final.review else None,
+        "review_reason": final.review.why if final.review else None,
+        "review_date": final.review.date if final.review else None,
         "conversation_history": _json(result.history),
     }
 
@@ -178,7 +194,7 @@ def _scored(result: ClusterResult) -> Row:
     provider, model = model_of_label(result)
     names = ("celltype_1", "celltype_2", "celltype_3", "general_celltype", "mixed_celltypes", "score")
     return {name: summary[name] for name in ("cluster", *names)} | {
-        "cell_state": _state(result),
+        "cell_state": final_state(result),
         "scoring_reasoning": result.boosted.reasoning,
         "CASSIA_merged_grouping_1": result.grouping.broad,
         "CASSIA_merged_grouping_2": result.grouping.intermediate,
@@ -191,6 +207,7 @@ def _scored(result: ClusterResult) -> Row:
         "provider": provider,
         "status": summary["status"],
         "status_reason": reason_of(result.boosted),
+        "reviewed_by": reviewer_of(result) or None,
         "cl_id": result.boosted.check.cl_id if result.boosted.check else None,
         "evidence_findings": ", ".join(result.boosted.check.findings) if result.boosted.check else None,
         **_confidence(result),
@@ -204,11 +221,6 @@ def _confidence(result: ClusterResult) -> Row:
         "shortlist": one.standing.value if one else None,
         "confidence": round(one.right, 2) if one and one.right is not None else None,
     }
-
-
-def _state(result: ClusterResult) -> str | None:
-    annotation = result.boosted.annotation
-    return annotation.cell_state if annotation else None
 
 
 def _frame(rows: Iterable[Row]) -> pd.DataFrame:

@@ -9,8 +9,18 @@ from cassia_dagster.agents.boost import SCORE_THRESHOLD
 from cassia_dagster.agents.merge import UNRESOLVED
 from cassia_dagster.evaluation.agreement import Agreement
 from cassia_dagster.knowledge.ontology import Relation
-from cassia_dagster.outputs.result import ResolutionResult, final_label
-from cassia_dagster.records import BoostedCluster, BoostOutcome, Expression, Finding, Status, Unresolved
+from cassia_dagster.outputs.result import ResolutionResult, final_label, reviewer_of
+from cassia_dagster.records import (
+    BoostedCluster,
+    BoostOutcome,
+    ClusterResult,
+    Expression,
+    Finding,
+    ManualOutcome,
+    ManualReview,
+    Status,
+    Unresolved,
+)
 
 FINDING_TEXTS = {
     Finding.GENE_ABSENT: "cites genes that are not among the markers",
@@ -43,6 +53,12 @@ OUTCOMES = {
     BoostOutcome.CONFIRMED: "label confirmed",
     BoostOutcome.CHANGED: "label changed",
     BoostOutcome.FAILED: "failed",
+}
+
+REVIEWS = {
+    ManualOutcome.LABELLED: "got the label from a person",
+    ManualOutcome.CONFIRMED: "had the label confirmed by a person",
+    ManualOutcome.STALE: "changed since a person gave a label, which is therefore not applied",
 }
 
 EXPRESSIONS = {
@@ -105,6 +121,16 @@ def cost_of(result: ResolutionResult) -> str:
     return f"{'at least ' if least else ''}{money(result.usd)} ({calls}{cached}{least})"
 
 
+def review_of(review: ManualReview) -> str:
+    """Say what a person said of a cluster, and what became of it."""
+    said = {
+        ManualOutcome.LABELLED: "Labelled by",
+        ManualOutcome.CONFIRMED: "Confirmed by",
+        ManualOutcome.STALE: f"Not applied, for the cluster has changed since: {review.label!r}, said",
+    }[review.outcome]
+    return f"{said} {review.who} on {review.date}: {review.why}"
+
+
 def reason_of(row: BoostedCluster) -> str:
     """Say why a cluster has no label: what went wrong, or what its markers lack."""
     if row.status_reason or row.annotation is None or row.annotation.unresolved is None:
@@ -128,7 +154,7 @@ def summarise(result: ResolutionResult) -> str:
     rows = result.clusters
     named = [row for row in rows if final_label(row) != UNRESOLVED]
     low = [row for row in named if row.boosted.score is not None and row.boosted.score < SCORE_THRESHOLD]
-    unscored = [row.cluster for row in named if row.boosted.score is None]
+    unscored = [row.cluster for row in named if row.boosted.score is None and not reviewer_of(row)]
     found = [row for row in named if row.boosted.check and not row.boosted.check.passed]
     sentences = [f"{len(named):,} of {len(rows):,} clusters {'was' if len(named) == 1 else 'were'} named."]
     for status in Status:
@@ -151,7 +177,13 @@ def summarise(result: ResolutionResult) -> str:
     changed = [row.cluster for row in rows if row.boosted.outcome is BoostOutcome.CHANGED]
     if changed:
         sentences.append(f"A second look changed the label of {_clusters(changed, 'cluster')}.")
-    return " ".join(sentences)
+    return " ".join([*sentences, *_reviews(rows)])
+
+
+def _reviews(rows: Sequence[ClusterResult]) -> list[str]:
+    reviews = {row.cluster: row.boosted.review.outcome for row in rows if row.boosted.review}
+    by_outcome = {told: [one for one, said in reviews.items() if said is outcome] for outcome, told in REVIEWS.items()}
+    return [f"{_clusters(ids)} {told}." for told, ids in by_outcome.items() if ids]
 
 
 def summarise_agreement(agreement: Agreement) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from cassia_dagster.records.base import Genes, Percent, Record
+from cassia_dagster.records.base import Genes, Name, Percent, Record
 from cassia_dagster.records.checks import EvidenceCheck
 from cassia_dagster.records.evidence import ClusterEvidence, GeneLookup
 from cassia_dagster.records.replies import Annotation, Grouping, Hypothesis, Rubric, Verdict
@@ -76,6 +76,14 @@ class ScoredCluster(Record):
     history: tuple[Exchange, ...] = ()
 
 
+class ClusterFinding(Record):
+    """What every row of an analysis on demand begins with."""
+
+    cluster: str
+    cells: str
+    """Digest of the ids of the cluster's cells: the row is about these and no others."""
+
+
 class BoostOutcome(StrEnum):
     """What the second look did to a label."""
 
@@ -92,8 +100,31 @@ class BoostRound(Record):
     lookups: tuple[GeneLookup, ...]
 
 
+class ManualOutcome(StrEnum):
+    """What became of a label that a person gave."""
+
+    LABELLED = "labelled"
+    """It took the place of the models' label."""
+    CONFIRMED = "confirmed"
+    """It is what the models said too."""
+    STALE = "stale"
+    """It was given to other cells or markers than those of now, and not applied."""
+
+
+class ManualReview(Record):
+    """A person's word on a cluster."""
+
+    outcome: ManualOutcome
+    label: Name
+    cl_id: str | None
+    who: Name
+    why: str
+    date: str
+    """ISO."""
+
+
 class BoostedCluster(Record):
-    """A row of ``boosted``: the final word on a cluster."""
+    """A row of ``boosted``: the models' final word on a cluster; of ``reviewed``: with a person's word over it."""
 
     cluster: str
     status: Status
@@ -109,11 +140,17 @@ class BoostedCluster(Record):
     additional_task: str = ""
     """The user's extra question, where it was asked."""
     additional_answer: str = ""
+    about: str = ""
+    """Digest of the annotation and the score that were looked at."""
+    on_demand: bool = False
+    """Whether a user had asked for a second look at this cluster."""
     annotation: Annotation | None
     check: EvidenceCheck | None
     score: Percent | None
     rubric: Rubric | None
     reasoning: str = ""
+    review: ManualReview | None = None
+    """What a person said of the cluster, if one did."""
     history: tuple[Exchange, ...] = ()
 
 

@@ -45,7 +45,7 @@ def read_frame(path: Path) -> Frame:
     suffix = check_format(path)
     try:
         if suffix == ".h5ad":
-            check_hdf5(path)
+            check_hdf5(path, unread=("X", "layers", "raw/X", "obsp", "varp"))
             with h5py.File(path, "r") as file:
                 return _frame_of(file)
         if suffix == ".zarr":

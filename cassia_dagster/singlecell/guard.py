@@ -23,7 +23,7 @@ MAX_PARTS, MAX_DEPTH = 20_000, 32
 """More parts, or deeper ones, has no file of cells; one whose groups hold each other has no end of them."""
 
 
-def check_hdf5(path: Path, *, kept: float = 1.0) -> None:
+def check_hdf5(path: Path, *, kept: float = 1.0, unread: tuple[str, ...] = ()) -> None:
     """Raise `InputError` if an HDF5 file leads to others, or declares more than the memory holds.
 
     Parameters
@@ -32,11 +32,15 @@ def check_hdf5(path: Path, *, kept: float = 1.0) -> None:
         The file.
     kept
         The share of the declared values that will be in memory at a time.
+    unread
+        Parts of the file that will not be read as a whole.
     """
     import h5py
 
     with h5py.File(path, "r") as file:
-        sizes = (math.prod(part.shape or ()) * part.dtype.itemsize for part in _datasets(file, path))
+        out = tuple(f"/{name}/" for name in unread)
+        parts = (part for part in _datasets(file, path) if not f"{part.name}/".startswith(out))
+        sizes = (math.prod(part.shape or ()) * part.dtype.itemsize for part in parts)
         _check_size(path, (kept * size for size in sizes))
 
 

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cassia_dagster.records import ClusterEvidence, Comparison, Expression, GeneLookup, rounded
+from cassia_dagster.singlecell.blocks import row_blocks, spans
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from anndata import AnnData
+
+    from cassia_dagster.singlecell.stored import StoredCells
 
     type Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -130,28 +133,33 @@ class ExpressionSums:
         )
 
 
-def sum_expression(adata: AnnData, labels: pd.Series) -> ExpressionSums:
+def sum_expression(adata: AnnData | StoredCells, labels: pd.Series) -> ExpressionSums:
     """Sum the expression of every gene over the cells of every cluster.
 
     Parameters
     ----------
     adata
-        Log-normalised values of all genes in ``X``, cells × genes. Not changed.
+        Log-normalised values of all genes in ``X``, cells × genes, in memory or on disk. Not changed.
     labels
         Cell id → cluster id (strings).
     """
     import numpy as np
-    from scipy.sparse import csr_matrix
+    import pandas as pd
 
-    n_genes = adata.n_vars
-    of_cells = labels.reindex(adata.obs_names).to_numpy()
-    clusters = {}
-    for cluster in sorted(set(of_cells)):
-        # Cluster by cluster, so that no more than its cells are copied.
-        cells = csr_matrix(adata.X[np.flatnonzero(of_cells == cluster)])
-        values = cells.data.astype(np.float64)
-        sums = (np.bincount(cells.indices, part, minlength=n_genes) for part in (values, values**2, values > 0))
-        clusters[str(cluster)] = _Cells(cells.shape[0], *sums)
+    groups = pd.Categorical(labels.reindex(adata.obs_names))
+    n_genes, n_groups = adata.n_vars, len(groups.categories)
+    sums = np.zeros((3, n_groups * n_genes))
+    for span, block in zip(spans(adata.n_obs), row_blocks(adata.X), strict=True):
+        place = np.repeat(groups.codes[span].astype(np.int64) * n_genes, np.diff(block.indptr)) + block.indices
+        values = block.data.astype(np.float64)
+        for number, part in enumerate((values, values**2, values > 0)):
+            sums[number] += np.bincount(place, part, minlength=n_groups * n_genes)
+    sizes = np.bincount(groups.codes, minlength=n_groups)
+    of_groups = sums.reshape(3, n_groups, n_genes)
+    clusters = {
+        str(cluster): _Cells(int(sizes[number]), *of_groups[:, number])
+        for number, cluster in enumerate(groups.categories)
+    }
     names = tuple(map(str, adata.var_names))
     columns = {name: column for column, name in enumerate(names)}
     return ExpressionSums(names, columns, _any_case(names), clusters, _together(clusters.values(), n_genes))

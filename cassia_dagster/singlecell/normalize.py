@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from cassia_dagster.singlecell.blocks import spans
+from cassia_dagster.singlecell.variable_genes import GeneMoments, flag_variable_genes
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     from anndata import AnnData
+    from scipy.sparse import csr_matrix
 
     from cassia_dagster.singlecell.values import Values
 
@@ -19,9 +25,9 @@ TOTALS = ("n_counts", "total_counts", "nCount_RNA", "nUMI", "n_umi")
 OURS = {
     "obs": ("n_counts", "n_genes", "pct_mito", "pct_ribo"),
     "layers": ("counts",),
-    "obsm": ("X_pca", "X_umap"),
+    "obsm": ("X_pca", "X_pca_harmony", "X_umap"),
     "obsp": ("distances", "connectivities"),
-    "uns": ("pca", "neighbors"),
+    "uns": ("pca", "neighbors", "integration"),
 }
 """Slots and names that this pipeline fills."""
 
@@ -56,15 +62,15 @@ def normalize(
     -----
     The steps and the defaults are those of Scanpy's clustering tutorial.
     """
-    import scanpy as sc
-
-    adata = counts.copy()
-    _set_aside(adata)
-    _measure_quality(adata)
-    adata.layers["counts"] = adata.X.copy()
-    sc.pp.normalize_total(adata, target_sum=target_sum)
-    sc.pp.log1p(adata)
-    sc.pp.highly_variable_genes(adata, min_mean=min_mean, max_mean=max_mean, min_disp=min_disp)
+    matrix = canonical(counts.X)
+    adata = with_tables_of(counts)
+    set_aside(adata)
+    for column, values in measure_quality(matrix, adata.var_names).items():
+        adata.obs[column] = values
+    adata.layers["counts"] = matrix
+    depth = adata.obs["n_counts"].to_numpy() / target_sum
+    adata.X, moments = _log_of_share(matrix, depth)
+    describe_genes(adata, moments, min_mean=min_mean, max_mean=max_mean, min_disp=min_disp)
     return adata
 
 
@@ -96,24 +102,115 @@ def adopt(
         left the totals in ``obs``.
     """
     import numpy as np
-    import scanpy as sc
+    from scipy import sparse
 
-    adata = normalised.copy()
+    matrix = canonical(normalised.X)
+    adata = with_tables_of(normalised)
     totals = _known_totals(adata.obs)
-    _set_aside(adata)
+    set_aside(adata)
     if values.kind == "log":
-        adata.X.data = np.expm1(adata.X.data * np.float32(values.logarithm))
-    _measure_quality(adata)
-    adata.obs = adata.obs.drop(columns="n_counts")
+        linear = np.expm1(matrix.data * np.float32(values.logarithm))
+        matrix = sparse.csr_matrix((linear, matrix.indices, matrix.indptr), shape=matrix.shape)
+    quality = measure_quality(matrix, adata.var_names)
+    sums = quality.pop("n_counts")
+    for column, measured in quality.items():
+        adata.obs[column] = measured
     if totals is not None:
         adata.obs["n_counts"] = totals
-    if values.kind == "log":
-        adata.X.data *= np.float32(target_sum / values.total if values.total else 1)
-    else:
-        sc.pp.normalize_total(adata, target_sum=target_sum)
-    adata.uns.pop("log1p", None)
-    sc.pp.log1p(adata)
-    sc.pp.highly_variable_genes(adata, min_mean=min_mean, max_mean=max_mean, min_disp=min_disp)
+    known = values.total or target_sum
+    depth = np.full_like(sums, known / target_sum) if values.kind == "log" else sums / target_sum
+    adata.X, moments = _log_of_share(matrix, depth)
+    describe_genes(adata, moments, min_mean=min_mean, max_mean=max_mean, min_disp=min_disp)
+    return adata
+
+
+def canonical(matrix: csr_matrix) -> csr_matrix:
+    """Return the matrix, or a copy if it has zeros that are stored, entries that come twice, or genes out of order.
+
+    Matrices made of it may share its indices, for no library finds anything to change in them.
+    """
+    if matrix.has_canonical_format and matrix.data.all():
+        return matrix
+    matrix = matrix.copy()
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    return matrix
+
+
+def measure_quality(counts: csr_matrix, genes: pd.Index) -> dict[str, np.ndarray]:
+    """Measure each cell: molecules, genes, and the percentages of mitochondrial and ribosomal ones.
+
+    Parameters
+    ----------
+    counts
+        Cells × genes.
+    genes
+        Their names.
+
+    Returns
+    -------
+    dict
+        Column of ``obs`` → a value for each cell.
+    """
+    import numpy as np
+
+    totals = counts @ np.ones(len(genes), dtype=np.float32)
+    quality = {"n_counts": totals, "n_genes": np.diff(counts.indptr)}
+    for column, prefixes in (("pct_mito", MITO_PREFIXES), ("pct_ribo", RIBO_PREFIXES)):
+        part = counts @ np.asarray(genes.str.startswith(prefixes), dtype=np.float32)
+        quality[column] = np.divide(100 * part, totals, out=np.zeros_like(totals), where=totals > 0)
+    return quality
+
+
+def share_of_depth(block: csr_matrix, depth: np.ndarray) -> csr_matrix:
+    """Divide the values of each cell by its depth; an empty cell has none."""
+    import numpy as np
+    from scipy import sparse
+
+    of_values = np.repeat(depth.astype(np.float32), np.diff(block.indptr))
+    return sparse.csr_matrix((block.data / of_values, block.indices, block.indptr), shape=block.shape)
+
+
+def describe_genes(adata: AnnData, moments: GeneMoments, **bounds: float) -> None:
+    """Flag the highly variable genes in ``var``, and say in ``uns``, as Scanpy does, what was done to ``X``."""
+    genes = flag_variable_genes(moments, **bounds)
+    for column in genes:
+        adata.var[column] = genes[column].to_numpy()
+    adata.uns["hvg"] = {"flavor": "seurat"}
+    adata.uns["log1p"] = {"base": None}
+
+
+def _log_of_share(matrix: csr_matrix, depth: np.ndarray) -> tuple[csr_matrix, GeneMoments]:
+    """Return log1p of the values by the depth of their cells, and the moments of the genes before the logarithm."""
+    import numpy as np
+    from scipy import sparse
+
+    logarithms, moments = np.empty_like(matrix.data), GeneMoments(matrix.shape[1])
+    for rows in spans(matrix.shape[0]):
+        share = share_of_depth(matrix[rows], depth[rows])
+        moments.add(share)
+        np.log1p(share.data, out=logarithms[matrix.indptr[rows.start] : matrix.indptr[rows.stop]])
+    return sparse.csr_matrix((logarithms, matrix.indices, matrix.indptr), shape=matrix.shape), moments
+
+
+def with_tables_of(source: Any) -> AnnData:
+    """Copy all but ``X`` and what ``layers`` and ``raw`` hold, which are shared."""
+    from anndata import AnnData
+
+    raw = source.raw
+    adata = AnnData(
+        obs=source.obs.copy(),
+        var=source.var.copy(),
+        uns=deepcopy(dict(source.uns)),
+        obsm={name: source.obsm[name].copy() for name in source.obsm},
+        varm={name: source.varm[name].copy() for name in source.varm},
+        # Iterating over layers also yields the key None, which is X.
+        layers={name: source.layers[name] for name in source.layers if name is not None},
+        obsp={name: source.obsp[name] for name in source.obsp},
+        varp={name: source.varp[name] for name in source.varp},
+    )
+    if raw is not None:
+        adata.raw = AnnData(X=raw.X, var=raw.var, obs=source.obs[[]], varm=dict(raw.varm))
     return adata
 
 
@@ -130,22 +227,11 @@ def _known_totals(obs: pd.DataFrame) -> pd.Series | None:
     return None
 
 
-def _set_aside(adata: AnnData) -> None:
+def set_aside(adata: AnnData) -> None:
+    """Keep what has a name that this pipeline fills as ``<name>_original``."""
     for slot, names in OURS.items():
         held = getattr(adata, slot)
         for name in names:
             if name in held:
                 held[f"{name}_original"] = held[name]
                 del held[name]
-
-
-def _measure_quality(adata: AnnData) -> None:
-    import numpy as np
-
-    totals = np.asarray(adata.X.sum(axis=1)).ravel()
-    adata.obs["n_counts"] = totals
-    adata.obs["n_genes"] = np.diff(adata.X.indptr)
-    for column, prefixes in (("pct_mito", MITO_PREFIXES), ("pct_ribo", RIBO_PREFIXES)):
-        genes = adata.var_names.str.startswith(prefixes)
-        part = np.asarray(adata.X[:, np.flatnonzero(genes)].sum(axis=1)).ravel()
-        adata.obs[column] = np.divide(100 * part, totals, out=np.zeros_like(totals), where=totals > 0)

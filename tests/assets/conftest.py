@@ -22,6 +22,7 @@ from cassia_dagster.singlecell.cluster import digest_cells
 from cassia_dagster.singlecell.profile import gather_evidence
 from resources.catalog import Catalog, CatalogResource, DatasetEntry
 from resources.llm import ModelResource, ModelStore
+from resources.manual_labels import ManualLabelsFile
 from resources.record_tables import read_records, to_arrow
 from resources.settings import AnnotationSettings
 from resources.storage import AdataStorage, TableStorage
@@ -85,6 +86,7 @@ def materialize(artifacts: Path, tmp_path: Path) -> Iterator[Callable[..., list[
                     "model_store": ModelStore(path=str(tmp_path / "models.sqlite")),
                     "catalog": CatalogResource(path=str(artifacts / "datasets.yaml")),
                     "settings": AnnotationSettings(),
+                    "manual_labels_file": ManualLabelsFile(path=str(artifacts / "manual_labels.yaml")),
                     **{f"{role}_llm": ModelResource() for role in MODEL_ROLES},
                 },
                 run_config={"ops": {asset: {"config": config}}},

@@ -9,10 +9,12 @@ from typing import Any
 
 import dagster as dg
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from cassia_dagster.agents.embedded import NO_OPINION
-from cassia_dagster.records import BoostedCluster, BoostOutcome, Expression
+from cassia_dagster.records import BoostedCluster, BoostOutcome, Expression, ScoredCluster
+from resources.record_tables import read_records, to_arrow
 
 
 @pytest.fixture
@@ -62,3 +64,27 @@ def test_labels_of_another_clustering_are_not_looked_at_again(boost: Any, artifa
 def test_a_choice_that_does_not_exist_is_refused(boost: Any, config: dict[str, Any]) -> None:
     with pytest.raises((dg.DagsterInvalidConfigError, RuntimeError), match=r"enum type|less than or equal"):
         boost(**config)
+
+
+def test_what_was_asked_about_one_cluster_stays_while_others_are_asked_about(boost: Any) -> None:
+    first = boost(clusters=["0"], score_threshold=0, additional_task="Is this malignant?")[0]
+    rows = boost(clusters=["1"], score_threshold=0, strategy="depth")
+    assert rows[0] == first
+    assert [row.cluster for row in rows if row.on_demand] == ["0", "1"]
+    assert (rows[1].additional_task, rows[1].outcome) == ("", BoostOutcome.CONFIRMED)
+    later = boost(score_threshold=0)
+    assert [row.cluster for row in later if row.on_demand] == ["0", "1"], "a run of its own accord keeps them too"
+    forgotten = boost(score_threshold=0, keep_asked=False)
+    assert {row.outcome for row in forgotten} == {BoostOutcome.NOT_NEEDED}
+
+
+def test_what_was_asked_is_looked_at_anew_when_its_annotation_changes(boost: Any, artifacts: Path) -> None:
+    boost(clusters=["0"], score_threshold=0)
+    path = artifacts / "scores" / "islets" / "0.4.parquet"
+    before = path.read_bytes()
+    rows = read_records(path, ScoredCluster)
+    pq.write_table(to_arrow([row.model_copy(update={"score": 80.0}) for row in rows]), path)
+    try:
+        assert not any(row.on_demand for row in boost(score_threshold=0))
+    finally:
+        path.write_bytes(before)

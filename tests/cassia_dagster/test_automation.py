@@ -17,7 +17,8 @@ from resources.home import Home
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CHAIN = ["leiden_clusters", "marker_table", "annotations", "scores", "boosted", "merged", "report"]
+LAST = ("annotated_adata", "review")
+CHAIN = ["leiden_clusters", "marker_table", "annotations", "scores", "boosted", "reviewed", "merged", "report"]
 CELLS = {"normalized_adata", "umap"}
 
 
@@ -63,7 +64,7 @@ class Project:
         """Evaluate all conditions once; return the partitions that they request, by asset."""
         result = dg.evaluate_automation_conditions(self.definitions, self.instance, cursor=self.evaluations)
         self.evaluations = result.cursor
-        keys = [dg.AssetKey(name) for name in [*CELLS, *CHAIN, "annotated_adata"]]
+        keys = [dg.AssetKey(name) for name in [*CELLS, *CHAIN, *LAST]]
         wanted = {key.to_user_string(): set(result.get_requested_partitions(key)) for key in keys}
         return {name: partitions for name, partitions in wanted.items() if partitions}
 
@@ -127,7 +128,7 @@ def test_a_new_dataset_is_registered_at_once_and_reported_when_its_file_stands_s
     project.write(entry)
     first = project.watch()
     assert first.dynamic_partitions_requests[0].partition_keys == ["islets"]
-    assert not first.asset_events
+    assert [event.asset_key.to_user_string() for event in first.asset_events] == ["manual_labels"]
     assert "islets" in skip_message(first)
     second = project.watch()
     assert second.asset_events == [observe(entry)]
@@ -151,7 +152,7 @@ def test_a_new_dataset_is_made_level_by_level_for_the_resolutions_that_it_lists(
         {"normalized_adata": {"islets"}},
         {"umap": {"islets"}, "leiden_clusters": pairs},
         *({name: pairs} for name in CHAIN[1:-1]),
-        {"report": pairs},
+        {"report": pairs, "review": {"islets"}},
         {"annotated_adata": {"islets"}},
     ]
 
@@ -185,7 +186,7 @@ def test_a_changed_file_has_only_its_own_dataset_made_anew_each_asset_once(finis
     finished.settle()
     ticks = finished.walk()
     assert ticks[0] == {"normalized_adata": {"islets"}}
-    assert sorted(name for tick in ticks for name in tick) == sorted([*CELLS, *CHAIN, "annotated_adata"])
+    assert sorted(name for tick in ticks for name in tick) == sorted([*CELLS, *CHAIN, *LAST])
     assert {key.partition("|")[0] for tick in ticks for keys in tick.values() for key in keys} == {"islets"}
 
 
@@ -195,13 +196,13 @@ def test_what_comes_out_the_same_starts_nothing_below_it(finished):
     finished.settle()
     redone = {name for tick in finished.walk(anew=False) for name in tick}
     # What the entry says of models and thresholds bears on all roles; clusters and markers have nothing to do with it.
-    assert redone == {"normalized_adata", "annotations", "scores", "boosted", "merged", "report", "annotated_adata"}
+    assert redone == {"normalized_adata", "annotations", "scores", "boosted", "reviewed", "merged", "report", *LAST}
 
 
 def test_what_the_launchpad_made_stays_until_an_input_changes(finished):
     finished.make({"annotations": {"islets|0.4"}})  # by hand, with another model
     redone = finished.walk()
-    assert {name for tick in redone for name in tick} == {"scores", "boosted", "merged", "report", "annotated_adata"}
+    assert {name for tick in redone for name in tick} == {"scores", "boosted", "reviewed", "merged", "report", *LAST}
     assert finished.walk() == []
     (finished.files / "islets.h5ad").write_bytes(b"other cells")
     finished.settle()
@@ -357,15 +358,17 @@ def test_all_automation_is_stopped_until_someone_starts_it(project):
     assert set(sensors) == {"watch_catalog", "request_changes"}
     assert all(sensor.default_status is dg.DefaultSensorStatus.STOPPED for sensor in sensors.values())
     assert all(len(sensor.description or "") > 100 for sensor in sensors.values())
-    (schedule,) = repository.schedule_defs
-    assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
-    assert len(schedule.description or "") > 100
+    assert {schedule.name for schedule in repository.schedule_defs} == {"prepare_changed_cells", "weekly_canary"}
+    assert all(one.default_status is dg.DefaultScheduleStatus.STOPPED for one in repository.schedule_defs)
+    assert all(len(one.description or "") > 100 for one in repository.schedule_defs)
 
 
 def test_every_asset_but_the_users_file_has_the_condition(project):
     specs = {spec.key.to_user_string(): spec for spec in project.definitions.resolve_all_asset_specs()}
     assert specs.pop("raw_adata").automation_condition is None
-    assert all(spec.automation_condition.get_label() == "on_change" for spec in specs.values())
+    assert specs.pop("manual_labels").automation_condition is None
+    made = [spec for spec in specs.values() if spec.group_name != "analyses"]  # those wait for a user
+    assert all(spec.automation_condition.get_label() == "on_change" for spec in made)
 
 
 def test_a_folder_of_files_is_watched_like_a_file(project):

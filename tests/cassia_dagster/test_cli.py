@@ -21,7 +21,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cassia_dagster.walk import HOST_TAG, PROCESS_TAG, end_dead_runs
+from cassia_dagster.launcher import HOST_TAG, PROCESS_TAG
+from cassia_dagster.walk import end_dead_runs
 from resources.catalog import Catalog, DatasetEntry
 
 PROJECT = Path(__file__).parents[2]
@@ -275,7 +276,7 @@ def test_the_terminal_says_where_the_clusters_come_from(given):
     assert "resolution" not in text
 
 
-def test_batches_are_counted_and_said_not_to_be_corrected_for(given):
+def test_batches_are_aligned_and_their_mixing_is_told(given):
     with instance_of(given.home) as instance:
         event = instance.get_latest_materialization_event(dg.AssetKey("normalized_adata")).asset_materialization
     assert (event.metadata["batch_key"].value, event.metadata["batches"].value) == ("donor", 2)
@@ -283,7 +284,8 @@ def test_batches_are_counted_and_said_not_to_be_corrected_for(given):
         {"batch": "d2", "cells": 400},
         {"batch": "d1", "cells": 133},
     ]
-    assert "nothing is corrected" in event.metadata["integration"].value
+    assert event.metadata["integration"].value.startswith("Harmony on the components")
+    assert event.metadata["batch_lisi_after"].value >= 1
 
 
 def test_each_cluster_knows_the_tissues_of_its_cells(given):

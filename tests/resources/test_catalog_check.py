@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from cassia_dagster.errors import InputError
+from cassia_dagster.singlecell.load import INPUT
 from resources.catalog import DatasetEntry
 from resources.catalog_check import check_frame, load_checked
 
@@ -36,6 +37,13 @@ def test_what_is_right_passes_both_checks(path: Path) -> None:
     right = entry(path, labels="cell_type", clusters=["donor", "cell_type"], batch_key="donor", counts="layers/umi")
     check_frame(right)
     assert load_checked(right).adata.shape == (60, 14270)
+
+
+def test_a_tissue_that_cannot_be_read_is_noted_where_the_report_finds_it(path: Path) -> None:
+    cells = load_checked(entry(path, tissue="immune organs"))
+    assert any("'immune organs' names no organ" in note for note in cells.notes)
+    assert cells.adata.uns[INPUT]["notes"].splitlines() == list(cells.notes)
+    assert not any("tissue" in note for note in load_checked(entry(path)).notes)
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,14 @@ def test_every_gene_that_it_cites_is_a_marker_of_the_cluster(evidence_of):
     assert set(annotation.supporting_genes) <= {marker.gene for marker in evidence.markers}
 
 
+def test_a_doublet_is_left_without_a_name_and_says_what_it_mixes(evidence_of):
+    pairs = zip(T_CELL.split(), BETA.split(), strict=True)
+    evidence = evidence_of("4", " ".join(gene for pair in pairs for gene in pair))
+    annotation = annotate(AnnotateRequest(evidence=evidence, candidates=()))
+    assert annotation.unresolved is Unresolved.CONFLICTING_SUPPORT
+    assert set(annotation.mixed_celltypes) == {"T cell", "type B pancreatic cell"}
+
+
 def test_genes_of_a_state_do_not_make_an_identity(door, evidence_of):
     row = annotate_cluster(evidence_of("5", STATE_ONLY), door, door, "islets/0.4/5")
     assert row.status is Status.UNRESOLVED

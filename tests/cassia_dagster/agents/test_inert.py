@@ -6,6 +6,8 @@ import pytest
 
 from cassia_dagster.agents.annotate import ANNOTATOR, AnnotateRequest, Attempt
 from cassia_dagster.agents.boost import BOOSTER, BoostRequest
+from cassia_dagster.agents.compare import COMPARER, CheckedScore, CompareRequest, Opinion
+from cassia_dagster.agents.hypothesize import HYPOTHESIZER, HypothesizeRequest
 from cassia_dagster.agents.inert import LONGEST_CELL, LONGEST_TEXT, inert, lookup_table, table
 from cassia_dagster.agents.merge import MERGER, MergeRequest, NamedCluster
 from cassia_dagster.agents.score import SCORER, ScoreRequest
@@ -54,7 +56,32 @@ def requests(evidence, annotation, evil):
     verdict = Verdict.model_construct(accepted=False, reasons=evil, mixed=False)
     one = NamedCluster(cluster=evil, label=evil, general_celltype=evil, cl_id=None)
     attempt = Attempt.model_construct(annotation=annotation, reasons=evil)
+    score = CheckedScore.model_construct(
+        candidate=evil,
+        score=20.0,
+        genes_up=(evil,),
+        genes_not_up=(evil,),
+        contradicting_genes=(evil,),
+        reasoning=evil,
+    )
+    opinions = (Opinion.model_construct(own=True, scores=(score,)), Opinion.model_construct(own=False, scores=(score,)))
     return {
+        COMPARER: CompareRequest.model_construct(
+            evidence=evidence,
+            candidates=(evil, f"{evil}B"),
+            lookups=(lookup,),
+            persona=evil,
+            earlier=opinions,
+            objection=evil,
+        ),
+        HYPOTHESIZER: HypothesizeRequest.model_construct(
+            evidence=evidence,
+            annotation=annotation,
+            cl_id=None,
+            findings=check.findings,
+            candidates=(candidate,),
+            tested=(tested,),
+        ),
         ANNOTATOR: AnnotateRequest.model_construct(
             evidence=evidence, candidates=(candidate,), earlier=(attempt,), lookups=(lookup,), rounds_left=2
         ),

@@ -13,8 +13,12 @@ import pytest
 
 from cassia_dagster.agents.annotate import ANNOTATOR, AnnotateRequest, annotate_cluster
 from cassia_dagster.agents.boost import BOOSTER, BoostPlan, BoostRequest, BoostStrategy, boost_cluster
+from cassia_dagster.agents.compare import COMPARER, CheckedScore, CompareRequest, Opinion
+from cassia_dagster.agents.debate import compare_candidates
 from cassia_dagster.agents.embedded import EmbeddedBackend
+from cassia_dagster.agents.hypothesize import HYPOTHESIZER, HypothesizeRequest, rank_hypotheses
 from cassia_dagster.agents.merge import MERGER, MergeRequest, NamedCluster
+from cassia_dagster.agents.panel import Member
 from cassia_dagster.agents.role import Role
 from cassia_dagster.agents.score import SCORER, ScoreRequest, score_cluster
 from cassia_dagster.agents.validate import VALIDATOR, ValidateRequest
@@ -86,7 +90,38 @@ def prompts(beta_cells, named):
         rounds_left=3,
     )
     asking = AnnotateRequest(evidence=evidence, candidates=(candidate,), lookups=lookups, rounds_left=4)
+    compared = CompareRequest(
+        evidence=evidence,
+        candidates=("pancreatic A cell", "type B pancreatic cell"),
+        lookups=lookups,
+        persona="You trust the few most specific markers.",
+    )
+    scores = (
+        CheckedScore(
+            candidate="pancreatic A cell",
+            score=20,
+            genes_up=(),
+            genes_not_up=("GCG",),
+            contradicting_genes=("INS",),
+            reasoning="INS leads",
+        ),
+    )
+    opinions = (Opinion(own=True, scores=scores), Opinion(own=False, scores=scores))
+    hypothesized = HypothesizeRequest(
+        evidence=evidence,
+        annotation=annotation,
+        cl_id="CL:0000171",
+        findings=check.findings,
+        candidates=(candidate,),
+        tested=(tested,),
+    )
     return {
+        "hypothesize": (HYPOTHESIZER, hypothesized),
+        "compare": (COMPARER, compared),
+        "compare_second_round": (
+            COMPARER,
+            compared.model_copy(update={"persona": "", "earlier": opinions, "objection": "Score each once."}),
+        ),
         "annotate": (ANNOTATOR, AnnotateRequest(evidence=evidence, candidates=(candidate,))),
         "annotate_after_asking": (ANNOTATOR, asking),
         "validate": (VALIDATOR, ValidateRequest(evidence=evidence, annotation=annotation, check=check)),
@@ -119,6 +154,9 @@ NAMES = (
     "boost_first_round",
     "boost_conclusion",
     "merge",
+    "compare",
+    "compare_second_round",
+    "hypothesize",
 )
 
 
@@ -171,10 +209,13 @@ def rendered(tmp_path_factory, cells, islets_labels, islets_markers):
             annotate_cluster(one, door, door, "x", Strategy.FUSED, look_up)
             annotated = annotate_cluster(one, door, door, "x")
             scored = score_cluster(one, annotated, door, "x")
+            members = [Member(name, door) for name in "ab"]
+            compare_candidates(annotated, ["alpha cell", "beta cell"], members, "x", look_up=look_up)
             genes = contrast(cells, islets_labels, one.cluster, one.nearest[0].cluster)
             for strategy in BoostStrategy:
                 plan = BoostPlan(strategy)
-                boost_cluster(annotated, scored, door, door, "x", look_up=look_up, contrast=genes, plan=plan)
+                final = boost_cluster(annotated, scored, door, door, "x", look_up=look_up, contrast=genes, plan=plan)
+                rank_hypotheses(one, "", final, door, "x", look_up=look_up)
     return texts
 
 

@@ -39,7 +39,7 @@ def measured(scripted, row):
 
     def measure(*answers, plan=None):
         door, backend = scripted(annotate=list(answers))
-        voice = Voice("scripted", door, door, deterministic=False)
+        voice = Voice("scripted", door, door)
         return measure_uncertainty(row, [voice], "islets/0.4/0", plan=plan), backend.asked
 
     return measure
@@ -85,28 +85,35 @@ def test_a_spent_budget_ends_the_runs_and_keeps_what_was_said(measured, beta):
 
 
 def test_rules_are_deterministic_and_measure_no_uncertainty(row, embedded):
-    voice = Voice("embedded", embedded, embedded, deterministic=True)
+    voice = Voice("embedded", embedded, embedded)
     found = measure_uncertainty(row, [voice], "islets/0.4/0", plan=EVERY_RUN)
     assert {run.label for run in found.runs} == {row.annotation.label}
     assert (len(found.runs), found.deterministic, found.consistency) == (5, True, None)
 
 
+def test_a_run_that_rules_stood_in_for_says_so(row, scripted, embedded, store):
+    silent, _ = scripted(annotate=[Refused("no")] * 5)
+    door = Door(silent._backends[0], store, [EmbeddedBackend()])
+    found = measure_uncertainty(row, [Voice("scripted", door, door)], "x", plan=RepeatPlan(runs=2))
+    assert ([run.deterministic for run in found.runs], found.consistency) == ([True, True], None)
+
+
 def test_a_cluster_without_markers_is_not_asked_about(embedded, evidence_of):
     nothing = annotate_cluster(evidence_of("7", ""), embedded, embedded, "x")
-    found = measure_uncertainty(nothing, [Voice("embedded", embedded, embedded, deterministic=True)], "x")
+    found = measure_uncertainty(nothing, [Voice("embedded", embedded, embedded)], "x")
     assert (found.status, found.runs, found.deterministic) == (Status.UNRESOLVED, (), False)
 
 
 def test_the_first_run_is_the_annotation_itself(row, embedded, store):
     before = store.totals().calls
-    voice = Voice("embedded", embedded, embedded, deterministic=True)
+    voice = Voice("embedded", embedded, embedded)
     measure_uncertainty(row, [voice], "islets/0.4/0", plan=RepeatPlan(runs=2))
     assert store.totals().calls == before + 1
 
 
 def test_voices_take_turns_and_each_counts_its_own_repetitions(row, scripted, alpha, beta):
     doors = [scripted(annotate=[beta] * 3)[0], scripted(annotate=[alpha] * 2)[0]]
-    voices = [Voice(title, door, door, deterministic=False) for title, door in zip("ab", doors, strict=True)]
+    voices = [Voice(title, door, door) for title, door in zip("ab", doors, strict=True)]
     found = measure_uncertainty(row, voices, "x", plan=EVERY_RUN)
     assert [(run.model, run.replicate) for run in found.runs] == [("a", 0), ("b", 0), ("a", 1), ("b", 1), ("a", 2)]
 
@@ -124,7 +131,7 @@ def test_over_the_wire_one_model_disagrees_with_itself(aimock, store, row, alpha
         aimock.play({"match": match, "response": {"content": answer.model_dump_json()}})
     backend = LiteLLMBackend("openai", "gpt-4o-mini", api_base=f"{aimock.url}/v1", api_key_env="TEST_API_KEY")
     door = Door(backend, store)
-    voices = [Voice("openai/gpt-4o-mini", door, door, deterministic=False)]
+    voices = [Voice("openai/gpt-4o-mini", door, door)]
     found = measure_uncertainty(row, voices, "x", plan=EVERY_RUN)
     assert found.consensus.modal_share == 0.6
     assert len(aimock.requests()) == 5

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import pytest
 
-from cassia_dagster.knowledge.candidates import propose, shortlist
+from cassia_dagster.knowledge.candidates import name_of, propose, shortlist
 from cassia_dagster.knowledge.ontology import Relation, load_ontology
 from cassia_dagster.records import ClusterEvidence, ClusterQuality, Unresolved
 
@@ -93,6 +93,14 @@ def test_a_cluster_that_cannot_be_named_says_why(evidence_from: MakeEvidence, ge
     assert proposal.confidence < 0.6
 
 
+def test_a_doublet_names_the_types_that_it_seems_to_mix(evidence_from: MakeEvidence) -> None:
+    proposal = propose(evidence_from("CD3D INS CD3E IAPP IL7R MAFA TRAC SLC30A8 CD2 PCSK1 CD27 G6PC2 LTB HADH"))
+    terms = [ontology.resolve(name) for name in proposal.mixes]
+    assert any(term and ontology.resolve("T cell") in ontology.ancestors(term) for term in terms)
+    assert "type B pancreatic cell" in proposal.mixes
+    assert propose(evidence_from(T_CELL_STATES)).mixes == ()
+
+
 def test_weak_support_in_a_dying_cluster_is_put_down_to_its_quality(evidence_from: MakeEvidence) -> None:
     dying = ClusterQuality(median_counts=500, median_genes=200, pct_mito=60, pct_ribo=10)
     evidence = evidence_from("SQSTM1 NQO1 TXNRD1 GCLM AKR1B1 G6PD").model_copy(update={"quality": dying})
@@ -100,6 +108,15 @@ def test_weak_support_in_a_dying_cluster_is_put_down_to_its_quality(evidence_fro
 
 
 TUMOUR = "GAGE12E CT45A3 MAGEA4 LDHB GSTM3 SLPI CPA4 SPARC TPM2"
+
+
+ACINAR = "CELA3A CELA3B CTRB1 CTRB2 PLA2G1B SPINK1 PRSS1 REG1A CLPS CPA1 CPB1 PNLIP"
+
+
+def test_an_epithelial_type_gets_the_term_of_the_samples_organ(evidence_from: MakeEvidence) -> None:
+    assert propose(evidence_from(ACINAR, "pancreas")).label == "pancreatic acinar cell"
+    assert propose(evidence_from(ACINAR, "UBERON:0001264")).label == "pancreatic acinar cell"
+    assert propose(evidence_from(ACINAR, "pancreas and liver")).label != "pancreatic acinar cell"
 
 
 def test_genes_that_only_tumours_switch_on_forbid_a_normal_name(evidence_from: MakeEvidence) -> None:
@@ -130,6 +147,12 @@ def test_markers_of_another_lineage_contradict(evidence_from: MakeEvidence) -> N
     proposal = propose(evidence_from("GCG TTR CHGB PCSK2 GC IRX2 TM4SF4 CRYBA2 CD3E LOXL4", "islets"))
     assert proposal.label == "pancreatic A cell"
     assert proposal.contradicting_genes == ("CD3E",)
+
+
+def test_the_name_alone_is_that_of_the_proposal(islets: dict[str, Gold], evidence_from: MakeEvidence) -> None:
+    unresolved = evidence_from("SQSTM1 NQO1 TXNRD1 GCLM AKR1B1 G6PD")
+    for evidence in (*(gold.evidence for gold in islets.values()), unresolved, evidence_from("")):
+        assert name_of(evidence) == propose(evidence).cl_id
 
 
 def test_the_same_evidence_gets_the_same_proposal(islets: dict[str, Gold]) -> None:

@@ -74,6 +74,12 @@ def test_a_former_symbol_is_the_same_gene() -> None:
     assert human.row("SDPR") == human.row("CAVIN2") is not None
 
 
+def test_names_as_r_writes_them_are_understood() -> None:
+    assert human.row("HLA.DRA") == human.row("HLA-DRA") is not None
+    assert not tells_identity("MT.CO1")
+    assert not tells_identity("RP11.34P13.7")
+
+
 def test_symbols_of_one_species_are_unknown_in_the_other() -> None:
     assert human.row("Ins2") is None
     assert "INS" not in mouse.species_genes

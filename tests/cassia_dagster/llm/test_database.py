@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cassia_dagster.errors import ConfigurationError
-from cassia_dagster.llm.database import _VERSIONS, SCHEMA_VERSION, Database
+from cassia_dagster.llm.database import SCHEMA_VERSION, VERSIONS, Database
 from cassia_dagster.llm.store import Store
 
 WRITE_REPLIES = """
@@ -105,7 +105,7 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
 def test_a_file_of_an_older_version_keeps_its_rows_and_gains_what_is_new(path: Path) -> None:
     path.parent.mkdir(parents=True)
     with sqlite3.connect(path) as old:
-        old.executescript(_VERSIONS[0])
+        old.executescript(VERSIONS[0])
         old.execute("INSERT INTO replies VALUES ('k', '{}', 'p', 'm', 'm', 0, 0, 0, 0, 0.5, 0)")
         old.execute("PRAGMA user_version = 1")
     old.close()

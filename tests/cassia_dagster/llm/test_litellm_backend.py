@@ -17,10 +17,11 @@ from typing import Any
 import pytest
 
 from cassia_dagster.errors import ModelError
+from cassia_dagster.llm import litellm_backend
 from cassia_dagster.llm.backend import Take
 from cassia_dagster.llm.door import Door, Question
 from cassia_dagster.llm.errors import CutShort, Rejected, Unavailable
-from cassia_dagster.llm.litellm_backend import LiteLLMBackend
+from cassia_dagster.llm.litellm_backend import COMPROMISED, LiteLLMBackend, refuse_compromised
 from cassia_dagster.llm.question import Usage
 from cassia_dagster.llm.retry import MOST_LIMITS
 from cassia_dagster.llm.schema import response_format
@@ -398,6 +399,16 @@ def test_tokens_and_a_free_price_come_from_a_server_of_one_s_own(
     aimock.play(says(beta_cell))
     raw = backend("hosted_vllm", "any", f"{aimock.url}/v1").answer(question)
     assert (raw.usage, raw.usd) == (Usage(100, 20), 0.0)
+
+
+@pytest.mark.parametrize("version", sorted(COMPROMISED))
+def test_a_compromised_litellm_is_refused_before_any_of_it_runs(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ModelError, match=rf"LiteLLM {version} was compromised"):
+        refuse_compromised(version)
+    monkeypatch.setattr(litellm_backend, "version", lambda _: version)
+    monkeypatch.setitem(sys.modules, "litellm", None)  # importing it now would raise another error
+    with pytest.raises(ModelError, match="compromised"):
+        litellm_backend._litellm()
 
 
 def test_importing_the_room_does_not_import_litellm() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
+from anndata import AnnData
 
 from cassia_dagster.outputs.result import ResolutionResult
 from cassia_dagster.records import (
@@ -222,3 +224,24 @@ def blood_cells() -> pd.DataFrame:
     xy = np.array([centres[cluster] for cluster in clusters]) + rng.normal(size=(len(clusters), 2))
     table = pd.DataFrame({"x": xy[:, 0], "y": xy[:, 1], "cluster": clusters})
     return table.set_axis([f"cell{position}" for position in range(len(table))])
+
+
+@pytest.fixture
+def blood_expression(blood_cells: pd.DataFrame) -> AnnData:
+    """Markers in the cells of their own cluster, each cell a little higher than the one before."""
+    genes = [gene for markers in MARKERS.values() for gene in markers]
+    home = {gene: cluster for cluster, markers in MARKERS.items() for gene in markers}
+    steps = np.linspace(1, 2, len(blood_cells))
+    values = [
+        [step if home[gene] == cluster else 0.0 for gene in genes]
+        for cluster, step in zip(blood_cells["cluster"], steps, strict=True)
+    ]
+    matrix = scipy.sparse.csc_matrix(np.array(values, dtype="float32"))
+    return AnnData(X=matrix, obs=blood_cells[[]], var=pd.DataFrame(index=genes))
+
+
+@pytest.fixture
+def blood_gold(blood_cells: pd.DataFrame) -> pd.DataFrame:
+    """What an author called the same cells; five of them he did not name."""
+    names = {"0": "Tc", "2": "B", "10": "Mono", "3": "platelet"}
+    return pd.DataFrame({"author": blood_cells["cluster"].map(names)})

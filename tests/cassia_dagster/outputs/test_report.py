@@ -7,17 +7,19 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
+from anndata import AnnData
 from jinja2 import UndefinedError
 
 from cassia_dagster.errors import InputError
 from cassia_dagster.evaluation.agreement import compare_with_gold
 from cassia_dagster.outputs import report
+from cassia_dagster.outputs.dotplot import dot_plot
 from cassia_dagster.outputs.report import render_report
-from cassia_dagster.outputs.result import ResolutionResult
+from cassia_dagster.outputs.result import ResolutionResult, confidence_of
+from cassia_dagster.outputs.sections import Section
 from cassia_dagster.outputs.transcripts import transcript_names
-from cassia_dagster.records import Marker, Record, TissueShare
-
-HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(2)">\'"&{{ 7 * 7 }}'
+from cassia_dagster.records import Marker, TissueShare
+from tests.cassia_dagster.outputs.hostile import HOSTILE, poisoned
 
 
 class Page(HTMLParser):
@@ -39,29 +41,19 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-def poisoned[R: Record](record: R, keep: frozenset[str]) -> R:
-    """The same record with hostile markup behind every free text in it, however deep."""
-
-    def poison(value: object, name: str) -> object:
-        match value:
-            case dict():
-                return {key: poison(inner, key) for key, inner in value.items()}
-            case list():
-                return [poison(inner, name) for inner in value]
-            case str() if name not in keep:
-                return value + HOSTILE
-        return value
-
-    return type(record).model_validate(poison(record.model_dump(mode="json"), ""))
+def sections(html: str) -> list[str]:
+    """Headings of the sections, which the navigation leads to in the same order."""
+    headings = re.findall(r'<h2 id="[a-z-]+-title">(.*?)</h2>', html)
+    assert re.findall(r'<li><a href="#[a-z-]+">(.*?)</a></li>', html[: html.index("<main")]) == headings
+    return headings
 
 
 def test_markup_in_any_text_from_data_or_models_is_inert(blood: ResolutionResult, blood_cells: pd.DataFrame) -> None:
-    codes = frozenset({"species", "status", "outcome", "findings", "unresolved", "strategy", "expression"})
-    hostile = poisoned(blood, keep=codes)
+    hostile = poisoned(blood)
     cells = blood_cells.assign(cluster=blood_cells["cluster"] + HOSTILE, gold=HOSTILE)
     clean = Page(render_report(blood, blood_cells))
     dirty = Page(render_report(hostile, cells, gold=cells[["gold"]]))
-    assert len(dirty.attributes("script")) == len(clean.attributes("script")) == 1
+    assert len(dirty.attributes("script")) == len(clean.attributes("script")) > 1
     assert not dirty.attributes("img")
     assert not any(name.startswith("on") for _, attributes in dirty.elements for name in attributes)
     # The text is not lost either: it stands there as text, and no template was evaluated in it.
@@ -99,7 +91,7 @@ def test_the_table_has_a_row_and_the_page_a_section_for_every_cluster(
     page = Page(html)
     anchors = {attributes["id"] for attributes in page.attributes("article")}
     assert len(anchors) == len(blood.clusters)
-    table = html[html.index('<table class="sortable">') :]
+    table = html[html.index('<table class="sortable"') :]
     linked = re.findall(r'<th scope="row"[^>]*><a class="chip" href="#([^"]+)"', table[: table.index("</table>")])
     assert set(linked) == anchors
     text = "".join(page.text)
@@ -153,10 +145,11 @@ def test_the_policy_allows_our_style_and_script_and_no_other(
     )
     assert policy.startswith("default-src 'none'")
     assert "unsafe" not in policy
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
     for tag in ("style", "script"):
-        (content,) = re.findall(rf"<{tag}>(.*?)</{tag}>", html, re.DOTALL)
-        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
-        assert f"{tag}-src 'sha256-{digest}'" in policy
+        contents = re.findall(rf"<{tag}>(.*?)</{tag}>", html, re.DOTALL)
+        digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in contents]
+        assert rules[f"{tag}-src"] == " ".join(f"'sha256-{digest}'" for digest in digests)
     assert not any("style" in attributes for _, attributes in page.elements)
 
 
@@ -169,10 +162,30 @@ def test_tables_have_captions_and_headings_with_a_scope(blood: ResolutionResult,
     assert all(after - before <= 1 for before, after in pairwise(levels))
 
 
-def test_a_bare_marker_table_gives_a_report_without_maps(blood: ResolutionResult) -> None:
-    page = Page(render_report(blood, None))
+def test_a_bare_marker_table_gives_a_report_without_map_and_says_so(blood: ResolutionResult) -> None:
+    html = render_report(blood, None)
+    page = Page(html)
     assert not page.attributes("image")
+    assert "there are no maps and no cell counts" in "".join(page.text)
     assert len(page.attributes("article")) == len(blood.clusters)
+    assert {"Map", "Marker genes"}.isdisjoint(sections(html))
+
+
+def test_cells_without_expression_have_a_map_and_no_dot_plot(
+    blood: ResolutionResult, blood_cells: pd.DataFrame
+) -> None:
+    found = sections(render_report(blood, blood_cells))
+    assert "Map" in found
+    assert "Marker genes" not in found
+
+
+def test_another_section_is_a_template_and_a_value(
+    blood: ResolutionResult, blood_cells: pd.DataFrame, blood_expression: AnnData
+) -> None:
+    plot = dot_plot(blood, blood_cells["cluster"], blood_expression)
+    html = render_report(blood, None, more=[Section("more", "Still more", "dots.html.j2", plot)])
+    assert sections(html).index("Still more") == sections(html).index("Cluster by cluster") - 1
+    assert "CD8A in cluster 0: 100 % of cells" in html
 
 
 def test_a_marker_of_which_only_the_name_is_known_has_dashes_for_numbers(blood: ResolutionResult) -> None:
@@ -192,9 +205,9 @@ def test_agreement_with_gold_labels_is_shown_where_given(blood: ResolutionResult
         ids, list(blood_cells["cluster"]), list(gold), {"Tc": "CL:0000625", "B": "CL:0000236", "odd": None}
     )
     text = "".join(Page(render_report(blood, blood_cells, agreements={"author": agreement})).text)
-    assert "Agreement with given labels" in text
     assert "the same term for 65 %" in text
-    assert "Agreement with given labels" not in "".join(Page(render_report(blood, blood_cells)).text)
+    assert "Agreement" in sections(render_report(blood, blood_cells, agreements={"author": agreement}))
+    assert "Agreement" not in sections(render_report(blood, blood_cells))
 
 
 def test_cells_of_an_unknown_cluster_are_an_error(blood: ResolutionResult, blood_cells: pd.DataFrame) -> None:
@@ -257,3 +270,15 @@ def test_a_cluster_of_several_tissues_shows_them(blood: ResolutionResult, blood_
     row = first.model_copy(update={"annotated": first.annotated.model_copy(update={"evidence": evidence})})
     mixed = blood.model_copy(update={"clusters": (row, *blood.clusters[1:])})
     assert "from blood 75 %, gut 25 %" in "".join(Page(render_report(mixed, blood_cells)).text)
+
+
+def test_a_cluster_says_how_often_labels_like_its_own_were_right(
+    blood: ResolutionResult, blood_cells: pd.DataFrame
+) -> None:
+    monocytes = next(row for row in blood.clusters if row.cluster == "10")
+    confidence = confidence_of(monocytes)
+    assert confidence is not None
+    assert confidence.right is not None
+    text = " ".join("".join(Page(render_report(blood, blood_cells)).text).split())
+    assert f"Of labels like this, {100 * confidence.right:.0f} % were right where the truth is known" in text
+    assert f"({confidence.n} published clusters)" in text

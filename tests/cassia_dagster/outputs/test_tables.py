@@ -10,6 +10,7 @@ import pytest
 
 from cassia_dagster.outputs.result import ResolutionResult
 from cassia_dagster.outputs.tables import full_table, scored_table, summary_table, write_tables
+from cassia_dagster.records import Marker
 
 CD8 = "CD8-positive, alpha-beta T cell"
 
@@ -103,6 +104,24 @@ def test_the_state_of_cells_stands_apart_from_their_type(blood: ResolutionResult
     for table in (full_table(blood), scored_table(blood)):
         states = table.set_index("cluster")["cell_state"]
         assert (states["2"], states["3"]) == ("cycling", None)
+
+
+def test_a_cluster_without_a_name_or_an_answer_may_have_a_state(blood: ResolutionResult) -> None:
+    cycling = tuple(Marker(gene=gene) for gene in ["MKI67", "TOP2A", "UBE2C", "CDK1", "BIRC5"])
+    clusters = tuple(
+        row.model_copy(
+            update={
+                "annotated": row.annotated.model_copy(
+                    update={"evidence": row.evidence.model_copy(update={"markers": cycling})}
+                ),
+                "boosted": row.boosted.model_copy(update={"annotation": None}),
+            }
+        )
+        for row in blood.clusters
+    )
+    table = scored_table(blood.model_copy(update={"clusters": clusters}))
+    assert set(table["celltype_1"]) == {"unresolved"}
+    assert set(table["cell_state"]) == {"cycling"}
 
 
 def test_the_conversation_can_be_read_back_from_the_file(blood: ResolutionResult, tmp_path: Path) -> None:

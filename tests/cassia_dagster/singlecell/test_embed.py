@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from copy import deepcopy
 from pathlib import Path
 
@@ -129,3 +132,36 @@ def test_a_layout_leaves_the_cells_as_they_are(again: anndata.AnnData) -> None:
     assert again.uns.keys() == uns.keys()
     assert again.uns["neighbors"] == uns["neighbors"]
     assert (again.obsp["connectivities"] != connectivities).nnz == 0
+
+
+WITH_THREADS = """
+import sys
+from pathlib import Path
+from cassia_dagster.singlecell.cluster import leiden
+from cassia_dagster.singlecell import neighbors
+from cassia_dagster.singlecell.embed import embed
+from cassia_dagster.singlecell.load import load_counts
+from cassia_dagster.singlecell.markers import rank_markers
+from cassia_dagster.singlecell.normalize import normalize
+from resources.versions import version_of_adata, version_of_table
+
+neighbors.MOST_EXACT = 500
+adata = embed(normalize(load_counts(Path(sys.argv[1]))))
+labels = leiden(adata, 1.0, engine="igraph").labels
+print(version_of_adata(adata).value, version_of_table(rank_markers(adata, labels)).value)
+"""
+
+
+def test_any_number_of_threads_gives_the_same_bits(islets_path: Path) -> None:
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "MKL_NUM_THREADS")
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", WITH_THREADS, str(islets_path)],
+            env=os.environ | dict.fromkeys(names, threads),
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for threads in ("1", "2", "4")
+    }
+    assert len(said) == 1

@@ -9,7 +9,7 @@ import pytest
 from scipy import sparse, stats
 
 from cassia_dagster.records import natural_order
-from cassia_dagster.singlecell.markers import COLUMNS, as_markers, contrast, rank_markers, rounded
+from cassia_dagster.singlecell.markers import COLUMNS, MarkerEngine, as_markers, contrast, rank_markers, rounded
 
 
 def log_values(**genes: np.ndarray) -> anndata.AnnData:
@@ -195,3 +195,34 @@ def test_a_statistic_that_is_missing_stays_missing() -> None:
     row = {"cluster": "0", "gene": "A", "avg_log2FC": 1.0, "p_val": 0.0, "p_val_adj": 0.0, "score": 2.0}
     (marker,) = as_markers(pd.DataFrame([row | {"pct.1": float("nan"), "pct.2": float("nan")}]), 1)
     assert (marker.avg_log2FC, marker.p_val_adj, marker.pct_1, marker.pct_2) == (1, 0, None, None)
+
+
+def test_both_engines_find_the_same_markers(
+    islets: anndata.AnnData, islets_labels: pd.Series, islets_markers: pd.DataFrame
+) -> None:
+    plain = rank_markers(islets, islets_labels, engine=MarkerEngine.scanpy)
+    pd.testing.assert_frame_equal(islets_markers[["cluster", "gene"]], plain[["cluster", "gene"]])
+    np.testing.assert_allclose(islets_markers["score"], plain["score"], atol=1e-4)
+    np.testing.assert_allclose(islets_markers["avg_log2FC"], plain["avg_log2FC"], rtol=1e-5)
+    for column in ("p_val", "p_val_adj", "pct.1", "pct.2"):
+        np.testing.assert_allclose(islets_markers[column], plain[column], atol=1e-8)
+
+
+@pytest.mark.parametrize("engine", list(MarkerEngine))
+def test_a_contrast_is_that_of_the_two_clusters_alone(
+    islets: anndata.AnnData, islets_labels: pd.Series, engine: MarkerEngine
+) -> None:
+    pair = islets_labels[islets_labels.isin(["1", "2"])]
+    alone = rank_markers(islets[pair.index.to_numpy()].copy(), pair)
+    expected = as_markers(alone[alone["cluster"] == "1"], 30)
+    assert contrast(islets, islets_labels, "1", "2", engine=engine) == expected
+
+
+@pytest.mark.parametrize("engine", list(MarkerEngine))
+def test_where_every_cluster_is_one_cell_nothing_can_be_tested(
+    three_clusters: anndata.AnnData, engine: MarkerEngine
+) -> None:
+    labels = pd.Series(map(str, range(60)), index=three_clusters.obs_names)
+    table = rank_markers(three_clusters, labels, engine=engine)
+    assert table.empty
+    assert tuple(table.columns) == COLUMNS

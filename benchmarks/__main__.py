@@ -1,0 +1,132 @@
+"""``uv run python -m benchmarks``: every figure of the documentation, by the command that makes it."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks.page import FOLDER, PROJECT, write_blocks
+
+PERFORMANCE = PROJECT / "docs" / "performance.md"
+
+SCRIPTS = {
+    "published": "How right labels are on published data: docs/evaluation.md and the calibration.",
+    "crossfit": "The constants of the candidates, chosen on one part of the clusters and tried on the other.",
+    "knowledge_speed": "What the offline knowledge costs in time and memory.",
+    "islets": "Makes the cases of the demo's islets anew, benchmarks/islets.csv.",
+    "model_door": "The door to the models under latency, a quota (quota, unknown) and a kill in the middle.",
+    "report": "How large the report of a large dataset is, and how long it takes to make and to open.",
+    "pictures": "Makes the pictures in the documentation.",
+}
+"""Of this package, each with a command of its name; what else is typed goes to it."""
+
+app = typer.Typer(
+    help="Makes the figures of the documentation.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+)
+
+Runs = Annotated[Path, typer.Option(help="Folder of made cells and runs; runs that are there are kept.")]
+Write = Annotated[bool, typer.Option("--write", help="Put the table into docs/performance.md.")]
+RUNS = Path("benchmark-runs")
+
+
+@app.command()
+def generate(
+    path: Annotated[Path, typer.Argument(help="The h5ad file to make.")],
+    cells: Annotated[int, typer.Option(min=1, help="Number of cells.")] = 50_000,
+    genes: Annotated[int, typer.Option(min=100, help="Number of genes.")] = 20_000,
+    seed: int = 0,
+) -> None:
+    """Make counts of any size from the demo's cells, with planted types."""
+    from benchmarks.synthetic import write_cells
+
+    write_cells(path, cells, n_genes=genes, seed=seed)
+
+
+@app.command()
+def speed(
+    cells: Annotated[list[int] | None, typer.Option(min=1000, help="Number of cells; repeatable.")] = None,
+    state: Annotated[list[str] | None, typer.Option(help="warm, cold; repeatable.  [default: both]")] = None,
+    repeats: Annotated[int, typer.Option(min=0, help="Runs of each; 0 only writes the table.")] = 3,
+    runs: Runs = RUNS,
+    *,
+    write: Write = False,
+) -> None:
+    """Compare the costs of the plain Scanpy workflow and ours, each run in a fresh process (50,000 cells: hours)."""
+    from benchmarks.speed import machine, run_all, stages_of, table_of
+
+    for n_cells in cells or [10_000, 50_000]:
+        run_all(runs, n_cells, state or ["warm", "cold"], repeats)
+    _tell("speed", f"{table_of(runs)}\n\n{machine()}\n\n{stages_of(runs)}", write=write)
+
+
+@app.command()
+def equality(
+    cells: Annotated[int, typer.Option(help="Of which number of cells.")] = 10_000,
+    runs: Runs = RUNS,
+    *,
+    write: Write = False,
+) -> None:
+    """Compare what the plain workflow found with what ours makes of the same input, after a run of `speed`."""
+    from benchmarks.equality import compare, table_of
+
+    plain = next((runs / f"{cells}").glob("plain-*-1"))
+    _tell("equality", table_of(compare(runs / f"{cells}.h5ad", plain, "1.0")), write=write)
+
+
+@app.command()
+def leiden(runs: Runs = RUNS, *, write: Write = False) -> None:
+    """Compare two engines of the Leiden algorithm on the demo, on published cells and on made ones."""
+    from benchmarks.leiden import table_of
+
+    folder = os.environ.get(FOLDER)
+    _tell("leiden", table_of(Path(folder) if folder else None, runs if runs.exists() else None), write=write)
+
+
+@app.command()
+def capped(
+    cells: Annotated[int, typer.Option(help="Number of cells.")] = 200_000,
+    gigabytes: Annotated[float, typer.Option(help="The cap.")] = 4,
+    runs: Runs = RUNS,
+    *,
+    write: Write = False,
+) -> None:
+    """Annotate cells by the command under a cap on memory, and without (200,000 cells: hours)."""
+    from benchmarks.capped import compare
+    from benchmarks.equality import table_of
+
+    _tell("capped", table_of(compare(runs, cells, gigabytes)), write=write)
+
+
+def _passes_on(module: str, purpose: str) -> None:
+    """Add a command that runs a script of this package with what else the command line says."""
+
+    @app.command(
+        module.replace("_", "-"),
+        help=purpose,
+        add_help_option=False,
+        context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    )
+    def run(context: typer.Context) -> None:
+        sys.argv = [module, *context.args]
+        runpy.run_module(f"benchmarks.{module}", run_name="__main__")
+
+
+for _module, _purpose in SCRIPTS.items():
+    _passes_on(_module, _purpose)
+
+
+def _tell(block: str, text: str, *, write: bool) -> None:
+    print(text)
+    if write:
+        write_blocks({block: text}, PERFORMANCE)
+
+
+if __name__ == "__main__":
+    warnings.filterwarnings("ignore")
+    app(prog_name="python -m benchmarks")

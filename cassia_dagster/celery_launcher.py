@@ -1,0 +1,35 @@
+"""Launches runs on Celery workers, and tells when the worker that has one is gone."""
+
+from __future__ import annotations
+
+from typing import override
+
+import dagster as dg
+from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
+from dagster_celery.launcher import CeleryRunLauncher
+from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
+
+SECONDS_TO_ANSWER = 10
+LOOKS = 3
+"""Times that the workers are asked before one is taken for dead."""
+
+
+class WatchedCeleryRunLauncher(CeleryRunLauncher):
+    """The launcher of `dagster-celery`, for which run monitoring can end the runs of killed workers.
+
+    A killed worker leaves its task behind as started, for ever. So the workers that live are asked who has it.
+    """
+
+    @override
+    def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        told = super().check_run_worker_health(run)
+        if told.status is not WorkerStatus.RUNNING:
+            return told
+        task = run.tags[DAGSTER_CELERY_TASK_ID_TAG]
+        for _ in range(LOOKS):
+            active = self.celery.control.inspect(timeout=SECONDS_TO_ANSWER).active() or {}
+            if any(one["id"] == task for tasks in active.values() for one in tasks):
+                return told
+            if self.celery.AsyncResult(task).state != "STARTED":  # it has ended while the workers were asked
+                return super().check_run_worker_health(run)
+        return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "no worker has it any more")

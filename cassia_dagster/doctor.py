@@ -1,0 +1,176 @@
+"""The command that looks at everything a run needs, and says what to do next; it contacts nobody unless told to."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from pydantic import BaseModel
+
+from cassia_dagster import __version__
+from cassia_dagster.datasets import HomeOption, home_of
+from cassia_dagster.errors import CassiaError, ConfigurationError
+from cassia_dagster.models import cast_in_environment
+
+if TYPE_CHECKING:
+    from resources.home import Home
+    from resources.llm import ModelResource
+
+LIBRARIES = ("dagster", "scanpy", "anndata", "litellm")
+SCARCE_DISK = 5e9
+"""Bytes; a dataset of 50,000 cells with its artifacts takes about one gigabyte."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One thing that was looked at."""
+
+    what: str
+    state: str
+    to_do: str = ""
+    """What the user should do about it; empty where all is well."""
+
+
+class Ready(BaseModel):
+    """What a provider is asked to say, to see whether it answers."""
+
+    ready: bool
+
+
+def doctor(
+    *,
+    ask: Annotated[
+        bool, typer.Option("--ask", help="Ask each chosen model one short question, which may cost a little.")
+    ] = False,
+    home: HomeOption = None,
+) -> None:
+    """Say what is configured, what is missing, and what to do next. No key is shown, and nobody is contacted."""
+    from rich.console import Console
+
+    from cassia_dagster.terminal import plain
+
+    console, place = Console(highlight=False), home_of(home)
+    looks: tuple[Callable[[Home], Iterator[Seen]], ...] = (_versions, _room, _catalog, _manual_labels, _models)
+    troubles = 0
+    for look in (*looks, _answers) if ask else looks:
+        for seen in look(place):
+            troubles += bool(seen.to_do)
+            mark = "[yellow]![/]" if seen.to_do else "[green]✓[/]"
+            console.print(f"{mark} {seen.what:<15}{plain(seen.state)}", soft_wrap=True)
+            if seen.to_do:
+                console.print(f"  → {plain(seen.to_do)}", soft_wrap=True)
+    if troubles:
+        raise ConfigurationError(f"{troubles} of these want your attention; the arrows say what to do.")
+    console.print(
+        "[dim]All is well. `cassia-dagster demo` shows the whole; `cassia-dagster run FILE` takes yours.[/]",
+        soft_wrap=True,
+    )
+
+
+def _versions(_: Home) -> Iterator[Seen]:
+    libraries = ", ".join(f"{library} {version(library)}" for library in LIBRARIES)
+    yield Seen("versions", f"cassia-dagster {__version__}, Python {platform.python_version()}, {libraries}")
+
+
+def _room(home: Home) -> Iterator[Seen]:
+    from cassia_dagster.singlecell.memory import memory_of_machine
+
+    there = next(folder for folder in (home.root, *home.root.parents) if folder.exists())
+    state = str(home.root) if home.root.exists() else f"{home.root} is not made yet; the first run makes it"
+    mend = "" if os.access(there, os.W_OK) else f"{there} cannot be written: choose another folder with --home."
+    yield Seen("home", state, mend)
+    free = shutil.disk_usage(there).free
+    scarce = f"Less than {SCARCE_DISK / 1e9:.0f} GB are free: `cassia-dagster gc` removes what is superfluous."
+    yield Seen("disk", f"{free / 1e9:,.0f} GB free", scarce if free < SCARCE_DISK else "")
+    yield Seen("memory", f"{memory_of_machine() / 1e9:,.0f} GB, {os.cpu_count() or 1} processors")
+
+
+def _catalog(home: Home) -> Iterator[Seen]:
+    from resources.catalog import Catalog
+
+    try:
+        sound, broken = Catalog.read_sound(home.catalog)
+    except ConfigurationError as error:
+        yield Seen("datasets", "the catalog cannot be read", str(error))
+        return
+    yield Seen("datasets", f"{len(sound.datasets):,} in {home.catalog}")
+    for name, trouble in broken.items():
+        yield Seen("dataset", name, trouble)
+    for entry in sound.datasets:
+        if missing := [path for path in (entry.path, *entry.tables) if not path.exists()]:
+            yield Seen("dataset", entry.name, f"There is no file {missing[0]}. Put it back, or change its path.")
+
+
+def _manual_labels(home: Home) -> Iterator[Seen]:
+    from resources.manual_labels import read_manual_labels
+
+    try:
+        number = len(read_manual_labels(home.manual_labels))
+    except ConfigurationError as error:
+        yield Seen("manual labels", "the file cannot be read", str(error))
+        return
+    yield Seen("manual labels", f"{number:,} in {home.manual_labels}" if number else "none")
+
+
+def _models(_: Home) -> Iterator[Seen]:
+    from resources.llm import EMBEDDED
+
+    try:
+        cast = cast_in_environment()
+    except CassiaError as error:
+        yield Seen("models", "the environment says what cannot be used", str(error))
+        return
+    for title, (model, roles) in _by_title(cast).items():
+        played = "all roles" if len(roles) == len(cast) else ", ".join(roles)
+        if title == EMBEDDED:
+            yield Seen("model", f"{title} for {played}: no key, no network, no cost")
+            continue
+        try:
+            model.check()
+        except CassiaError as error:
+            yield Seen("model", f"{title} for {played}", str(error))
+        else:
+            yield Seen("model", f"{title} for {played}; what it needs is set")
+
+
+def _answers(home: Home) -> Iterator[Seen]:
+    from cassia_dagster.llm.errors import UnusableReply
+    from cassia_dagster.llm.question import Question
+    from cassia_dagster.llm.store import Store
+    from resources.llm import EMBEDDED
+
+    question = Question(
+        role="doctor",
+        subject="doctor",
+        request=Ready(ready=True),
+        system="You are asked whether you can be reached.",
+        user='Answer with the JSON object {"ready": true} and nothing else.',
+        reply_type=Ready,
+        template="doctor",
+        replicate=int(time.time()),  # a stored answer would say nothing of now
+    )
+    for title, (model, _) in _by_title(cast_in_environment()).items():
+        if title == EMBEDDED:
+            continue
+        try:
+            with Store.open(home.model_store, run="doctor") as store:
+                answer = model.door(store).ask(question)
+        except (CassiaError, UnusableReply) as error:
+            yield Seen("answer", f"{title} gave none", str(error))
+        else:
+            price = "an unknown price" if answer.usd is None else f"{answer.usd:.6f} USD"
+            yield Seen("answer", f"{title} answered as {answer.model} within {answer.seconds:.1f} s for {price}")
+
+
+def _by_title(cast: dict[str, ModelResource]) -> dict[str, tuple[ModelResource, list[str]]]:
+    found: dict[str, tuple[ModelResource, list[str]]] = {}
+    for role, model in cast.items():
+        found.setdefault(model.title, (model, []))[1].append(role)
+    return found

@@ -1,0 +1,83 @@
+"""Recommends one of a dataset's resolutions, by a rule that a person can follow, and says why in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cassia_dagster.records import Record
+
+if TYPE_CHECKING:
+    from cassia_dagster.evaluation.review import Level
+
+AS_SOUND = 0.05
+"""Share of cells that a resolution may have less under sound labels than the best one, and count as equally sound."""
+
+STABLE = 0.6
+"""Below this stability a clustering is a matter of chance (Hennig 2007 calls clusters under 0.6 not to be trusted)."""
+
+
+class Recommendation(Record):
+    """The resolution that says most of what the data bears out."""
+
+    resolution: str
+    reason: str
+
+
+def recommend(levels: Sequence[Level]) -> Recommendation:
+    """Choose among the Leiden resolutions; known labels have no say, so that they can judge the choice.
+
+    Those count whose share of cells under sound labels (scored well, nothing found against them) is nearly the best,
+    and which are stable, where that was measured. Of these it is the one that tells the most types apart; of several,
+    the one with the fewest clusters.
+
+    Parameters
+    ----------
+    levels
+        Clusterings of the user's own are chosen only where there are no others.
+    """
+    ours = [level for level in levels if not level.is_given] or list(levels)
+    if len(ours) == 1:
+        return Recommendation(resolution=ours[0].resolution, reason=f"{_title(ours[0])} is the only one to choose.")
+    stable = [level for level in ours if level.stability is None or level.stability >= STABLE]
+    candidates = stable or ours
+    best = max(level.sound_share for level in candidates)
+    sound = [level for level in candidates if level.sound_share >= best - AS_SOUND]
+    chosen = min(sound, key=lambda level: (-level.sound_types, len(level.clusters)))
+    return Recommendation(resolution=chosen.resolution, reason=_reason(chosen, ours, sound, stable))
+
+
+def _reason(chosen: Level, ours: Sequence[Level], sound: Sequence[Level], stable: Sequence[Level]) -> str:
+    if not any(level.sound_share for level in ours):
+        return (
+            f"No resolution has a label that the markers bear out, so nothing speaks for one of them; "
+            f"{chosen.title} has the fewest clusters."
+        )
+    borne_out = f"{chosen.sound_share:.0%} of the cells are in clusters whose label scored well and stood up to the"
+    sentences = [f"At {chosen.title} {borne_out} evidence, and these name {_count(chosen.sound_types, 'type')}."]
+    if chosen.repeats:
+        bear = "bears" if chosen.repeats == 1 else "bear"
+        sentences.append(f"{chosen.repeats} of its clusters {bear} the label of another one.")
+    for level in ours:
+        if level is chosen:
+            continue
+        if stable and level not in stable:
+            why = f"is not stable ({level.stability:.2f})"
+        elif level not in sound:
+            why = f"has only {level.sound_share:.0%} of the cells under such labels"
+        elif level.sound_types < chosen.sound_types:
+            why = f"tells only {level.sound_types} apart"
+        else:
+            why = f"needs {_count(len(level.clusters), 'cluster')} for the same number, not {len(chosen.clusters)}"
+        sentences.append(f"{_title(level)} {why}.")
+    if not stable:
+        sentences.append("None of the clusterings is stable: look at the clusters before you believe in any of them.")
+    return " ".join(sentences)
+
+
+def _title(level: Level) -> str:
+    return level.title[:1].upper() + level.title[1:]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

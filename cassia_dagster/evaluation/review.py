@@ -1,0 +1,199 @@
+"""How the clusters of one dataset pass into each other from resolution to resolution, and whether their names agree."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from cassia_dagster.errors import InputError
+from cassia_dagster.evaluation.recommend import Recommendation, recommend
+from cassia_dagster.knowledge.ontology import Relation, load_ontology
+from cassia_dagster.records import Fraction, Percent, Record
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class NamedCluster(Record):
+    """A cluster at one resolution, and the name that it ended with."""
+
+    cluster: str
+    n_cells: Annotated[int, Field(ge=1)]
+    label: str | None
+    """``None`` where it is unresolved."""
+    cl_id: str | None = None
+    """The label as a Cell Ontology term."""
+    score: Percent | None = None
+    is_sound: bool = False
+    """Whether it has a label that scored well and that the check of the evidence found nothing against."""
+
+
+class Level(Record):
+    """All clusters of a dataset at one resolution."""
+
+    resolution: str
+    title: str
+    """The resolution in words."""
+    is_given: bool = False
+    """Whether the clusters are the user's own, and no resolution of Leiden's."""
+    clusters: Annotated[tuple[NamedCluster, ...], Field(min_length=1)]
+    modularity: float | None = None
+    stability: Fraction | None = None
+    """How much of the clustering is found again from other seeds or with fewer cells; ``None`` where not measured."""
+    agreement: Mapping[str, Fraction] = {}
+    """Column of known labels → mean hierarchical F1 of our labels, each cell counting once."""
+
+    @property
+    def n_cells(self) -> int:
+        """Cells of all clusters."""
+        return sum(one.n_cells for one in self.clusters)
+
+    @property
+    def sound_share(self) -> float:
+        """Share of the cells whose cluster has a sound label."""
+        return sum(one.n_cells for one in self.clusters if one.is_sound) / self.n_cells
+
+    @property
+    def sound_types(self) -> int:
+        """How many different types have a sound label."""
+        return len({one.cl_id or one.label for one in self.clusters if one.is_sound})
+
+    @property
+    def repeats(self) -> int:
+        """How many clusters bear a label that another one bears too: splits that no name tells apart."""
+        names = Counter(one.cl_id or one.label for one in self.clusters if one.label is not None)
+        return sum(count - 1 for count in names.values())
+
+    @property
+    def mean_score(self) -> float | None:
+        """Mean score of the labels, each cell counting once; those without a score left out."""
+        scored = [(one.score, one.n_cells) for one in self.clusters if one.score is not None]
+        return sum(score * cells for score, cells in scored) / sum(cells for _, cells in scored) if scored else None
+
+
+class Flow(Record):
+    """Cells that a cluster of one resolution shares with a cluster of the next."""
+
+    resolution: str
+    cluster: str
+    """The parent, at the coarser resolution."""
+    next_resolution: str
+    next_cluster: str
+    """The child, at the next one."""
+    n_cells: Annotated[int, Field(ge=1)]
+    share_of_parent: Fraction
+    share_of_child: Fraction
+    relation: Relation
+    """How the child's label stands to the parent's."""
+
+
+class Review(Record):
+    """One dataset over all its resolutions."""
+
+    dataset: str
+    levels: Annotated[tuple[Level, ...], Field(min_length=1)]
+    """Rising, the user's own clusterings last."""
+    flows: tuple[Flow, ...]
+    recommendation: Recommendation
+
+    @property
+    def renamed(self) -> tuple[Flow, ...]:
+        """Clusters that are not called what most of their cells were called before; another lineage comes first."""
+        severity = [Relation.CONTRADICTION, *Relation]
+        changed = (flow for flow in self.flows if flow.relation is not Relation.EXACT and flow.share_of_child > 0.5)
+        return tuple(sorted(changed, key=lambda flow: (severity.index(flow.relation), -flow.n_cells)))
+
+    def contradicted(self, resolution: str, next_resolution: str) -> float:
+        """Share of all cells that are named after lineages that exclude each other at two neighbouring resolutions."""
+        between = [
+            flow for flow in self.flows if (flow.resolution, flow.next_resolution) == (resolution, next_resolution)
+        ]
+        wrong = sum(flow.n_cells for flow in between if flow.relation is Relation.CONTRADICTION)
+        return wrong / max(1, sum(flow.n_cells for flow in between))
+
+
+def review_resolutions(dataset: str, levels: Sequence[Level], clusters: Mapping[str, pd.Series]) -> Review:
+    """Follow every cell from resolution to resolution, and compare the names that it gets.
+
+    Parameters
+    ----------
+    dataset
+        Its name.
+    levels
+        In the order in which they are compared, each with the next.
+    clusters
+        Resolution → series of cluster ids, indexed by cell id.
+
+    Returns
+    -------
+    Review
+        A flow for every pair of clusters of neighbouring resolutions that share a cell, as in a clustering tree
+        (Zappia & Oshlack 2018).
+
+    Raises
+    ------
+    InputError
+        If the resolutions are not about the same cells, or a cluster has no name.
+    """
+    for level in levels:
+        _insist_on_names(dataset, level, clusters[level.resolution])
+    flows = [flow for above, below in pairwise(levels) for flow in _flows(dataset, above, below, clusters)]
+    return Review(dataset=dataset, levels=tuple(levels), flows=tuple(flows), recommendation=recommend(tuple(levels)))
+
+
+def relate(child: NamedCluster, parent: NamedCluster) -> Relation:
+    """Say how a child's label stands to its parent's, on the ontology; of other words only whether they are the same.
+
+    Examples
+    --------
+    >>> t_cell = NamedCluster(cluster="0", n_cells=9, label="T cell", cl_id="CL:0000084")
+    >>> cd8 = NamedCluster(cluster="1", n_cells=4, label="CD8-positive T cell", cl_id="CL:0000625")
+    >>> relate(cd8, t_cell), relate(t_cell, cd8)
+    (<Relation.FINER: 'finer'>, <Relation.COARSER: 'coarser'>)
+    """
+    if child.label is None or parent.label is None:
+        return Relation.UNRESOLVED
+    if child.cl_id is None or parent.cl_id is None:
+        return Relation.EXACT if child.label == parent.label else Relation.UNMAPPED
+    return load_ontology().relation(child.cl_id, parent.cl_id)
+
+
+def _insist_on_names(dataset: str, level: Level, clusters: pd.Series) -> None:
+    counted = {str(cluster): int(cells) for cluster, cells in clusters.value_counts().items()}
+    named = {one.cluster: one.n_cells for one in level.clusters}
+    if strangers := sorted(counted.items() ^ named.items()):
+        cluster = strangers[0][0]
+        raise InputError(
+            f"Cluster {cluster!r} of {dataset!r}, {level.title}, has {counted.get(cluster, 0):,} cells in the "
+            f"clustering and {named.get(cluster, 0):,} in the annotations. Materialize the annotations anew."
+        )
+
+
+def _flows(dataset: str, above: Level, below: Level, clusters: Mapping[str, pd.Series]) -> list[Flow]:
+    upper, lower = clusters[above.resolution], clusters[below.resolution]
+    if not upper.index.equals(lower.index):
+        if len(upper) != len(lower) or not upper.index.isin(lower.index).all():
+            raise InputError(
+                f"{above.title} and {below.title} of {dataset!r} do not hold the same cells. Materialize both anew."
+            )
+        lower = lower.reindex(upper.index)
+    parents, children = ({one.cluster: one for one in level.clusters} for level in (above, below))
+    shared = Counter(zip(upper.astype(str), lower.astype(str), strict=True))
+    places = {one: position for position, one in enumerate([*parents, *children])}
+    return [
+        Flow(
+            resolution=above.resolution,
+            cluster=parent,
+            next_resolution=below.resolution,
+            next_cluster=child,
+            n_cells=cells,
+            share_of_parent=cells / parents[parent].n_cells,
+            share_of_child=cells / children[child].n_cells,
+            relation=relate(children[child], parents[parent]),
+        )
+        for (parent, child), cells in sorted(shared.items(), key=lambda one: (places[one[0][0]], -one[1], one[0][1]))
+    ]

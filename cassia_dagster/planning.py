@@ -1,0 +1,168 @@
+"""The command `plan`: what is out of date and why, and what bringing it up to date would cost. Nothing is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cassia_dagster.datasets import HomeOption, home_of
+
+if TYPE_CHECKING:
+    from cassia_dagster.agents.estimate import Expected
+    from cassia_dagster.llm.store import Store
+    from resources.catalog import DatasetEntry
+    from resources.home import Home
+
+LEVELS = (
+    ("normalized_adata", "umap"),
+    ("leiden_clusters", "marker_table", "annotations", "scores", "boosted", "reviewed", "merged", "report"),
+    ("annotated_adata", "review"),
+)
+"""The assets of a dataset, of each of its resolutions, and of all of these together, in the order of work."""
+
+NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What would be made of a dataset at one resolution."""
+
+    dataset: str
+    resolution: str
+    begins_with: str
+    """The first asset that is missing or out of date, and why; ``nothing`` if there is none."""
+    calls: int | None
+    """Questions to paid models, without those that were answered before; ``None`` where no clusters are known yet."""
+    usd: float | None
+    most_usd: float | None
+
+
+def plan(
+    names: Annotated[list[str] | None, typer.Argument(help="Names of datasets.  [default: all]")] = None,
+    home: HomeOption = None,
+) -> None:
+    """Show what is missing or out of date, and what models would cost to bring it up to date. Nothing is run or asked.
+
+    What comes out as it was starts nothing below it, so that less than this may be needed.
+    """
+    import os
+
+    from rich.console import Console
+
+    from cassia_dagster.models import plain_table, shown_usd, store_of
+    from cassia_dagster.terminal import plain
+    from resources.catalog import Catalog
+    from resources.home import VARIABLE
+
+    place, console = home_of(home), Console(highlight=False)
+    os.environ[VARIABLE] = str(place.root)  # the assets read the catalog's resolutions when they are imported
+    catalog, broken = Catalog.read_sound(place.catalog)
+    entries = [catalog.entry(name) for name in names] if names else catalog.datasets
+    with store_of(home) as store:
+        rows = [row for entry in entries for row in planned(place, entry, store)]
+    table = plain_table("dataset", "resolution", "begins with", "calls", "USD", "at most")
+    for row in rows:
+        calls = "?" if row.calls is None else f"{row.calls:,}"
+        words = (row.dataset, row.resolution, row.begins_with)
+        table.add_row(*map(plain, words), calls, shown_usd(row.usd), shown_usd(row.most_usd))
+    console.print(table)
+    for trouble in broken.values() if not names else ():
+        console.print(f"[red]✗[/] {plain(trouble)}", soft_wrap=True)
+    waiting = [row for row in rows if row.begins_with != NOTHING]
+    known = [row for row in waiting if row.usd is not None]
+    told = sum(row.usd or 0.0 for row in known)
+    unknown = f", and what {len(waiting) - len(known)} more will cost is not known yet" if known != waiting else ""
+    console.print(f"{len(waiting):,} of {len(rows):,} would be made, for about {shown_usd(told)} USD{unknown}.")
+
+
+def planned(home: Home, entry: DatasetEntry, store: Store) -> Iterator[Planned]:
+    """Say what would be made of each resolution of a dataset, and for how much."""
+    for resolution, reason in _reasons(home, entry).items():
+        if reason == NOTHING:
+            yield Planned(entry.name, resolution, reason, 0, 0.0, 0.0)
+            continue
+        rows = _expected(home, entry, resolution, store)
+        if rows is None:
+            yield Planned(entry.name, resolution, reason, None, None, None)
+            continue
+        paid = [row for row in rows if row.calls and not row.model.startswith("embedded/")]
+        yield Planned(
+            entry.name,
+            resolution,
+            reason,
+            sum(row.calls for row in paid),
+            _sum([row.usd for row in paid]),
+            _sum([row.most_usd for row in paid]),
+        )
+
+
+def _sum(prices: Sequence[float | None]) -> float | None:
+    return None if None in prices else sum(price for price in prices if price is not None)
+
+
+def _expected(home: Home, entry: DatasetEntry, resolution: str, store: Store) -> list[Expected] | None:
+    from cassia_dagster.agents.estimate import rehearse
+    from cassia_dagster.models import cast_of, evidence_at
+    from resources.settings import AnnotationSettings
+
+    evidence = evidence_at(home, entry, resolution)
+    if evidence is None:
+        return None
+    return rehearse(
+        evidence,
+        {role: resource.backends()[0] for role, resource in cast_of(entry).items()},
+        store,
+        dataset=entry.name,
+        resolution=resolution,
+        score_threshold=AnnotationSettings.from_environment().of(entry).score_threshold,
+        strategy=entry.strategy,
+    )
+
+
+def _reasons(home: Home, entry: DatasetEntry) -> dict[str, str]:
+    """Tell for each resolution which asset is the first that is missing or out of date, by Dagster's own word."""
+    import dagster as dg
+    from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+    from dagster._core.loader import LoadingContextForTest
+
+    from assets.manual_labels import observe_labels
+    from assets.raw_adata import observe
+    from cassia_dagster.definitions import build_defs
+    from cassia_dagster.walk import open_instance
+    from cassia_dagster.watching import VERSION
+    from resources.manual_labels import read_manual_labels
+
+    if not home.dagster.exists():
+        return dict.fromkeys(entry.clusterings, "all: it was never made")
+    with open_instance(home) as instance:
+        graph = build_defs(home).resolve_asset_graph()
+        statuses = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
+
+        def reason(asset: str, key: str) -> str | None:
+            status = statuses.get_status(dg.AssetKey(asset), key)
+            if status == StaleStatus.FRESH:
+                return None
+            if status == StaleStatus.MISSING:
+                return f"{asset}: missing"
+            return f"{asset}: {statuses.get_stale_causes(dg.AssetKey(asset), key)[0].reason}"
+
+        if not instance.has_dynamic_partition("dataset", entry.name):
+            return dict.fromkeys(entry.clusterings, "all: it was never made")
+        used = statuses.get_current_data_version(dg.AssetKey("raw_adata"), entry.name).value
+        if (observe(entry).tags or {})[VERSION] != used:
+            return dict.fromkeys(entry.clusterings, "all: its file or entry has changed")
+        said = observe_labels(entry.name, home.manual_labels, read_manual_labels(home.manual_labels))
+        reviewed = statuses.get_current_data_version(dg.AssetKey("manual_labels"), entry.name).value
+        relabelled = None if (said.tags or {})[VERSION] == reviewed else "reviewed: a manual label has changed"
+        first, middle, last = LEVELS
+        above = next((one for asset in first if (one := reason(asset, entry.name))), None)
+        below = next((one for asset in last if (one := reason(asset, entry.name))), None)
+        found = {}
+        for resolution in entry.clusterings:
+            key = dg.MultiPartitionKey({"dataset": entry.name, "resolution": resolution})
+            own = next((one for asset in middle if (one := reason(asset, key))), None)
+            found[resolution] = above or own or relabelled or below or NOTHING
+        return found

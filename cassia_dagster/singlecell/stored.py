@@ -1,0 +1,204 @@
+"""Prepared cells in a file: written block by block, and read the same way by whoever needs the values of all genes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cassia_dagster.singlecell.blocks import row_blocks, spans
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import h5py
+    import numpy as np
+    import pandas as pd
+    from anndata import AnnData
+    from scipy.sparse import csr_matrix
+
+QUICK: Mapping[str, Any] = {"compression": "lzf"}
+COMMON: Mapping[str, Any] = {"compression": "gzip", "compression_opts": 1}
+
+_CHUNK = 1 << 18
+_SLOTS = ("obs", "var", "uns", "obsm", "varm", "obsp", "varp")
+
+
+class StoredMatrix:
+    """A sparse matrix of cells × genes in an HDF5 file, of which a slice of cells is read at a time."""
+
+    def __init__(self, group: h5py.Group) -> None:
+        self._group = group
+        self._starts = group["indptr"][:]
+        n_cells, n_genes = (int(length) for length in group.attrs.get("shape", group.attrs.get("h5sparse_shape")))
+        self.shape = (n_cells, n_genes)
+
+    @property
+    def nnz(self) -> int:
+        """Number of stored values."""
+        return int(self._starts[-1])
+
+    def __getitem__(self, span: slice) -> csr_matrix:
+        """Read the cells of a slice."""
+        import numpy as np
+        from scipy import sparse
+
+        first, last, _ = span.indices(self.shape[0])
+        entries = slice(int(self._starts[first]), int(self._starts[last]))
+        parts = (self._group["data"][entries], self._group["indices"][entries], np.diff(self._starts[first : last + 1]))
+        indptr = np.concatenate([[0], np.cumsum(parts[2])])
+        return sparse.csr_matrix((parts[0], parts[1], indptr), shape=(last - first, self.shape[1]))
+
+    def genes_of(self, span: slice) -> np.ndarray:
+        """Read the genes of the values of a slice, and not the values."""
+        first, last, _ = span.indices(self.shape[0])
+        genes: np.ndarray = self._group["indices"][int(self._starts[first]) : int(self._starts[last])]
+        return genes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCells:
+    """Log-normalised values that stay on disk, with the names of cells and genes."""
+
+    X: StoredMatrix
+    obs_names: pd.Index
+    var_names: pd.Index
+
+    @property
+    def n_obs(self) -> int:
+        """Number of cells."""
+        return len(self.obs_names)
+
+    @property
+    def n_vars(self) -> int:
+        """Number of genes."""
+        return len(self.var_names)
+
+
+@contextmanager
+def open_cells(path: Path) -> Iterator[StoredCells]:
+    """Open the values of a file that `write_cells` made, for as long as the block lasts."""
+    import anndata
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        names = [anndata.io.read_elem(file[table]).index for table in ("obs", "var")]
+        yield StoredCells(StoredMatrix(file["X"]), *names)
+
+
+def read_tables(path: Path) -> AnnData:
+    """Read all of a file that `write_cells` made but ``X`` and ``layers["counts"]``."""
+    import anndata
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        slots: dict[str, Any] = {slot: anndata.io.read_elem(file[slot]) for slot in _SLOTS}
+        layers = {name: anndata.io.read_elem(part) for name, part in file["layers"].items() if name != "counts"}
+        adata = anndata.AnnData(**slots, layers=layers)
+        if "raw" in file:
+            adata.raw = anndata.AnnData(**{slot: anndata.io.read_elem(part) for slot, part in file["raw"].items()})
+    return adata
+
+
+def stored_blocks(path: Path) -> Iterator[tuple[csr_matrix, csr_matrix | None]]:
+    """Yield the values and the counts of a file that `write_cells` made, as that takes them."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        values = StoredMatrix(file["X"])
+        counts = StoredMatrix(file["layers/counts"]) if "layers/counts" in file else None
+        for span in spans(values.shape[0]):
+            yield values[span], None if counts is None else counts[span]
+
+
+def write_cells(
+    tables: AnnData,
+    blocks: Iterable[tuple[csr_matrix, csr_matrix | None]],
+    path: Path,
+    *,
+    packing: Mapping[str, Any] = QUICK,
+) -> None:
+    """Write an h5ad file of cells whose matrices come block by block.
+
+    Parameters
+    ----------
+    tables
+        Everything but ``X`` and ``layers["counts"]``; of these nothing is read.
+    blocks
+        Log-normalised values of some cells and their counts, if there are any, which have the same zeros.
+    path
+        The file to make.
+    packing
+        `QUICK`, or `COMMON`, which programs in other languages can read, too.
+
+    Notes
+    -----
+    The two matrices share their indices in the file, as hard links. Values are packed as they are, indices after
+    shuffling their bytes, which makes them a third as large.
+    """
+    import anndata
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        for name, value in {"encoding-type": "anndata", "encoding-version": "0.1.0"}.items():
+            file.attrs[name] = value
+        held = {slot: getattr(tables, slot) for slot in _SLOTS}
+        # Iterating over layers also yields the key None, which is X.
+        held["layers"] = {name: tables.layers[name] for name in tables.layers if name not in (None, "counts")}
+        if tables.raw is not None:
+            held["raw"] = tables.raw
+        for slot, value in held.items():
+            kept = value if slot in ("obs", "var", "raw") else dict(value)
+            anndata.io.write_elem(file, slot, kept, dataset_kwargs=packing)
+        _write_matrices(file, blocks, tables.shape, packing)
+
+
+def _write_matrices(
+    file: h5py.File,
+    blocks: Iterable[tuple[csr_matrix, csr_matrix | None]],
+    shape: tuple[int, int],
+    packing: Mapping[str, Any],
+) -> None:
+    import numpy as np
+
+    group, starts = _make_matrix(file, "X", shape), [0]
+    columns = {"data": "f4", "indices": "i4"}
+    parts = {
+        name: group.create_dataset(
+            name, (0,), kind, maxshape=(None,), chunks=(_CHUNK,), shuffle=name == "indices", **packing
+        )
+        for name, kind in columns.items()
+    }
+    counts: h5py.Dataset | None = None
+    for values, raw in blocks:
+        last = starts[-1] + values.nnz
+        if raw is not None and counts is None:
+            layer = _make_matrix(file, "layers/counts", shape)
+            counts = layer.create_dataset("data", (0,), "f4", maxshape=(None,), chunks=(_CHUNK,), **packing)
+            layer["indices"] = parts["indices"]
+        for part, array in (
+            (parts["data"], values.data),
+            (parts["indices"], values.indices),
+            (counts, None if raw is None else raw.data),
+        ):
+            if part is not None:
+                part.resize((last,))
+                part[starts[-1] :] = array
+        starts.extend((starts[-1] + values.indptr[1:]).tolist())
+    group.create_dataset("indptr", data=np.asarray(starts, dtype=np.int64))
+    if counts is not None:
+        file["layers/counts/indptr"] = group["indptr"]
+
+
+def _make_matrix(file: h5py.File, place: str, shape: tuple[int, int]) -> h5py.Group:
+    group = file.create_group(place)
+    group.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": shape})
+    return group
+
+
+def blocks_of(adata: Any) -> Iterator[tuple[csr_matrix, csr_matrix | None]]:
+    """Yield what `write_cells` takes of cells that are in memory."""
+    counts = adata.layers.get("counts")
+    for span, values in zip(spans(adata.n_obs), row_blocks(adata.X), strict=True):
+        yield values, None if counts is None else counts[span]

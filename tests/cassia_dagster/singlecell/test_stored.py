@@ -1,0 +1,55 @@
+"""Tests of cells in a file: any program reads them whole, ours read them by blocks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anndata
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+from cassia_dagster.singlecell.markers import contrast, rank_markers
+from cassia_dagster.singlecell.stored import COMMON, blocks_of, open_cells, read_tables, stored_blocks, write_cells
+
+
+@pytest.fixture(scope="module")
+def path(islets: anndata.AnnData, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("stored") / "islets.h5ad"
+    write_cells(islets, blocks_of(islets), place)
+    return place
+
+
+def test_anndata_reads_what_was_written(islets: anndata.AnnData, path: Path) -> None:
+    read = anndata.read_h5ad(path)
+    assert (read.X != islets.X).nnz == 0
+    assert (read.layers["counts"] != islets.layers["counts"]).nnz == 0
+    pd.testing.assert_frame_equal(read.obs, islets.obs)
+    np.testing.assert_array_equal(read.obsm["X_pca"], islets.obsm["X_pca"])
+    assert (read.obsp["connectivities"] != islets.obsp["connectivities"]).nnz == 0
+
+
+def test_indices_are_stored_once(path: Path) -> None:
+    with h5py.File(path) as file:
+        assert file["X/indices"] == file["layers/counts/indices"]
+        assert file["X/indices"].shuffle
+
+
+def test_a_copy_by_blocks_is_the_same_and_packed_as_other_languages_read_it(path: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.h5ad"
+    write_cells(read_tables(path), stored_blocks(path), copy, packing=COMMON)
+    one, other = anndata.read_h5ad(copy), anndata.read_h5ad(path)
+    assert (one.X != other.X).nnz == 0
+    assert (one.layers["counts"] != other.layers["counts"]).nnz == 0
+    pd.testing.assert_frame_equal(one.obs, other.obs)
+    with h5py.File(copy) as file:
+        assert file["X/data"].compression == "gzip"
+
+
+def test_markers_from_the_file_are_those_from_memory(
+    islets: anndata.AnnData, islets_labels: pd.Series, islets_markers: pd.DataFrame, path: Path
+) -> None:
+    with open_cells(path) as cells:
+        pd.testing.assert_frame_equal(rank_markers(cells, islets_labels), islets_markers)
+        assert contrast(cells, islets_labels, "0", "1") == contrast(islets, islets_labels, "0", "1")

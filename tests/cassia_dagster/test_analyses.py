@@ -1,0 +1,114 @@
+"""The commands of the analyses, on the demo with the embedded model: what they show, keep and refuse."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from cassia_dagster.cli import app
+from cassia_dagster.errors import CassiaError
+from resources.catalog import Catalog
+from resources.home import Home
+
+
+@pytest.fixture(scope="module")
+def analysed(demo, tmp_path_factory) -> Home:
+    """The demo in a home and an output folder of its own."""
+    folder = tmp_path_factory.mktemp("analysed")
+    home = Home(folder / "home")
+    shutil.copytree(demo.home.root, home.root)
+    entry = Catalog.read(home.catalog).entry("demo")
+    Catalog(datasets=(entry.model_copy(update={"output": folder / "output"}),)).write(home.catalog)
+    return home
+
+
+@pytest.fixture
+def run(analysed, monkeypatch):
+    """Type a command; gives what it printed."""
+    for variable in ("CASSIA_HOME", "DAGSTER_HOME"):
+        monkeypatch.setenv(variable, str(analysed.root))
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def typed(*words: str) -> str:
+        done = CliRunner().invoke(app, list(words), catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    return typed
+
+
+def folder_of(home: Home) -> Path:
+    return Catalog.read(home.catalog).entry("demo").folder / "leiden_res_0.4"
+
+
+def test_uncertainty_shows_every_cluster_and_says_that_rules_measure_none(run, analysed):
+    said = run("uncertainty", "demo")
+    assert "nothing is sent and nothing is paid" in said
+    assert said.count("deterministic") == 12
+    assert "no measure of uncertainty" in said
+    rows = json.loads((folder_of(analysed) / "demo_uncertainty.json").read_text())
+    assert {row["consensus"]["modal_share"] for row in rows} == {1.0}
+
+
+def test_symphony_decides_between_candidates(run, analysed):
+    said = run("symphony", "demo", "--cluster", "2", "--candidate", "alpha cell", "--candidate", "beta cell")
+    assert "cluster 2: alpha cell, by marker knowledge alone" in said
+    assert "GCG (up)" in said
+    (row,) = json.loads((folder_of(analysed) / "demo_symphony.json").read_text())
+    assert row["verdict"] == "alpha cell"
+
+
+def test_hypotheses_are_shown_with_the_genes_that_would_tell(run, analysed):
+    said = run("hypotheses", "demo", "--cluster", "1")
+    assert "pancreatic A cell" in said
+    assert "GCG↓" in said
+    (row,) = json.loads((folder_of(analysed) / "demo_hypotheses.json").read_text())
+    assert (row["label"], row["status"]) == ("type B pancreatic cell", "ok")
+
+
+def test_boost_answers_and_its_result_is_in_the_tables(run, analysed):
+    said = run("boost", "demo", "--cluster", "3", "--question", "Is this malignant?", "--rounds", "1")
+    assert "endothelial cell" in said
+    assert "ask a language model" in said
+    table = pd.read_csv(folder_of(analysed) / "demo_full.csv", dtype=str)
+    (row,) = table[table["additional_task"].notna()].to_dict("records")
+    assert (row["cluster"], row["additional_task"], row["boost_outcome"]) == ("3", "Is this malignant?", "confirmed")
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("uncertainty", "demo", "--resolution", "3"), "demo has no resolution 3.0; it has 0.4, 0.8"),
+        (("hypotheses", "demo", "--cluster", "99"), "no cluster '99'; the clusters are 0, 1, 2"),
+        (("boost", "demo", "--cluster", "99"), "no cluster '99'"),
+        (("symphony", "demo", "--cluster", "2", "--candidate", "T cell"), "needs 2 to 4 candidates"),
+        (("boost", "demo", "--cluster", "2", "--question", "x" * 1001), "additional_task: .* at most 1000"),
+        (("uncertainty", "demo", "--model", "gpt-5"), "gpt-5"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_before_any_run(run, words, why):
+    with pytest.raises(CassiaError, match=why):
+        run(*words)
+
+
+def test_a_dataset_that_is_not_annotated_yet_is_named(run, analysed):
+    (analysed.artifacts / "annotations" / "demo" / "0.8.parquet").unlink()
+    with pytest.raises(CassiaError, match=r"demo is not annotated at resolution 0\.8 yet: run it first"):
+        run("hypotheses", "demo", "--resolution", "0.8")
+
+
+def test_an_estimate_sends_nothing_and_makes_nothing(run, analysed, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    made = sorted(analysed.artifacts.rglob("*.parquet"))
+    a_or_b = ("--candidate", "T cell", "--candidate", "B cell")
+    for words in (
+        ("uncertainty", "demo", "--runs", "3", "--model", "openai/gpt-4.1"),
+        ("hypotheses", "demo", "--model", "openai/gpt-4.1"),
+        ("boost", "demo", "--cluster", "3", "--model", "openai/gpt-4.1"),
+        ("symphony", "demo", "--cluster", "2", *a_or_b, "--model", "openai/o3"),
+    ):
+        assert "calls and" in run(*words, "--estimate")
+    assert sorted(analysed.artifacts.rglob("*.parquet")) == made

@@ -1,0 +1,132 @@
+"""Several machines, on one: PostgreSQL, S3, Redis, two workers, one of which is killed. Takes minutes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dagster as dg
+import pytest
+import yaml
+
+from cassia_dagster.llm.store import Store
+from cassia_dagster.records import Grouping
+from resources.places import artifact_root
+from resources.storage import stored_table
+from tests.servers.moto import S3Server, bucket, s3_server
+from tests.servers.postgres import postgres, postgres_server
+from tests.servers.redis import redis_server
+
+__all__ = ["bucket", "postgres", "postgres_server", "redis_server", "s3_server"]
+
+pytestmark = pytest.mark.daemon
+
+PROJECT = Path(__file__).parents[2]
+ASSETS = PROJECT / "tests" / "servers" / "cluster_assets.py"
+PATIENCE = 400
+DATASETS = [f"donor-{number}" for number in range(8)]
+
+
+@contextmanager
+def running(*command: object, environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [str(part) for part in command],
+            env=environment,
+            cwd=PROJECT,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def wait_until(true: Callable[[], bool], what: str, logs: Path) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        tails = "\n".join(f"{log.name}: {log.read_text()[-1500:]}" for log in logs.glob("*.log"))
+        assert time.monotonic() < deadline, f"{what}\n{tails}"
+        time.sleep(1)
+
+
+def test_a_killed_worker_costs_no_partition_and_no_finished_call_twice(
+    tmp_path: Path, postgres: str, redis_server: str, bucket: str, s3_server: S3Server
+) -> None:
+    pytest.importorskip("dagster_celery", reason="dagster-celery is not installed: uv sync --extra celery")
+    home, server, tools = tmp_path / "dagster", urlsplit(postgres), Path(sys.executable).parent
+    home.mkdir()
+    instance_file = yaml.safe_load((PROJECT / "deploy" / "dagster.yaml").read_text())
+    instance_file["storage"]["postgres"]["postgres_db"]["port"] = server.port
+    instance_file["run_monitoring"]["poll_interval_seconds"] = 5
+    (home / "dagster.yaml").write_text(yaml.safe_dump(instance_file))
+    environment = os.environ | s3_server.environment
+    environment |= {
+        "DAGSTER_HOME": str(home),
+        "CASSIA_HOME": str(tmp_path),
+        "CASSIA_ARTIFACTS": bucket,
+        "CASSIA_MODEL_STORE": postgres,
+        "CASSIA_CELERY_BROKER": redis_server,
+        "DAGSTER_POSTGRES_HOST": "127.0.0.1",
+        "DAGSTER_POSTGRES_USER": "cassia",
+        "DAGSTER_POSTGRES_PASSWORD": "any",
+        "DAGSTER_POSTGRES_DB": server.path.strip("/"),
+    }
+    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        instance = stack.enter_context(dg.DagsterInstance.from_config(str(home)))
+        workers = [
+            stack.enter_context(
+                running(
+                    *(tools / "celery", "-A", "cassia_dagster.celery_app", "worker", "-n", f"worker{number}@%h"),
+                    environment=environment,
+                    log=tmp_path / f"worker{number}.log",
+                )
+            )
+            for number in range(2)
+        ]
+        daemon = (tools / "dagster-daemon", "run", "-f", ASSETS)
+        stack.enter_context(running(*daemon, environment=environment, log=tmp_path / "daemon.log"))
+
+        def done() -> set[str]:
+            records = instance.fetch_materializations(dg.AssetKey("merged"), limit=100).records
+            return {str(record.partition_key).partition("|")[0] for record in records}
+
+        def calls(state: str) -> list[str]:
+            with Store.open(postgres) as store:
+                return [call.subject for call in store.calls() if call.state == state]
+
+        # Both workers are at it; one is killed in the middle of a call.
+        wait_until(lambda: len(done()) >= 2 and len(calls("sent")) >= 2, "two partitions are done", tmp_path)
+        os.killpg(workers[0].pid, signal.SIGKILL)
+        wait_until(lambda: done() == set(DATASETS), "all partitions are done", tmp_path)
+        wait_until(
+            lambda: not instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])), "ended", tmp_path
+        )
+        runs = instance.get_runs()
+        failed = [run for run in runs if run.status is dg.DagsterRunStatus.FAILURE]
+
+    assert len(failed) == 1, "the run of the killed worker, and no other"
+    assert all(run.is_finished for run in runs)
+    paid = Counter(calls("done"))
+    assert set(paid.values()) == {1}, "no finished call is made again"
+    assert len(paid) == 3 * len(DATASETS)
+    for dataset in DATASETS:
+        rows = stored_table(artifact_root(bucket), "merged", dataset, "0.4").records(Grouping)
+        assert [row.cluster for row in rows] == ["0", "1", "2"]
