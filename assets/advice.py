@@ -8,6 +8,7 @@ _WELL: Mapping[str, str] = {
     "no_lineage_contradiction": "No label is contradicted by the markers.",
     "groupings_nest": "The merger's groups nest.",
     "agrees_with_known_labels": "No label is of another lineage than the known one.",
+    "known_labels_are_covered": "Nearly all cells have a known label that is a term of the Cell Ontology.",
 }
 
 _TO_DO: Mapping[str, str] = {
@@ -30,6 +31,10 @@ _TO_DO: Mapping[str, str] = {
     "agrees_with_known_labels": (
         "The clusters named here are of another lineage than the known labels of most of their cells, so one of the "
         "two is wrong. The report shows both, cell by cell."
+    ),
+    "known_labels_are_covered": (
+        "Many cells have no known label, or one that is no term of the Cell Ontology, so that the agreement speaks for "
+        "the others only. Say which terms they mean in a file: --label-terms."
     ),
 }
 

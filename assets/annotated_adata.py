@@ -5,13 +5,14 @@ import dagster as dg
 from assets.failures import fatal_errors
 from assets.partitions import BY_DATASET, by_resolution
 from assets.raw_adata import raw_adata
+from assets.report import report
 from assets.results import Tables, assemble
 from cassia_dagster.errors import InputError
 from cassia_dagster.outputs.cas import write_cas
 from cassia_dagster.outputs.h5ad import annotate, write_h5ad
 from cassia_dagster.singlecell.memory import measured
 from resources.catalog import CatalogResource
-from resources.storage import AdataFile, TableFile
+from resources.storage import IF_CELLS, AdataFile, TableFile
 from resources.versions import version_of_table
 
 LISTED_ONLY = dg.AssetIn(metadata={"allow_missing_partitions": True})
@@ -20,8 +21,11 @@ LISTED_ONLY = dg.AssetIn(metadata={"allow_missing_partitions": True})
 
 @dg.asset(
     partitions_def=BY_DATASET,
-    deps=[raw_adata],
-    ins=dict.fromkeys(("leiden_clusters", "annotations", "scores", "reviewed", "merged"), LISTED_ONLY),
+    deps=[raw_adata, report],
+    ins={
+        **dict.fromkeys(("leiden_clusters", "annotations", "scores", "reviewed", "merged"), LISTED_ONLY),
+        **dict.fromkeys(("normalized_adata", "umap"), IF_CELLS),
+    },
     group_name="results",
     kinds={"h5ad"},
     pool="matrix",
@@ -46,6 +50,7 @@ def annotated_adata(
     """
     with fatal_errors(), measured() as usage:
         entry = catalog.entry(context.partition_key)
+        entry.require_cells()
         tables = [by_resolution(fan_in) for fan_in in (annotations, scores, reviewed, merged)]
         made = set.intersection(*(set(table) for table in tables))
         if missing := [resolution for resolution in entry.clusterings if resolution not in made]:

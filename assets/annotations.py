@@ -21,9 +21,10 @@ from cassia_dagster.records import AnnotatedCluster, ClusterEvidence, Status, St
 from cassia_dagster.singlecell.cluster import digest_cells
 from cassia_dagster.singlecell.lookup import sum_expression
 from resources.catalog import CatalogResource
+from resources.catalog_check import lab_notes
 from resources.llm import ModelOverride, ModelResource, ModelStore
 from resources.settings import AnnotationSettings
-from resources.storage import AdataFile, TableFile
+from resources.storage import IF_CELLS, AdataFile, TableFile
 from resources.versions import version_of_records
 
 
@@ -42,6 +43,7 @@ class AnnotationConfig(AskConfig):
 @dg.asset(
     partitions_def=BY_DATASET_AND_RESOLUTION,
     deps=[raw_adata],
+    ins={"normalized_adata": IF_CELLS},
     group_name="annotation",
     kinds={"llm", "parquet"},
     code_version=code_version("2", ANNOTATOR, VALIDATOR),
@@ -84,7 +86,7 @@ def annotations(
         cast = Cast.of({ANNOTATOR: annotation_llm, VALIDATOR: validation_llm}, entry, config)
     with fatal_errors(), model_store.session(context, chosen.limits(dataset)) as store:
         labels = leiden_clusters.read().set_index("cell_id")["cluster"]
-        cells = normalized_adata.read("obsm/X_pca")
+        cells = normalized_adata.read("obsm/X_pca") if entry.has_cells else None
         evidence = evidence_of(entry, cells, labels, marker_table.read())
         digests = digest_cells(labels)
         annotator, validator = (cast.models[role].door(store) for role in (ANNOTATOR, VALIDATOR))
@@ -92,7 +94,7 @@ def annotations(
         strategy = listed if config.strategy == "as_listed" else Strategy(config.strategy)
         # Only the fused annotator asks for genes, and only for it the matrix is read.
         sums = None
-        if strategy is Strategy.FUSED:
+        if strategy is Strategy.FUSED and entry.has_cells:
             with normalized_adata.expression() as expressed:
                 sums = sum_expression(expressed, labels)
 
@@ -112,11 +114,12 @@ def annotations(
         metadata={
             "clusters": len(rows),
             "strategy": strategy.value,
+            **({"notes": dg.MetadataValue.json(list(notes))} if (notes := lab_notes(entry)) else {}),
             "named": sum(row.status is Status.OK for row in rows),
             "labels": dg.MetadataValue.table([_shown(row) for row in rows]),
             **calls,
         },
-        check_results=[_every_cell_has_a_row(rows, cells.n_obs)],
+        check_results=[_every_cell_has_a_row(rows, cells.n_obs if cells is not None else 0)],
     )
 
 

@@ -38,12 +38,12 @@ from cassia_dagster.records import (
     ScoredCluster,
 )
 from cassia_dagster.singlecell.cluster import digest_cells
-from cassia_dagster.singlecell.lookup import LookUp, sum_expression
+from cassia_dagster.singlecell.lookup import LookUp, look_up_markers, sum_expression
 from cassia_dagster.singlecell.markers import contrast
 from resources.catalog import CatalogResource
 from resources.llm import ModelOverride, ModelResource, ModelStore
 from resources.settings import AnnotationSettings
-from resources.storage import AdataFile, TableFile, TableIOManager
+from resources.storage import IF_CELLS, AdataFile, TableFile, TableIOManager
 from resources.versions import version_of_records
 
 
@@ -86,6 +86,7 @@ class BoostConfig(AskConfig):
 @dg.asset(
     partitions_def=BY_DATASET_AND_RESOLUTION,
     deps=[raw_adata],
+    ins={"normalized_adata": IF_CELLS},
     group_name="annotation",
     kinds={"llm", "parquet"},
     code_version=code_version("3", BOOSTER, SCORER),
@@ -133,7 +134,7 @@ def boosted(
     with fatal_errors(), model_store.session(context, chosen.limits(dataset)) as store:
         kept = _kept(pairs, table_storage.made_before("boosted", dataset, resolution), config)
         doubtful = [row for row in _doubtful(pairs, config.clusters, chosen.score_threshold) if row.cluster not in kept]
-        data = _data_of(doubtful, normalized_adata, leiden_clusters)
+        data = _data_of(doubtful, normalized_adata if entry.has_cells else None, leiden_clusters)
         booster, scorer = (cast.models[role].door(store) for role in (BOOSTER, SCORER))
 
         def look_again(pair: tuple[AnnotatedCluster, ScoredCluster]) -> BoostedCluster:
@@ -211,7 +212,7 @@ class _ClusterData:
 
 
 def _data_of(
-    rows: list[AnnotatedCluster], normalized_adata: AdataFile, leiden_clusters: TableFile
+    rows: list[AnnotatedCluster], normalized_adata: AdataFile | None, leiden_clusters: TableFile
 ) -> dict[str, _ClusterData]:
     """Prepare what is asked of each cluster; the matrix is read only if there is a cluster to look at."""
     if not rows:
@@ -223,6 +224,8 @@ def _data_of(
             f"The annotation of cluster {strangers[0]} is about other cells than those that leiden_clusters holds now. "
             "Materialize annotations and scores again."
         )
+    if normalized_adata is None:  # nothing can be looked up beyond the marker table
+        return {row.cluster: _ClusterData((), partial(look_up_markers, row.evidence)) for row in rows}
     with normalized_adata.expression() as cells:
         sums = sum_expression(cells, labels)
         return {

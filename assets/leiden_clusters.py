@@ -7,14 +7,18 @@ from pydantic import Field
 
 from assets.failures import fatal_errors
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
+from assets.raw_adata import raw_adata
 from cassia_dagster.errors import InputError
+from cassia_dagster.marker_tables import WITHOUT_CELLS
+from cassia_dagster.records import natural_order
 from cassia_dagster.singlecell.cluster import MOST_BY_REFERENCE, LeidenEngine, leiden
 from cassia_dagster.singlecell.columns import given_clusters
 from cassia_dagster.singlecell.memory import measured
-from cassia_dagster.singlecell.resolutions import is_given
+from cassia_dagster.singlecell.resolutions import MARKER_TABLE, is_given
 from cassia_dagster.singlecell.stability import stability
 from resources.catalog import CatalogResource, DatasetEntry
-from resources.storage import AdataFile
+from resources.catalog_check import load_table
+from resources.storage import IF_CELLS, AdataFile
 from resources.versions import version_of_table
 
 if TYPE_CHECKING:
@@ -36,6 +40,8 @@ class LeidenConfig(dg.Config):
 
 @dg.asset(
     partitions_def=BY_DATASET_AND_RESOLUTION,
+    deps=[raw_adata],
+    ins={"normalized_adata": IF_CELLS},
     group_name="clusters",
     kinds={"scanpy", "parquet"},
     code_version="2",
@@ -49,14 +55,19 @@ def leiden_clusters(
 
     The higher the resolution, the more and the smaller the clusters. Ids are strings; "0" is the largest. Where the
     resolution is `given`, nothing is computed: the clusters are those that the user's file has in a column of `obs`,
-    which the metadata names, and the ids are its values. The stability is the mean adjusted Rand index between the
+    which the metadata names, and the ids are its values. Of a marker table the clusters are known, and none of their
+    cells: each has one row with an empty cell id. The stability is the mean adjusted Rand index between the
     clusters that igraph finds from several seeds: 1 if all are the same.
     """
     dataset, resolution = dataset_and_resolution(context)
+    with fatal_errors():
+        entry = catalog.entry(dataset)
+        if not entry.has_cells:
+            _given_column(entry, resolution)
+            return _without_cells(entry)
     made: dict[str, Any]
     if is_given(resolution):
         with fatal_errors():
-            entry = catalog.entry(dataset)
             column = _given_column(entry, resolution)
             labels = given_clusters(normalized_adata.read().obs, column, entry.path)
         made = {"given_by": dg.MetadataValue.text(column)}
@@ -77,6 +88,25 @@ def leiden_clusters(
     table = labels.reset_index()
     return dg.MaterializeResult(
         value=table, data_version=version_of_table(table), metadata={**_describe_sizes(labels), **made}
+    )
+
+
+def _without_cells(entry: DatasetEntry) -> dg.MaterializeResult:
+    import pandas as pd
+
+    markers = load_table(entry)
+    clusters = natural_order(markers.table["cluster"].unique())
+    table = pd.DataFrame({"cell_id": "", "cluster": clusters})
+    table.attrs["notes"] = list(markers.notes)
+    return dg.MaterializeResult(
+        value=table,
+        # Also of the markers, for what is made of those begins here.
+        data_version=version_of_table(pd.concat([table, markers.table])),
+        metadata={
+            "clusters": len(clusters),
+            "given_by": dg.MetadataValue.text(MARKER_TABLE),
+            "notes": dg.MetadataValue.json([WITHOUT_CELLS, *markers.notes]),
+        },
     )
 
 

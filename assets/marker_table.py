@@ -4,12 +4,15 @@ import dagster as dg
 from pydantic import Field
 
 from assets.advice import advice
+from assets.failures import fatal_errors
 from assets.model_calls import MODELS, expected_calls
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from cassia_dagster.records import natural_order
 from cassia_dagster.singlecell.markers import MarkerEngine, rank_markers
 from cassia_dagster.singlecell.memory import measured
-from resources.storage import AdataFile, TableFile
+from resources.catalog import DatasetEntry
+from resources.catalog_check import load_table
+from resources.storage import IF_CELLS, AdataFile, TableFile
 from resources.versions import version_of_table
 
 SHOWN_GENES = 8
@@ -38,6 +41,7 @@ class MarkerConfig(dg.Config):
 
 @dg.asset(
     partitions_def=BY_DATASET_AND_RESOLUTION,
+    ins={"normalized_adata": IF_CELLS},
     group_name="clusters",
     kinds={"scanpy", "parquet"},
     pool="matrix",
@@ -60,12 +64,20 @@ def marker_table(
 
     The test sees the log-normalised values of all genes. The columns are those that users of CASSIA and of
     Seurat's FindAllMarkers know, and `score`, the z-score by which a cluster's genes are ranked. With the markers it
-    is known what the models will be asked: what that is expected to cost is in the metadata.
+    is known what the models will be asked: what that is expected to cost is in the metadata. Where the user's file is
+    a marker table itself, nothing is computed: all its rows are taken as they are.
     """
-    with measured() as usage, normalized_adata.expression() as expressed:
-        labels = leiden_clusters.read().set_index("cell_id")["cluster"]
-        markers = rank_markers(expressed, labels, **config.model_dump())
-    cells = normalized_adata.read("obsm/X_pca")
+    labels = leiden_clusters.read().set_index("cell_id")["cluster"]
+    with fatal_errors(), measured() as usage:
+        entry: DatasetEntry = context.resources.catalog.entry(dataset_and_resolution(context)[0])
+        if entry.has_cells:
+            with normalized_adata.expression() as expressed:
+                markers = rank_markers(expressed, labels, **config.model_dump())
+            cells = normalized_adata.read("obsm/X_pca")
+            made: dict[str, dg.MetadataValue] = {"parameters": dg.MetadataValue.json(config.model_dump(mode="json"))}
+        else:
+            cells, markers = None, load_table(entry).table
+            made = {"imported_from": dg.MetadataValue.path(str(entry.path))}
     counts = markers["cluster"].value_counts()
     clusters = natural_order(labels.unique())
     without = [cluster for cluster in clusters if cluster not in counts]
@@ -86,7 +98,7 @@ def marker_table(
             "markers": len(markers),
             "clusters_without_markers": len(without),
             "top_genes": dg.MetadataValue.table(rows),
-            "parameters": dg.MetadataValue.json(config.model_dump(mode="json")),
+            **made,
             **usage.metadata,
             **expected_calls(context.resources, *dataset_and_resolution(context), cells, labels, markers),
         },

@@ -103,7 +103,9 @@ def code_version(version: str, *roles: Role) -> str:
     # Of two roles of one name, which differ in their reply, one model plays both.
     chosen = {f"{role.name}={model.identity}": None for role, model in zip(roles, models, strict=True) if model.title}
     rules = f"knowledge@{knowledge_version()} rules@{RULES_VERSION}"
-    settings = AnnotationSettings.from_environment().model_dump(exclude={"max_workers"}, exclude_defaults=True)
+    settings = AnnotationSettings.from_environment().model_dump(
+        exclude={"max_workers", "max_contradiction"}, exclude_defaults=True
+    )
     said = (f"{name}={value}" for name, value in settings.items())
     return " ".join((version, *(role.template for role in roles), *chosen, *said, rules))
 
@@ -132,7 +134,7 @@ def describe_calls(store: Store, cast: Cast) -> dict[str, dg.MetadataValue]:
 
 
 def expected_calls(
-    resources: Any, dataset: str, resolution: str, adata: "AnnData", labels: "pd.Series", markers: "pd.DataFrame"
+    resources: Any, dataset: str, resolution: str, adata: "AnnData | None", labels: "pd.Series", markers: "pd.DataFrame"
 ) -> dict[str, dg.MetadataValue]:
     """Say what naming these clusters is expected to take, before a model is asked.
 

@@ -77,6 +77,7 @@ def normalized_adata(
     """
     with fatal_errors(), failed_check(context, "file_can_be_annotated"), measured() as usage:
         entry = catalog.entry(context.partition_key)
+        entry.require_cells()
         way = choose_way(count_stored(entry.path, entry.counts) or 0, memory_available())
         made = (_stream if way.streams else _load)(entry, config)
         cells = made.tables

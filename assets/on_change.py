@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from dagster._core.asset_graph_view.entity_subset import EntitySubset
 
 
+OF_CELLS = frozenset({"normalized_adata", "umap", "annotated_adata", "review"})
+"""Assets that are made of cells, or of several clusterings of them: nothing of a marker table."""
+
+
 class Listed(dg.AutomationCondition[dg.AssetKey]):
     """True of the datasets, and the pairs of dataset and resolution, that the catalog lists now.
 
@@ -35,6 +39,10 @@ class Listed(dg.AutomationCondition[dg.AssetKey]):
     def evaluate(self, context: dg.AutomationContext[dg.AssetKey]) -> dg.AutomationResult[dg.AssetKey]:
         return dg.AutomationResult(context, self.among(context, context.candidate_subset))
 
+    def applies(self, entry: DatasetEntry, asset: str) -> bool:
+        """Tell whether there is such an asset of a dataset."""
+        return entry.has_cells or asset not in OF_CELLS
+
     def among(
         self, context: dg.AutomationContext[dg.AssetKey], subset: EntitySubset[dg.AssetKey]
     ) -> EntitySubset[dg.AssetKey]:
@@ -46,9 +54,23 @@ class Listed(dg.AutomationCondition[dg.AssetKey]):
         except ConfigurationError as error:
             context.log.warning("Nothing is requested until this is mended: %s", error)
             return context.asset_graph_view.get_empty_subset(key=subset.key)
-        listed = {key for entry in entries for key in (entry.name, *_pairs(entry))}
+        applies = (entry for entry in entries if self.applies(entry, subset.key.to_user_string()))
+        listed = {key for entry in applies for key in (entry.name, *_pairs(entry))}
         # Dagster refuses keys that are no partitions yet.
         return subset.compute_intersection_with_partition_keys(subset.expensively_compute_partition_keys() & listed)
+
+
+class Imported(Listed):
+    """True of the listed datasets that are marker tables."""
+
+    @property
+    @override
+    def name(self) -> str:
+        return "is_marker_table"
+
+    @override
+    def applies(self, entry: DatasetEntry, asset: str) -> bool:
+        return not entry.has_cells
 
 
 class Unsettled(dg.AutomationCondition[dg.AssetKey]):
@@ -106,7 +128,7 @@ class Unsettled(dg.AutomationCondition[dg.AssetKey]):
         return self.listed.among(context, here)
 
 
-def on_change(catalog: Path) -> dg.AutomationCondition[dg.AssetKey]:
+def on_change(catalog: Path, asset: str = "") -> dg.AutomationCondition[dg.AssetKey]:
     """Request what is missing, or what something above or the code has changed, as far as the catalog lists it.
 
     What is made anew with the same data version starts nothing below it.
@@ -115,14 +137,18 @@ def on_change(catalog: Path) -> dg.AutomationCondition[dg.AssetKey]:
     ----------
     catalog
         The YAML file of datasets, read at every evaluation.
+    asset
+        Whose condition it is. The clusters of cells are made of the normalised cells, and what else is said of the
+        dataset does not bear on them; those of a marker table are made of the user's file itself.
     """
     when = dg.AutomationCondition
     listed = Listed(catalog)
+    changed: dg.AutomationCondition = when.any_deps_match(when.data_version_changed())
+    if asset == "leiden_clusters":
+        not_the_file = when.any_deps_match(when.data_version_changed()).ignore(dg.AssetSelection.assets("raw_adata"))
+        changed = not_the_file | (changed & Imported(catalog))
     trigger = (
-        when.newly_missing()
-        | (when.initial_evaluation() & when.missing())
-        | when.code_version_changed()
-        | when.any_deps_match(when.data_version_changed())
+        when.newly_missing() | (when.initial_evaluation() & when.missing()) | when.code_version_changed() | changed
     )
     wanted = trigger.since(when.newly_requested()) | when.execution_failed().newly_true()
     return (wanted & listed & ~Unsettled(listed) & ~when.in_progress()).with_label("on_change")

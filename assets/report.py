@@ -4,14 +4,14 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from assets.advice import advice
+from assets.agreement import AGREES, COVERED, agreement_checks, describe_agreement
 from assets.failures import fatal_errors
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from assets.raw_adata import raw_adata
 from assets.results import Tables, assemble, compare
-from cassia_dagster.evaluation.agreement import Agreement
 from cassia_dagster.files import replacing
 from cassia_dagster.llm.store import Store
+from cassia_dagster.marker_tables import WITHOUT_CELLS
 from cassia_dagster.outputs.analyses import ANALYSES, analysis_sections
 from cassia_dagster.outputs.dot_picture import draw_dots
 from cassia_dagster.outputs.dotplot import dot_plot, marker_genes
@@ -25,29 +25,27 @@ from cassia_dagster.records import ClusterFinding
 from cassia_dagster.singlecell.load import INPUT
 from cassia_dagster.singlecell.resolutions import folder_of
 from resources.catalog import CatalogResource
+from resources.catalog_check import lab_notes
 from resources.llm import EMBEDDED, ModelStore
-from resources.storage import AdataFile, TableFile, TableIOManager
+from resources.settings import AnnotationSettings
+from resources.storage import IF_CELLS, AdataFile, TableFile, TableIOManager
 from resources.versions import version_of_files
 
 
 @dg.asset(
     partitions_def=BY_DATASET_AND_RESOLUTION,
     deps=[raw_adata],
+    ins={"normalized_adata": IF_CELLS, "umap": IF_CELLS},
     group_name="results",
     kinds={"html", "csv"},
     code_version="3",
-    check_specs=[
-        dg.AssetCheckSpec(
-            "agrees_with_known_labels",
-            asset="report",
-            description="No cluster is named after a lineage that excludes the known label of most of its cells.",
-        )
-    ],
+    check_specs=[AGREES, COVERED],
 )
 def report(
     context: dg.AssetExecutionContext,
     catalog: CatalogResource,
     model_store: ModelStore,
+    settings: AnnotationSettings,
     table_storage: dg.ResourceParam[TableIOManager],
     normalized_adata: AdataFile,
     umap: TableFile,
@@ -73,21 +71,25 @@ def report(
             spent = _spent(store, f"{dataset}/{resolution}")
             calls = list(store.calls(subject=f"{dataset}/{resolution}"))
             write_ledger(calls, ledger)
-        labels = leiden_clusters.read().set_index("cell_id")["cluster"]
-        made = normalized_adata.read(f"uns/{INPUT}")
-        notes = tuple(str(made.uns[INPUT]["notes"]).splitlines())
+        clusters = leiden_clusters.read()
+        labels = clusters.set_index("cell_id")["cluster"]
+        made = normalized_adata.read(f"uns/{INPUT}") if entry.has_cells else None
+        notes = tuple(str(made.uns[INPUT]["notes"]).splitlines() if made is not None else clusters.attrs["notes"])
+        notes += lab_notes(entry)
         result = assemble(entry, resolution, labels, Tables(annotations, scores, reviewed, merged), spent, notes)
-        known = made.obs[list(entry.labels)]
-        agreements = {column: compare(entry, result, labels, known[column]) for column in entry.labels}
-        cells = umap.read().set_index("cell_id").join(labels)
+        known = made.obs[list(entry.labels)] if made is not None else None
+        agreements = {
+            column: compare(entry, result, labels, known[column]) for column in entry.labels if known is not None
+        }
+        cells = umap.read().set_index("cell_id").join(labels) if entry.has_cells else None
         paths = write_tables(result, folder, dataset)
         transcripts = write_transcripts(result, folder)
-        expression = normalized_adata.genes(marker_genes(result))[cells.index]
+        expression = normalized_adata.genes(marker_genes(result))[cells.index] if cells is not None else None
         found = {name: table_storage.made_before(name, dataset, resolution) for name in ANALYSES}
         more = analysis_sections(_about_these(found, result))
         page = render_report(result, cells, known, agreements, expression, calls, more)
-        picture = thumbnail(draw_maps(result, cells)[1])
-        dots = draw_dots(dot_plot(result, cells["cluster"], expression))
+        picture = thumbnail(draw_maps(result, cells)[1]) if cells is not None else None
+        dots = draw_dots(dot_plot(result, cells["cluster"], expression)) if cells is not None else None
         path = folder / f"{dataset}_report.html"
         with replacing(path) as temporary:
             temporary.write_text(page, encoding="utf-8")
@@ -99,15 +101,11 @@ def report(
             "ledger": dg.MetadataValue.path(str(ledger.absolute())),
             "clusters": len(result.clusters),
             "transcripts": len(transcripts),
-            "map": dg.MetadataValue.md(f"![cells by label]({picture})"),
-            "dot_plot": dg.MetadataValue.md(f"![markers of the clusters]({dots})"),
-            **{
-                f"{column}: {name}": value
-                for column, one in agreements.items()
-                for name, value in _numbers(one).items()
-            },
+            "map": dg.MetadataValue.md(f"![cells by label]({picture})" if picture else WITHOUT_CELLS),
+            **({"dot_plot": dg.MetadataValue.md(f"![markers of the clusters]({dots})")} if dots else {}),
+            **describe_agreement(agreements),
         },
-        check_results=[_agrees(agreements)],
+        check_results=agreement_checks(agreements, settings.of(entry).max_contradiction),
     )
 
 
@@ -130,29 +128,4 @@ def _spent(store: Store, subject: str) -> Spent:
         calls=totals.calls + totals.cached,
         cached_calls=totals.cached,
         unpriced_calls=unpriced,
-    )
-
-
-def _numbers(agreement: Agreement) -> dict[str, float]:
-    numbers = {
-        "adjusted Rand index": agreement.adjusted_rand_index,
-        "mean hierarchical F1": agreement.mean_hierarchical_f1,
-        "exact or finer (share of clusters)": agreement.exact_or_finer,
-    }
-    return {name: value for name, value in numbers.items() if value is not None}
-
-
-def _agrees(agreements: dict[str, Agreement]) -> dg.AssetCheckResult:
-    contradicted = {column: list(agreement.contradicted) for column, agreement in agreements.items()}
-    return dg.AssetCheckResult(
-        check_name="agrees_with_known_labels",
-        passed=not any(contradicted.values()),
-        description=advice("agrees_with_known_labels", passed=not any(contradicted.values())),
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={
-            "contradicted clusters": dg.MetadataValue.json(contradicted),
-            "mixed clusters, not judged": dg.MetadataValue.json(
-                {column: list(agreement.mixed) for column, agreement in agreements.items()}
-            ),
-        },
     )

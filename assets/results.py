@@ -9,8 +9,8 @@ from cassia_dagster.errors import InputError
 from cassia_dagster.evaluation.agreement import (
     Agreement,
     compare_with_gold,
-    map_gold_labels,
 )
+from cassia_dagster.evaluation.reading import read_gold_labels
 from cassia_dagster.outputs.result import ResolutionResult, Spent, result_of
 from cassia_dagster.records import (
     AnnotatedCluster,
@@ -105,7 +105,7 @@ def compare(
     """Compare the final labels with one column of known labels."""
     known = gold.reindex(labels.index)
     cells = [str(label) if given else None for label, given in zip(known, known.notna(), strict=True)]
-    terms = map_gold_labels(sorted({label for label in cells if label}), result.tissue)
+    terms = read_gold_labels(sorted({label for label in cells if label}), result.tissue, entry.species)
     return compare_with_gold(
         labels={row.cluster: _term(row) for row in result.clusters},
         clusters=labels.tolist(),

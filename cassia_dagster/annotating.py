@@ -15,7 +15,7 @@ from cassia_dagster.errors import ConfigurationError, InputError
 from cassia_dagster.model_options import MaxUsdOption, ModelOption, said_of_model
 from cassia_dagster.records import SPECIES, ClusterResult, Species
 from cassia_dagster.singlecell.marker_evidence import N_MARKERS
-from cassia_dagster.singlecell.resolutions import GIVEN
+from cassia_dagster.singlecell.resolutions import GIVEN, MARKER_TABLE
 from resources.home import Home
 
 if TYPE_CHECKING:
@@ -144,6 +144,7 @@ def name_marker_table(
         table, species=known_species, tissue=known_tissue, context=context, n_markers=n_markers
     )
     place = Home.from_environment() if home is None else home_of(home)
+    refuse_namesake(place, name, markers)
     chosen = AnnotationSettings.from_environment().with_choices(max_usd_per_dataset=max_usd, **settings)
     with open_store(place, chosen.limits(name)) as store:
         results, trouble = annotate_clusters(
@@ -165,6 +166,22 @@ def check_sample(species: str, tissue: str) -> Species:
     if not tissue.strip() or not tissue.isprintable():
         raise InputError(f"tissue {tissue!r} says nothing; name where the cells are from, such as 'blood'.")
     return known
+
+
+def refuse_namesake(home: Home, name: str, markers: pd.DataFrame | Path | str) -> None:
+    """Raise `InputError` if a dataset of the catalog has the name, unless it is this very file.
+
+    Its results and what they cost are kept under the name, and would mix with those of the marker table.
+    """
+    from resources.catalog import Catalog
+
+    for entry in Catalog.read_sound(home.catalog)[0].datasets:
+        same = isinstance(markers, Path | str) and Path(markers).absolute() == entry.path.absolute()
+        if entry.name == name and not (same and not entry.has_cells):
+            raise InputError(
+                f"{name!r} is the name of a dataset in the catalog ({entry.path}), with whose results and costs these "
+                "would mix. Give the marker table another name."
+            )
 
 
 def open_store(home: Home, limits: Limits | None = None) -> Store:
@@ -215,7 +232,7 @@ def result_of_table(
         clusters,
         dataset=name,
         resolution=GIVEN,
-        column="the marker table",
+        column=MARKER_TABLE,
         species=species,
         tissue=tissue,
         libraries=LIBRARIES,

@@ -95,7 +95,7 @@ def prepare_changed_cells(catalog: Path) -> dg.ScheduleDefinition:
     )
     def prepare(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
         try:
-            names = [entry.name for entry in Catalog.read_sound(catalog)[0].datasets]
+            names = [entry.name for entry in Catalog.read_sound(catalog)[0].datasets if entry.has_cells]
         except ConfigurationError as error:
             return dg.SkipReason(str(error))
         changed = []

@@ -7,7 +7,7 @@ import inspect
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -45,13 +45,20 @@ def _option(text: str, default: str = "") -> Any:
 
 
 def _described(
-    file: Annotated[Path, typer.Argument(help="Counts: .h5ad, 10x .h5 or folder, .zarr, .csv or .tsv.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="Counts: .h5ad, 10x .h5 or folder, .zarr, .csv or .tsv. Or marker genes: see --kind."),
+    ],
     species: Annotated[str, _option("human or mouse.")],
     tissue: Annotated[str | None, _option("Where the cells are from, such as 'pancreas'.")] = None,
     tissue_column: Annotated[
         str | None, _option("Instead of --tissue: column of obs with the tissue of each cell.")
     ] = None,
     name: Annotated[str | None, _option("Name of the dataset.", "the file's")] = None,
+    kind: Annotated[
+        Literal["cells", "markers"] | None,
+        _option("cells, or markers: a table of marker genes alone (.csv, .tsv, .parquet, .h5ad).", "told by the file"),
+    ] = None,
     context: Annotated[str, _option("What else a model should know, such as 'biopsy of a tumour'.")] = "",
     resolution: Annotated[Several, _option("Resolution of the clustering; repeatable.", "0.4, 0.8, 1.2")] = None,
     clusters: Annotated[
@@ -93,6 +100,10 @@ def _described(
     score_threshold: ThresholdOption = None,
     max_workers: MaxWorkersOption = None,
     max_usd: MaxUsdOption = None,
+    max_contradiction: Annotated[
+        float | None,
+        _option("Share of cells named against their --labels beyond which no annotated file is written.", "0.25"),
+    ] = None,
 ) -> Said:
     models = said_of_models(
         all=model,
@@ -105,6 +116,7 @@ def _described(
     said = models | {
         "name": name,
         "path": file.absolute(),
+        "kind": kind or kind_of(file),
         "species": species.strip().lower(),
         "tissue": tissue,
         "tissue_column": tissue_column,
@@ -124,6 +136,7 @@ def _described(
         "score_threshold": score_threshold,
         "max_workers": max_workers,
         "max_usd": max_usd,
+        "max_contradiction": max_contradiction,
     }
     return {field: value for field, value in said.items() if value is not None and value not in ("", (), {})}
 
@@ -144,6 +157,13 @@ def describes_dataset(command: Callable[..., None]) -> Callable[..., None]:
     return with_options
 
 
+def kind_of(file: Path) -> Literal["cells", "markers"]:
+    """Tell what a file holds where nobody says it: markers, if its columns are those of a marker table."""
+    from cassia_dagster.singlecell.marker_files import has_marker_columns
+
+    return "markers" if has_marker_columns(file) else "cells"
+
+
 def name_of(said: Said) -> str:
     """Return the name that is said of a dataset, or else its file's.
 
@@ -153,9 +173,10 @@ def name_of(said: Said) -> str:
         If the file has no format that can be read.
     """
     from cassia_dagster.singlecell.formats import check_format
+    from cassia_dagster.singlecell.marker_files import check_marker_format
 
     path = Path(said["path"])
-    suffix = check_format(path)
+    suffix = check_marker_format(path) if said.get("kind") == "markers" else check_format(path)
     stem = path.name[: -len(suffix)] if path.name.lower().endswith(suffix) else path.name
     return said.get("name") or re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._-")[:100] or "dataset"
 

@@ -95,8 +95,13 @@ def check_datasets(
 
 
 def _check(entry: DatasetEntry) -> str:
-    from resources.catalog_check import load_checked
+    from resources.catalog_check import lab_notes, load_checked, load_table
 
+    for note in lab_notes(entry):
+        typer.echo(note)
+    if not entry.has_cells:
+        table = load_table(entry).table
+        return f"{table['cluster'].nunique():,} clusters, {len(table):,} markers"
     adata = load_checked(entry).adata
     return f"{adata.n_obs:,} cells, {adata.n_vars:,} genes"
 
@@ -120,6 +125,23 @@ def add_dataset(
     typer.echo(
         f"{entry.name} is in the catalog{seen}. The sensor watch_catalog of `cassia-dagster ui` finds it there; "
         "`cassia-dagster run` with the same options annotates it at once."
+    )
+
+
+def calls_before(home: Home, name: str) -> str:
+    """Say what was asked under the name of a dataset before the catalog knew it, as `cassia-dagster annotate` does."""
+    from cassia_dagster.llm.store import Store
+
+    if isinstance(home.model_store, Path) and not home.model_store.exists():
+        return ""
+    with Store.open(home.model_store) as store:
+        totals = store.totals(subject=name)
+    if not (questions := totals.calls + totals.cached):
+        return ""
+    return (
+        f"{questions:,} questions were asked under the name {name!r} before; what they cost ({totals.usd:.4f} USD) "
+        f"counts as this dataset's, and results of that name in the same output folder are replaced. "
+        "With another --name they stay apart."
     )
 
 
@@ -187,6 +209,8 @@ def register(home: Home, entry: DatasetEntry, *, replace: bool, same_file: bool 
                 f"A dataset {entry.name!r} is known already, from {namesake.path}. Give this one another --name, "
                 f"or say {way} to replace it."
             )
+        if namesake is None and (said := calls_before(home, entry.name)):
+            typer.echo(said)
         write_entry(home.catalog, entry)
         return namesake
 

@@ -1,6 +1,7 @@
 """The one place where assets, resources and jobs become Dagster definitions."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -87,9 +88,8 @@ def build_defs(
         "manual_labels_file": ManualLabelsFile(path=str(home.manual_labels)),
         **{f"{role}_llm": ModelResource.from_environment(role) for role in MODEL_ROLES},
     }
-    condition = on_change(home.catalog)
     return dg.Definitions(
-        assets=dg.with_source_code_references([*(_automatic(asset, condition) for asset in ASSETS), *ANALYSES]),
+        assets=dg.with_source_code_references([*(_automatic(asset, home.catalog) for asset in ASSETS), *ANALYSES]),
         jobs=[*JOBS, *ANALYSIS_JOBS.values(), LOOK_AGAIN, REPORT_AGAIN, ask_canary_questions],
         schedules=[prepare_changed_cells(home.catalog), weekly_canary],
         sensors=[watch_catalog(home.catalog, home.manual_labels), automatic_runs()],
@@ -99,13 +99,12 @@ def build_defs(
     )
 
 
-def _automatic(
-    asset: dg.AssetsDefinition | dg.AssetSpec, condition: dg.AutomationCondition[dg.AssetKey]
-) -> dg.AssetsDefinition | dg.AssetSpec:
+def _automatic(asset: dg.AssetsDefinition | dg.AssetSpec, catalog: Path) -> dg.AssetsDefinition | dg.AssetSpec:
     """Let automation make an asset, and say what its columns mean; what is only observed stays as it is."""
     if isinstance(asset, dg.AssetSpec):
         return asset
-    columns = column_schema(asset.key.to_user_string())
+    name = asset.key.to_user_string()
+    columns, condition = column_schema(name), on_change(catalog, name)
     return asset.with_attributes(automation_condition=condition, metadata_by_key={asset.key: columns})
 
 

@@ -147,9 +147,11 @@ def evidence_at(place: Home, entry: DatasetEntry, resolution: str) -> list[Clust
     clusters, markers = (
         stored_table(place.artifacts, asset, entry.name, resolution) for asset in ("leiden_clusters", "marker_table")
     )
-    if not all(path.exists() for path in (cells.path, clusters.path, markers.path)):
+    needed = (clusters.path, markers.path, *([cells.path] if entry.has_cells else []))
+    if not all(path.exists() for path in needed):
         return None
-    return evidence_of(entry, cells.read("obsm/X_pca"), clusters.read().set_index("cell_id")["cluster"], markers.read())
+    known = cells.read("obsm/X_pca") if entry.has_cells else None
+    return evidence_of(entry, known, clusters.read().set_index("cell_id")["cluster"], markers.read())
 
 
 def _expected(rows: list[Expected]) -> Table:

@@ -149,8 +149,9 @@ def show_results(entry: DatasetEntry, home: Home) -> None:
             f"report  {plain(str(entry.folder / folder_of(resolution) / f'{entry.name}_report.html'))}",
             soft_wrap=True,
         )
-    console.print(f"review  {plain(str(entry.folder / f'{entry.name}_review.html'))}", soft_wrap=True)
-    console.print(f"cells   {plain(str(entry.folder / f'{entry.name}_annotated.h5ad'))}", soft_wrap=True)
+    if entry.has_cells:
+        console.print(f"review  {plain(str(entry.folder / f'{entry.name}_review.html'))}", soft_wrap=True)
+        console.print(f"cells   {plain(str(entry.folder / f'{entry.name}_annotated.h5ad'))}", soft_wrap=True)
     console.print("[dim]Open the runs and assets in Dagster with: uv run cassia-dagster ui[/]")
 
 

@@ -176,11 +176,13 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
 
 
 def _levels(entry: DatasetEntry) -> Iterator[tuple[str, str, str | None]]:
-    yield PREPARE_CELLS.name, entry.name, None
+    if entry.has_cells:
+        yield PREPARE_CELLS.name, entry.name, None
     for resolution in entry.clusterings:
         key = dg.MultiPartitionKey({"dataset": entry.name, "resolution": resolution})
         yield ANNOTATE_CLUSTERS.name, key, resolution
-    yield WRITE_ANNOTATED_FILE.name, entry.name, None
+    if entry.has_cells:
+        yield WRITE_ANNOTATED_FILE.name, entry.name, None
 
 
 def _reason(result: dg.ExecuteInProcessResult) -> Exception:
@@ -190,11 +192,24 @@ def _reason(result: dg.ExecuteInProcessResult) -> Exception:
         if data.user_failure_data and data.user_failure_data.description:
             return CassiaError(data.user_failure_data.description)
         cause = data.error.cause or data.error if data.error else None
+        if data.error and "DagsterAssetCheckFailedError" in (data.error.cls_name, cause and cause.cls_name):
+            return CassiaError(_failed_checks(result))
         if cause and cause.cls_name in {"DagsterExecutionInterruptedError", "KeyboardInterrupt"}:
             return Stopped()
         what = f"{cause.cls_name}: {cause.message.strip().splitlines()[0]}" if cause else "no reason given"
         return RuntimeError(f"{event.step_key} failed, {what}\n{data.error_display_string}")
     return RuntimeError(f"Run {result.run_id} failed before its first step.")
+
+
+def _failed_checks(result: dg.ExecuteInProcessResult) -> str:
+    """Say why checks stopped a run, in their own words where they have some."""
+    failed = [check for check in result.get_asset_check_evaluations() if not check.passed and check.blocking]
+    return " ".join(
+        str(check.metadata["trouble"].value)
+        if "trouble" in check.metadata
+        else f"The check {check.check_name} of {check.asset_key.to_user_string()} did not pass."
+        for check in failed
+    )
 
 
 def _at_work(record: logging.LogRecord, resolution: str | None) -> Iterator[Step]:

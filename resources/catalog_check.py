@@ -11,6 +11,7 @@ from cassia_dagster.knowledge.anatomy import tissue_note
 from cassia_dagster.knowledge.genes import present_symbols
 from cassia_dagster.knowledge.lab import read_lab_markers
 from cassia_dagster.knowledge.markers import check_genes
+from cassia_dagster.marker_tables import Markers, load_markers_of
 from cassia_dagster.singlecell.columns import cells_per_batch, given_clusters, tissue_of_cells
 from cassia_dagster.singlecell.frame import read_frame
 from cassia_dagster.singlecell.load import (
@@ -21,12 +22,16 @@ from cassia_dagster.singlecell.load import (
     check_shape,
     load_cells,
 )
-from cassia_dagster.singlecell.names import Rename, name_by_symbols, settle_names
+from cassia_dagster.singlecell.names import Rename, keep_names, name_by_symbols, settle_names
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
     from resources.catalog import DatasetEntry
+
+
+_SHOWN = 5
+"""Warnings of one table that a note lists."""
 
 
 def load_checked(entry: DatasetEntry) -> Cells:
@@ -72,6 +77,21 @@ def tables_checked(entry: DatasetEntry, place: str) -> tuple[AnnData, list[str]]
     return tables, _check_names_and_genes(entry, tables)
 
 
+def load_table(entry: DatasetEntry) -> Markers:
+    """Load a dataset that is a marker table; what is wrong with it is raised as by `load_markers_of`."""
+    _check_tables(entry)
+    return load_markers_of(entry.path, entry.species)
+
+
+def lab_notes(entry: DatasetEntry) -> tuple[str, ...]:
+    """Say what is odd about a lab's own marker table, where there is one: genes that nobody knows."""
+    if entry.markers is None:
+        return ()
+    warnings = read_lab_markers(entry.markers, entry.species).warnings
+    more = f"; and {len(warnings) - _SHOWN:,} more" if len(warnings) > _SHOWN else ""
+    return (f"Your marker table {entry.markers.name}: {'; '.join(warnings[:_SHOWN])}{more}.",) if warnings else ()
+
+
 def _check_tables(entry: DatasetEntry) -> None:
     if entry.markers is not None:
         read_lab_markers(entry.markers, entry.species)
@@ -97,6 +117,9 @@ def check_frame(entry: DatasetEntry) -> None:
     InputError
         As `load_checked` does; what only the values betray is left to that.
     """
+    if not entry.has_cells:
+        load_table(entry)
+        return
     frame = read_frame(entry.path)
     check_columns(entry, frame.cells)
     _check_tables(entry)
@@ -118,9 +141,11 @@ def check_frame(entry: DatasetEntry) -> None:
 def _check_names_and_genes(entry: DatasetEntry, adata: AnnData) -> list[str]:
     """Check and settle the names of cells and genes; return what was done about them."""
     check_shape(adata, entry.path)
+    before = adata.var_names
     if entry.gene_symbols is not None:
         name_by_symbols(adata, entry.gene_symbols, entry.path)
     notes = settle_names(adata, entry.path, _present_names(entry))
+    keep_names(adata, before)
     check_genes(adata.var_names, entry.species)
     return notes
 

@@ -16,12 +16,31 @@ from pydantic import (
     model_validator,
 )
 
-from cassia_dagster.errors import ConfigurationError
+from cassia_dagster.errors import ConfigurationError, InputError
 from cassia_dagster.llm.choice import ModelChoice, ModelRole
-from cassia_dagster.records import Percent, Record, Species, Strategy
-from cassia_dagster.singlecell.resolutions import canonical_resolution, given_keys, is_given, title_of
+from cassia_dagster.records import Fraction, Percent, Record, Species, Strategy
+from cassia_dagster.singlecell.resolutions import (
+    GIVEN,
+    MARKER_TABLE,
+    canonical_resolution,
+    given_keys,
+    is_given,
+    title_of,
+)
 
 DEFAULT_RESOLUTIONS = ("0.4", "0.8", "1.2")
+
+OF_CELLS = (
+    "tissue_column",
+    "labels",
+    "label_terms",
+    "batch_key",
+    "clusters",
+    "resolutions",
+    "counts",
+    "gene_symbols",
+)
+"""Fields that say something of cells, and nothing of a marker table."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -78,6 +97,7 @@ type Columns = Annotated[tuple[Column, ...], BeforeValidator(_one_or_several), A
 type Resolution = Annotated[str, BeforeValidator(_check_resolution)]
 type Resolutions = Annotated[tuple[Resolution, ...], AfterValidator(each_once)]
 type Key = Annotated[str, BeforeValidator(_check_key)]
+type Kind = Literal["cells", "markers"]
 type Models = Annotated[
     dict[Literal["all"] | ModelRole, ModelChoice],
     BeforeValidator(lambda said: {"all": said} if isinstance(said, str) else said),
@@ -89,6 +109,8 @@ class DatasetEntry(Record):
 
     name: Name
     path: Path
+    kind: Kind = "cells"
+    """What the file holds: cells, or only the marker genes of clusters."""
     species: Species = "human"
     tissue: Text | None = None
     """Where all cells are from; either this or `tissue_column`."""
@@ -108,7 +130,11 @@ class DatasetEntry(Record):
     """Whether neighbours are sought where batches are aligned, if there is a `batch_key`."""
     clusters: Columns = ()
     """Columns of ``obs`` with clusterings of the user's own, which are named beside or instead of Leiden's."""
-    resolutions: Resolutions = Field(default_factory=lambda said: () if said.get("clusters") else DEFAULT_RESOLUTIONS)
+    resolutions: Resolutions = Field(
+        default_factory=lambda said: (
+            () if said.get("clusters") or said.get("kind") == "markers" else DEFAULT_RESOLUTIONS
+        )
+    )
     """Of the Leiden clusterings; none if not given where there are `clusters`."""
     primary_resolution: Key | None = None
     """Fills the single-valued columns of the annotated file; the first of `clusterings` if not given."""
@@ -125,6 +151,8 @@ class DatasetEntry(Record):
     """Clusters that are worked on at once."""
     score_threshold: Percent | None = None
     """Labels that score less get a second look."""
+    max_contradiction: Fraction | None = None
+    """Share of the cells in clusters named against their known label beyond which no annotated file is written."""
     max_usd: float | None = Field(default=None, ge=0)
     """Most US dollars that the dataset may cost, over all its runs."""
     notes: str = ""
@@ -133,7 +161,21 @@ class DatasetEntry(Record):
     @property
     def given(self) -> dict[str, str]:
         """Resolution key → column, of the clusterings that the user brings."""
-        return given_keys(self.clusters)
+        return given_keys(self.clusters) if self.has_cells else {GIVEN: MARKER_TABLE}
+
+    @property
+    def has_cells(self) -> bool:
+        """Whether the file holds cells, and not only the markers of their clusters."""
+        return self.kind == "cells"
+
+    def require_cells(self) -> None:
+        """Raise `InputError` if the dataset is a marker table, of which no cell is known."""
+        if not self.has_cells:
+            raise InputError(
+                f"Dataset {self.name!r} is a marker table: no cell of it is known, so there is nothing to normalise, "
+                "to lay out or to write labels to. What there is to make begins with leiden_clusters at the "
+                f"resolution {GIVEN!r} (job annotate_clusters)."
+            )
 
     @property
     def clusterings(self) -> tuple[str, ...]:
@@ -183,9 +225,15 @@ class DatasetEntry(Record):
     @field_validator("resolutions")
     @classmethod
     def _something_is_named(cls, resolutions: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        if not resolutions and not info.data.get("clusters"):
+        if not resolutions and not info.data.get("clusters") and info.data.get("kind") != "markers":
             raise ValueError("name at least one resolution, or columns with clusters in the field clusters")
         return resolutions
+
+    @model_validator(mode="after")
+    def _nothing_is_said_of_cells_that_are_not_there(self) -> Self:
+        if not self.has_cells and (said := next((field for field in OF_CELLS if getattr(self, field)), None)):
+            raise ValueError(f"{said} says something of cells, and a marker table has none; leave it out")
+        return self
 
     @model_validator(mode="after")
     def _tissue_is_said_once(self) -> Self:

@@ -13,6 +13,9 @@ from resources.catalog import DatasetEntry
 
 MAX_WORKERS = 6
 
+MAX_CONTRADICTION = 0.25
+"""A quarter of the cells named against what is known of them: a wrong species, tissue or label, no odd cluster."""
+
 
 class AnnotationSettings(dg.ConfigurableResource):
     """What holds where neither the launchpad nor the dataset's catalog entry says otherwise."""
@@ -26,9 +29,17 @@ class AnnotationSettings(dg.ConfigurableResource):
         default=None, ge=0, description="Most US dollars that a dataset may cost, over all its runs."
     )
 
+    max_contradiction: float = Field(
+        default=MAX_CONTRADICTION,
+        ge=0,
+        le=1,
+        description="Most of the cells that may be in clusters named against their known label; beyond it, nothing is "
+        "written to the annotated file.",
+    )
+
     @classmethod
     def from_environment(cls) -> Self:
-        """Read ``CASSIA_MAX_WORKERS``, ``CASSIA_SCORE_THRESHOLD``, ``CASSIA_MAX_USD_PER_RUN`` and ``…_DATASET``.
+        """Read the variables ``CASSIA_MAX_WORKERS``, ``CASSIA_SCORE_THRESHOLD`` and so on, one for each field.
 
         Raises
         ------
@@ -50,6 +61,7 @@ class AnnotationSettings(dg.ConfigurableResource):
             "max_workers": entry.max_workers,
             "score_threshold": entry.score_threshold,
             "max_usd_per_dataset": entry.max_usd,
+            "max_contradiction": entry.max_contradiction,
         }
         return self.with_choices(**said)
 

@@ -32,6 +32,12 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 
+_MAY_BE_ABSENT = "may_be_absent"
+
+IF_CELLS = dg.AssetIn(metadata={_MAY_BE_ABSENT: True})
+"""An input that a marker table has not: its handle may be of no file, which is told when it is opened."""
+
+
 @dataclass(frozen=True, slots=True)
 class AdataFile:
     """An h5ad artifact that was not opened yet."""
@@ -42,32 +48,32 @@ class AdataFile:
         """Read the whole file."""
         import anndata
 
-        return anndata.read_h5ad(on_disk(self.path))
+        return anndata.read_h5ad(on_disk(_existing(self.path)))
 
     def tables(self) -> "AnnData":
         """Read all but the normalised values and the counts."""
-        return read_tables(on_disk(self.path))
+        return read_tables(on_disk(_existing(self.path)))
 
     def matrices(self) -> "Iterator[tuple[csr_matrix, csr_matrix | None]]":
         """Read the normalised values and the counts, if there are any, by blocks of cells."""
-        return stored_blocks(on_disk(self.path))
+        return stored_blocks(on_disk(_existing(self.path)))
 
     def expression(self) -> AbstractContextManager[StoredCells]:
         """Open the normalised values with the names of cells and genes; they are read block by block as needed."""
-        return open_cells(on_disk(self.path))
+        return open_cells(on_disk(_existing(self.path)))
 
     def genes(self, names: Sequence[str]) -> "AnnData":
         """Read the normalised values of some genes, block by block, so that the matrix is never held as a whole."""
         from cassia_dagster.singlecell.expression import read_genes
 
-        return read_genes(on_disk(self.path), names)
+        return read_genes(on_disk(_existing(self.path)), names)
 
     def read(self, *parts: str) -> "AnnData":
         """Read the cells' table and the named parts, such as ``"obsm/X_pca"``, and leave the matrices on disk."""
         import anndata
         import h5py
 
-        with h5py.File(on_disk(self.path), "r") as file:
+        with h5py.File(on_disk(_existing(self.path)), "r") as file:
             cells = anndata.AnnData(obs=anndata.io.read_elem(file["obs"]))
             for part in parts:
                 slot, _, name = part.partition("/")
@@ -85,7 +91,7 @@ class TableFile:
         """Read the table, or some of its columns."""
         import pandas as pd
 
-        with self.path.open("rb") as file:
+        with _existing(self.path).open("rb") as file:
             return pd.read_parquet(
                 file, columns=None if columns is None else list(columns), page_checksum_verification=True
             )
@@ -110,7 +116,7 @@ class AdataIOManager(dg.UPathIOManager):
 
     @override
     def load_from_path(self, context: dg.InputContext, path: UPath) -> AdataFile:
-        return AdataFile(_existing(path))
+        return AdataFile(path if _may_be_absent(context) else _existing(path))
 
 
 class TableIOManager(dg.UPathIOManager):
@@ -150,12 +156,16 @@ class TableIOManager(dg.UPathIOManager):
 
     @override
     def load_from_path(self, context: dg.InputContext, path: UPath) -> TableFile:
-        return TableFile(_existing(path))
+        return TableFile(path if _may_be_absent(context) else _existing(path))
 
     def made_before(self, asset: str, dataset: str, resolution: str) -> TableFile | None:
         """Return what an asset made of a partition the last time, if it did."""
         table = stored_table(self.root, asset, dataset, resolution)
         return table if table.path.exists() else None
+
+
+def _may_be_absent(context: dg.InputContext) -> bool:
+    return bool(context.definition_metadata.get(_MAY_BE_ABSENT))
 
 
 def _existing(path: Place) -> Place:

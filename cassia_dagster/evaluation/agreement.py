@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from pydantic import Field
 
 from cassia_dagster.errors import InputError
 from cassia_dagster.evaluation.measures import Measures, compare_terms, measure
-from cassia_dagster.knowledge.anatomy import organs_named
 from cassia_dagster.knowledge.ontology import Relation, load_ontology
 from cassia_dagster.records import Fraction, Record
 
@@ -69,6 +68,25 @@ class Agreement(Record):
     def exact_or_finer(self) -> float:
         """Share of the clusters that are compared whose label is the gold label or a kind of it."""
         return self.by_cluster.exact_or_finer if self.by_cluster else 0.0
+
+    @property
+    def contradiction_share(self) -> float:
+        """Share of the cells in compared clusters whose cluster is contradicted; mixed clusters are not compared."""
+        compared = [row for row in self.clusters if row.gold_id is not None and not row.is_mixed]
+        wrong = set(self.contradicted)
+        n_wrong = sum(row.n_cells for row in compared if row.cluster in wrong)
+        return n_wrong / max(1, sum(row.n_cells for row in compared))
+
+    @property
+    def unmapped(self) -> tuple[str, ...]:
+        """Gold labels of most cells of a cluster that no term is known for, by name."""
+        return tuple(sorted({row.gold_label for row in self.clusters if row.gold_label and not row.gold_id}))
+
+    @property
+    def measures(self) -> dict[str, Measures]:
+        """What the labels are worth counted by cluster, by cell and by type, as far as that can be measured."""
+        counted = {"cluster": self.by_cluster, "cell": self.by_cell, "type": self.by_type}
+        return {by: one for by, one in counted.items() if one is not None}
 
     @property
     def mixed(self) -> tuple[str, ...]:
@@ -201,30 +219,3 @@ def _partition_agreement(
     ari, nmi = adjusted_rand_score(theirs, ours), normalized_mutual_info_score(theirs, ours)
     homogeneity = homogeneity_score(theirs, ours)
     return min(1.0, float(ari)), min(1.0, max(0.0, float(nmi))), min(1.0, max(0.0, float(homogeneity)))
-
-
-def map_gold_labels(labels: Iterable[str], tissue: str = "") -> dict[str, str | None]:
-    """Cell Ontology ids of free-text gold labels, for :func:`compare_with_gold`.
-
-    A label is read as it stands, then with "cell" behind it, then with the organ that the tissue names before it
-    ("alpha" in pancreatic islets: "pancreatic alpha cell"). A reading with an organ is preferred where there is one,
-    since "ductal cell" of the pancreas means more than ductal cell.
-
-    Parameters
-    ----------
-    labels
-        Gold labels, in any order; repeated ones are mapped once.
-    tissue
-        Free text, as in the dataset's catalog entry; ``""`` where unknown.
-    """
-    return {label: _map_gold_label(label, tissue) for label in dict.fromkeys(labels)}
-
-
-def _map_gold_label(label: str, tissue: str) -> str | None:
-    ontology = load_ontology()
-    text = " ".join(label.replace("_", " ").split())
-    names = (text, f"{text} cell")
-    organs = sorted(organs_named(tissue))
-    adjectives = {"pancreas": "pancreatic", "kidney": "kidney", "liver": "hepatic", "lung": "lung"}
-    readings = [f"{adjectives.get(organ, organ)} {name}" for organ in organs for name in names]
-    return next((found for name in (*readings, *names) if (found := ontology.resolve(name)) is not None), None)

@@ -139,7 +139,7 @@ def _answer_of(case: Case, row: BoostedCluster) -> Answer:
 
 
 def _given_answer(case: Case, text: str) -> Answer:
-    label_id = text if text in load_ontology() else read_label(text, case.tissue) if text else None
+    label_id = text if text in load_ontology() else read_label(text, case.tissue, case.species) if text else None
     return _answer(case, text or None, label_id, Status.OK if text else Status.UNRESOLVED, None)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from cassia_dagster.errors import InputError
-from cassia_dagster.evaluation.agreement import map_gold_labels
+from cassia_dagster.evaluation.reading import read_gold_labels
 from cassia_dagster.knowledge.ontology import load_ontology
 from cassia_dagster.records import SPECIES, ClusterEvidence, Marker, Record, Species
 
@@ -97,7 +97,7 @@ def _case(row: Mapping[Any, str], path: Path, line: int) -> Case:
     return Case(
         case=case,
         gold_label=row["gold_label"].strip(),
-        gold_id=_gold_id(row, path, line),
+        gold_id=_gold_id(row, species, path, line),
         evidence=ClusterEvidence(
             cluster=case,
             n_cells=None,
@@ -110,10 +110,10 @@ def _case(row: Mapping[Any, str], path: Path, line: int) -> Case:
     )
 
 
-def _gold_id(row: Mapping[Any, str], path: Path, line: int) -> str | None:
+def _gold_id(row: Mapping[Any, str], species: Species, path: Path, line: int) -> str | None:
     if "gold_cl_id" not in row:
         label = row["gold_label"].strip()
-        return map_gold_labels([label], row["tissue"])[label]
+        return read_gold_labels([label], row["tissue"], species)[label]
     cl_id = row["gold_cl_id"].strip()
     if cl_id and cl_id not in load_ontology():
         raise InputError(

@@ -104,6 +104,22 @@ def tidy_markers(table: pd.DataFrame, where: str, first_line: int | None = None)
     return _without_repeats(tidy, where, first_line)
 
 
+def names_clusters_and_genes(columns: Iterable[str]) -> bool:
+    """Tell whether columns are those of a marker table: one of clusters, and one of genes or lists of them.
+
+    Examples
+    --------
+    >>> names_clusters_and_genes(["", "p_val", "avg_log2FC", "cluster", "gene"])
+    True
+    >>> names_clusters_and_genes(["cell", "CD3D", "MS4A1"])
+    False
+    """
+    named = {_plain(column): column for column in columns}
+    cluster = _find(named, CLUSTER_NAMES)
+    genes = _find(named, tuple(name for name in (*GENE_NAMES, *LIST_NAMES) if named.get(name) != cluster))
+    return cluster is not None and genes is not None
+
+
 def split_genes(text: str) -> list[str]:
     """Split a list of genes at commas, semicolons, bars or white space; a repeated gene counts where it came first.
 

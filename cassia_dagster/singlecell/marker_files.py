@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cassia_dagster.errors import InputError
-from cassia_dagster.singlecell.marker_columns import split_genes, tidy_markers
+from cassia_dagster.singlecell.marker_columns import names_clusters_and_genes, split_genes, tidy_markers
 
 if TYPE_CHECKING:
     import pandas as pd
 
 RANKING = "rank_genes_groups"
 """Where Scanpy keeps it in ``uns``."""
+
+_LONGEST_HEADER = 10_000
+"""A table of counts has a longer first line than this; that of a marker table is short."""
 
 
 def read_marker_table(path: Path) -> pd.DataFrame:
@@ -35,11 +40,7 @@ def read_marker_table(path: Path) -> pd.DataFrame:
     InputError
         With the file, the line, and the way out.
     """
-    suffix = next((suffix for suffix in _READERS if path.name.lower().endswith(suffix)), None)
-    if suffix is None:
-        raise InputError(f"{path} is no marker table that can be read; its name must end in {', '.join(_READERS)}.")
-    if not path.is_file():
-        raise InputError(f"There is no file {path}. Give the path of a marker table.")
+    suffix = check_marker_format(path)
     try:
         return _READERS[suffix](path)
     except InputError:
@@ -47,6 +48,36 @@ def read_marker_table(path: Path) -> pd.DataFrame:
     except Exception as error:  # each format's library raises many types for files that are not its own
         reason = (str(error).splitlines() or [""])[0]
         raise InputError(f"{path} cannot be read as a {suffix} file ({type(error).__name__}: {reason}).") from error
+
+
+def check_marker_format(path: Path) -> str:
+    """Return the suffix of a marker table; raise `InputError` if it is none, or not there."""
+    suffix = _suffix(path)
+    if suffix is None:
+        raise InputError(f"{path} is no marker table that can be read; its name must end in {', '.join(_READERS)}.")
+    if not path.is_file():
+        raise InputError(f"There is no file {path}. Give the path of a marker table.")
+    return suffix
+
+
+def has_marker_columns(path: Path) -> bool:
+    """Tell by its first line whether a text file is a marker table, and not a table of counts; parquet always is."""
+    suffix = _suffix(path)
+    if suffix is None or suffix == ".h5ad" or not path.is_file():
+        return False
+    if suffix == ".parquet":
+        return True
+    opened = gzip.open if suffix.endswith(".gz") else open
+    try:
+        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
+            line = file.readline(_LONGEST_HEADER)
+    except (OSError, EOFError, UnicodeDecodeError):  # what is wrong with it is told by whoever reads it
+        return False
+    return names_clusters_and_genes(next(csv.reader([line], delimiter="," if ".csv" in suffix else "\t"), []))
+
+
+def _suffix(path: Path) -> str | None:
+    return next((suffix for suffix in _READERS if path.name.lower().endswith(suffix)), None)
 
 
 def _read_csv(path: Path) -> pd.DataFrame:

@@ -11,6 +11,9 @@ from cassia_dagster.errors import ConfigurationError
 MAX_RESOLUTION = 100.0
 GIVEN = "given"
 
+MARKER_TABLE = "the marker table"
+"""Stands for the column of a clustering that is known by its marker genes only."""
+
 _PLAIN = re.compile(r"[A-Za-z0-9_]+([.-][A-Za-z0-9_]+)*")
 _GIVEN_KEY = re.compile(rf"{GIVEN}(-{_PLAIN.pattern})?")
 _LONGEST = 60

@@ -156,14 +156,23 @@ def test_a_new_dataset_is_made_level_by_level_for_the_resolutions_that_it_lists(
         {"normalized_adata": {"islets"}},
         {"umap": {"islets"}, "leiden_clusters": pairs},
         *({name: pairs} for name in CHAIN[1:-1]),
-        {"report": pairs} | {name: {"islets"} for name in LAST},
+        {"report": pairs, "review": {"islets"}},
+        {"annotated_adata": {"islets"}},
     ]
+
+
+def test_of_a_marker_table_no_cells_are_asked_for(project):
+    project.requested()
+    project.write(project.entry("lists", kind="markers"))
+    project.settle()
+    asked = {asset for tick in project.walk() for asset in tick}
+    assert not asked & {"normalized_adata", "umap", "annotated_adata"}
 
 
 def test_what_was_there_before_automation_was_switched_on_is_made_too(project):
     project.write(project.entry("islets", resolutions=["0.8"]))
     project.settle()
-    assert [set(tick) for tick in project.walk()][-1] == {"report", *LAST}
+    assert [set(tick) for tick in project.walk()][-1] == {"annotated_adata"}
 
 
 def test_nothing_changes_and_nothing_is_requested(finished):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cassia_dagster.errors import InputError
-from cassia_dagster.evaluation.agreement import compare_with_gold, map_gold_labels
+from cassia_dagster.evaluation.agreement import compare_with_gold
 from cassia_dagster.knowledge.ontology import Relation
 
 T_CELL, B_CELL, CD4_T, MONOCYTE, BETA = "CL:0000084", "CL:0000236", "CL:0000624", "CL:0000576", "CL:0000169"
@@ -71,23 +71,6 @@ def test_cluster_ids_match_exactly_or_not_at_all() -> None:
 def test_a_label_missing_for_a_cell_is_an_error() -> None:
     with pytest.raises(InputError, match="2 cells"):
         compare_with_gold({"0": T_CELL}, ["0", "0"], ["T"], GOLD_IDS)
-
-
-def test_gold_labels_are_read_in_the_light_of_the_tissue() -> None:
-    mapped = map_gold_labels(["alpha", "beta", "ductal", "acinar", "mast", "t_cell", "who knows"], "pancreatic islets")
-    assert mapped == {
-        "alpha": "CL:0000171",
-        "beta": "CL:0000169",
-        "ductal": "CL:0002079",
-        "acinar": "CL:0002064",
-        "mast": "CL:0000097",
-        "t_cell": "CL:0000084",
-        "who knows": None,
-    }
-
-
-def test_gold_labels_without_a_tissue_are_read_as_they_stand() -> None:
-    assert map_gold_labels(["alpha", "NK", "B cells"]) == {"alpha": None, "NK": "CL:0000623", "B cells": "CL:0000236"}
 
 
 def test_a_mixed_cluster_is_reported_and_not_held_against_the_label() -> None:
