@@ -6,6 +6,7 @@ from typing import Literal
 import dagster as dg
 from pydantic import Field
 
+from assets.advice import advice
 from assets.cluster_progress import ClusterProgress
 from assets.evidence import evidence_of
 from assets.failures import fatal_errors
@@ -137,8 +138,10 @@ def _shown(row: AnnotatedCluster) -> dg.TableRecord:
 def _every_cell_has_a_row(rows: list[AnnotatedCluster], n_cells: int) -> dg.AssetCheckResult:
     counted = sum(row.evidence.n_cells or 0 for row in rows)
     ids = {row.cluster for row in rows}
+    passed = counted == n_cells and len(ids) == len(rows)
     return dg.AssetCheckResult(
         check_name="every_cell_has_a_row",
-        passed=counted == n_cells and len(ids) == len(rows),
+        passed=passed,
+        description=advice("every_cell_has_a_row", passed=passed),
         metadata={"cells": n_cells, "cells in rows": counted, "rows": len(rows)},
     )

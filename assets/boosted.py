@@ -9,6 +9,7 @@ from typing import Literal
 import dagster as dg
 from pydantic import Field
 
+from assets.advice import advice
 from assets.cluster_progress import ClusterProgress
 from assets.evidence import know_lab_markers
 from assets.failures import fatal_errors
@@ -240,6 +241,7 @@ def _no_contradiction(rows: list[BoostedCluster]) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name="no_lineage_contradiction",
         passed=not contradicted,
+        description=advice("no_lineage_contradiction", passed=not contradicted),
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"clusters": dg.MetadataValue.json(contradicted)},
     )

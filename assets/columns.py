@@ -72,6 +72,8 @@ _FINAL = (
     ("refuting_genes", "list", "What it found against it."),
     ("additional_task", "string", "The user's extra question, where it was asked."),
     ("additional_answer", "string", "The answer to it."),
+    ("about", "string", "Digest of the annotation and the score that were looked at."),
+    ("on_demand", "bool", "Whether a user asked for the second look."),
     _ANNOTATION,
     _CHECK,
     ("score", "float", "Of the final label; empty where a person gave it."),

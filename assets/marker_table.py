@@ -3,6 +3,7 @@
 import dagster as dg
 from pydantic import Field
 
+from assets.advice import advice
 from assets.model_calls import MODELS, expected_calls
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from cassia_dagster.records import natural_order
@@ -93,6 +94,7 @@ def marker_table(
             dg.AssetCheckResult(
                 check_name="every_cluster_has_markers",
                 passed=not without,
+                description=advice("every_cluster_has_markers", passed=not without),
                 severity=dg.AssetCheckSeverity.WARN,
                 metadata={"clusters": dg.MetadataValue.json(without)},
             )

@@ -3,6 +3,7 @@
 import dagster as dg
 from pydantic import Field
 
+from assets.advice import advice
 from assets.failures import fatal_errors
 from assets.model_calls import AskConfig, Cast, code_version, describe_calls, settings_of
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
@@ -84,6 +85,7 @@ def merged(
             dg.AssetCheckResult(
                 check_name="groupings_nest",
                 passed=not trouble,
+                description=advice("groupings_nest", passed=not trouble),
                 severity=dg.AssetCheckSeverity.WARN,
                 metadata={"trouble": dg.MetadataValue.text(trouble)},
             )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+from assets.advice import advice
 from assets.failures import fatal_errors
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from assets.raw_adata import raw_adata
@@ -12,7 +13,8 @@ from cassia_dagster.evaluation.agreement import Agreement
 from cassia_dagster.files import replacing
 from cassia_dagster.llm.store import Store
 from cassia_dagster.outputs.analyses import ANALYSES, analysis_sections
-from cassia_dagster.outputs.dotplot import marker_genes
+from cassia_dagster.outputs.dot_picture import draw_dots
+from cassia_dagster.outputs.dotplot import dot_plot, marker_genes
 from cassia_dagster.outputs.ledger import write_ledger
 from cassia_dagster.outputs.maps import draw_maps, thumbnail
 from cassia_dagster.outputs.report import render_report
@@ -85,6 +87,7 @@ def report(
         more = analysis_sections(_about_these(found, result))
         page = render_report(result, cells, known, agreements, expression, calls, more)
         picture = thumbnail(draw_maps(result, cells)[1])
+        dots = draw_dots(dot_plot(result, cells["cluster"], expression))
         path = folder / f"{dataset}_report.html"
         with replacing(path) as temporary:
             temporary.write_text(page, encoding="utf-8")
@@ -97,6 +100,7 @@ def report(
             "clusters": len(result.clusters),
             "transcripts": len(transcripts),
             "map": dg.MetadataValue.md(f"![cells by label]({picture})"),
+            "dot_plot": dg.MetadataValue.md(f"![markers of the clusters]({dots})"),
             **{
                 f"{column}: {name}": value
                 for column, one in agreements.items()
@@ -143,6 +147,7 @@ def _agrees(agreements: dict[str, Agreement]) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name="agrees_with_known_labels",
         passed=not any(contradicted.values()),
+        description=advice("agrees_with_known_labels", passed=not any(contradicted.values())),
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
             "contradicted clusters": dg.MetadataValue.json(contradicted),

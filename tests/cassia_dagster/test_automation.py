@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pytest
 
+from assets.manual_labels import manual_labels
 from assets.raw_adata import observe
 from cassia_dagster.definitions import build_defs
 from resources.catalog import Catalog, DatasetEntry
@@ -53,7 +54,9 @@ class Project:
             self.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
         for event in result.asset_events:
             self.instance.report_runless_asset_event(event)
-        return result
+        self.labelled = [event.partition for event in result.asset_events if event.asset_key == manual_labels.key]
+        of_files = [event for event in result.asset_events if event.asset_key != manual_labels.key]
+        return result._replace(asset_events=of_files)
 
     def settle(self) -> None:
         """Look twice, as a file must stand still between two looks."""
@@ -128,7 +131,8 @@ def test_a_new_dataset_is_registered_at_once_and_reported_when_its_file_stands_s
     project.write(entry)
     first = project.watch()
     assert first.dynamic_partitions_requests[0].partition_keys == ["islets"]
-    assert [event.asset_key.to_user_string() for event in first.asset_events] == ["manual_labels"]
+    assert not first.asset_events
+    assert project.labelled == ["islets"]
     assert "islets" in skip_message(first)
     second = project.watch()
     assert second.asset_events == [observe(entry)]
@@ -179,6 +183,19 @@ def test_a_changed_file_has_only_its_own_dataset_made_anew_each_asset_once(finis
     assert ticks[0] == {"normalized_adata": {"islets"}}
     assert sorted(name for tick in ticks for name in tick) == sorted([*CELLS, *CHAIN, *LAST])
     assert {key.partition("|")[0] for tick in ticks for keys in tick.values() for key in keys} == {"islets"}
+
+
+def test_a_label_that_a_person_gave_has_what_shows_it_made_anew_and_nothing_above(finished):
+    said = "- {dataset: islets, resolution: 0.4, cluster: 3, label: beta cell, who: ana, why: INS, date: 2026-11-26}"
+    finished.home.manual_labels.write_text(said)
+    finished.watch()
+    assert finished.labelled == ["islets"]
+    assert {name for tick in finished.walk() for name in tick} == {"reviewed", "merged", "report", *LAST}
+    finished.watch()
+    assert finished.labelled == []
+    finished.home.manual_labels.write_text("words")
+    assert "must be a list of rows" in skip_message(finished.watch())
+    assert finished.walk() == []
 
 
 def test_what_comes_out_the_same_starts_nothing_below_it(finished):

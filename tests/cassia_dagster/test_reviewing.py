@@ -88,7 +88,7 @@ def test_labels_are_listed_checked_and_applied_to_every_output(say, project):
     assert set(mine["CASSIA_annotation_res_0.4"]) == {"my gamma cells"}
     assert set(mine["CASSIA_reviewed_by_res_0.4"]) == {"ben"}
     page = (folder / "leiden_res_0.4" / "demo_report.html").read_text(encoding="utf-8")
-    assert "Labelled by ben on" in page
+    assert "Confirmed by ben on" in page
     assert '"cassia_reviewed_by": "ben"' in (folder / "demo_cell_annotations.json").read_text(encoding="utf-8")
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from cassia_dagster.definitions import ASSETS
+from cassia_dagster.definitions import ANALYSES, ASSETS
 
 PROJECT = Path(__file__).parents[2]
 PATIENCE = 180
@@ -69,7 +69,9 @@ def ask(server, query):
 
 def test_the_web_server_knows_every_asset(server):
     nodes = ask(server, "{ assetNodes { assetKey { path } description groupName } }")["assetNodes"]
-    assert {"/".join(node["assetKey"]["path"]) for node in nodes} == {(asset.key.to_user_string()) for asset in ASSETS}
+    assert {"/".join(node["assetKey"]["path"]) for node in nodes} == {
+        asset.key.to_user_string() for asset in (*ASSETS, *ANALYSES)
+    }
     assert all(node["description"] for node in nodes)
 
 
