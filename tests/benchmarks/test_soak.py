@@ -8,7 +8,7 @@ pytestmark = pytest.mark.daemon
 
 
 def test_ten_partitions_under_faults_end_and_add_up(tmp_path):
-    seen = soak(tmp_path, partitions=10, seed=1)
+    seen = soak(tmp_path, partitions=10, at_once=3, seed=1)
     assert seen.sound, seen
     assert seen.done == 10, seen
     assert seen.rows == 10 * len(CLUSTERS)
