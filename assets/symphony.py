@@ -70,8 +70,10 @@ def seats_of(usual: ModelResource, config: SymphonyConfig) -> list[Seat]:
     alone = len({model.identity for model in models}) == 1
     if alone and models[0].title == EMBEDDED:
         return [Seat(EMBEDDED, models[0], "")]
-    if wrong := next((one for one in config.personas if not 0 < len(one.strip()) <= LONGEST_PERSONA), None):
-        raise InputError(f"The point of view {wrong[:40]!r} has {len(wrong)} characters; give 1 to {LONGEST_PERSONA}.")
+    if wrong := [one for one in config.personas if not 0 < len(one.strip()) <= LONGEST_PERSONA]:
+        raise InputError(
+            f"The point of view {wrong[0][:40]!r} has {len(wrong[0])} characters; give 1 to {LONGEST_PERSONA}."
+        )
     personas = config.personas or (list(POINTS_OF_VIEW) if alone else [""])
     taken: Counter[str] = Counter()
     seats = []

@@ -21,6 +21,7 @@ from cassia_dagster import (
     datasets,
     doctor,
     drawing,
+    looking_inside,
     models,
     planning,
     reviewing,
@@ -67,6 +68,7 @@ app.command("uncertainty")(analyses.uncertainty)
 app.command("symphony")(analyses.symphony)
 app.command("hypotheses")(analyses.hypotheses)
 app.command("boost")(analyses.boost)
+app.command("subclusters")(looking_inside.subclusters)
 app.command("drift")(comparing.drift)
 
 

@@ -22,6 +22,7 @@ from assets.report import report
 from assets.review import review
 from assets.reviewed import reviewed
 from assets.scores import scores
+from assets.subclusters import subclusters
 from assets.symphony import symphony
 from assets.umap import umap
 from assets.uncertainty import uncertainty
@@ -55,7 +56,7 @@ ASSETS = (
 )
 """The method, from the file to what is taken home."""
 
-ANALYSES = (uncertainty, symphony, hypotheses, drift)
+ANALYSES = (uncertainty, symphony, hypotheses, subclusters, drift)
 """What is made only where a user asks for it: no automation requests it."""
 
 

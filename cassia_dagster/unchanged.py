@@ -24,6 +24,9 @@ CELLS: Mapping[str, type[dg.Config] | None] = {
 }
 """Assets that are the same each time, so that making them again gives nothing, with their parameters."""
 
+MADE_BEFORE: Mapping[str, str] = {"umap": "normalized_adata", "marker_table": "leiden_clusters"}
+"""What is made in the same run from what; the second is on record only as it was before that run."""
+
 _VERSION, _CODE, _READ = "dagster/data_version", "dagster/code_version", "dagster/input_event_pointer/"
 
 
@@ -48,6 +51,8 @@ def kept_artifacts(
     """
     kept = {}
     for asset, config in CELLS.items():
+        if MADE_BEFORE.get(asset, asset) not in {*kept, asset}:
+            continue
         record = _last(instance, asset, dataset, resolution)
         if record is None or not record.asset_materialization:
             continue

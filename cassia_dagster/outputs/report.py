@@ -35,7 +35,16 @@ if TYPE_CHECKING:
 MARKERS_SHOWN = 10
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_SCRIPTS = ("page.js", "table.js", "map.js", "groups.js", "downloads.js")
+_SCRIPTS = (
+    "page.js",
+    "table.js",
+    "cells.js",
+    "view.js",
+    "legend.js",
+    "map.js",
+    "groups.js",
+    "downloads.js",
+)
 """In the order in which they run."""
 
 

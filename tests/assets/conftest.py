@@ -86,7 +86,7 @@ def materialize(artifacts: Path, tmp_path: Path) -> Iterator[Callable[..., list[
                     "model_store": ModelStore(path=str(tmp_path / "models.sqlite")),
                     "catalog": CatalogResource(path=str(artifacts / "datasets.yaml")),
                     "settings": AnnotationSettings(),
-                    "manual_labels_file": ManualLabelsFile(path="none.yaml"),
+                    "manual_labels_file": ManualLabelsFile(path=str(artifacts / "manual_labels.yaml")),
                     **{f"{role}_llm": ModelResource() for role in MODEL_ROLES},
                 },
                 run_config={"ops": {asset: {"config": config}}},

@@ -76,7 +76,7 @@ def project(artifacts, rows, tmp_path) -> Iterator[dict[str, Callable[..., Any]]
                     "adata_storage": AdataStorage(root=str(tmp_path)),
                     "model_store": ModelStore(path=str(tmp_path / "models.sqlite")),
                     "settings": AnnotationSettings(),
-                    "manual_labels_file": ManualLabelsFile(path="none.yaml"),
+                    "manual_labels_file": ManualLabelsFile(path=str(tmp_path / "manual_labels.yaml")),
                     **{f"{role}_llm": ModelResource() for role in MODEL_ROLES},
                 },
                 run_config={"ops": {"drift": {"config": config}}},

@@ -49,11 +49,13 @@ def test_other_code_or_other_usual_parameters_make_it_again(demo: Demo, monkeypa
     class OtherConfig(unchanged.LeidenConfig):
         seed: int = 7
 
-    monkeypatch.setattr(unchanged, "CELLS", unchanged.CELLS | {"leiden_clusters": OtherConfig})
-    assert kept(demo, demo.home.artifacts, "0.4") == {"marker_table"}
+    usual = unchanged.CELLS
+    monkeypatch.setattr(unchanged, "CELLS", usual | {"leiden_clusters": OtherConfig})
+    assert kept(demo, demo.home.artifacts, "0.4") == set(), "the markers are of the clusters that will be"
     codes = unchanged._code_versions() | {"marker_table": "another"}
     monkeypatch.setattr(unchanged, "_code_versions", lambda: codes)
-    assert kept(demo, demo.home.artifacts, "0.4") == set()
+    monkeypatch.setattr(unchanged, "CELLS", usual)
+    assert kept(demo, demo.home.artifacts, "0.4") == {"leiden_clusters"}
 
 
 def test_another_version_of_the_file_makes_it_again(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,4 +65,4 @@ def test_another_version_of_the_file_makes_it_again(demo: Demo, monkeypatch: pyt
         return None if asset == "raw_adata" else whole(instance, asset, dataset, resolution)
 
     monkeypatch.setattr(unchanged, "_last", with_another_file)
-    assert kept(demo, demo.home.artifacts, None) == {"umap"}
+    assert kept(demo, demo.home.artifacts, None) == set()

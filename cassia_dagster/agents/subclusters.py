@@ -1,0 +1,146 @@
+"""What is inside a cluster? Its parts are named by the same roles, and held against the name of their parent.
+
+No role of its own: a part is annotated, validated and scored as any cluster is. Its markers are first those that tell
+it from its siblings, then those that tell it from all other cells, and the models are told what the parent is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cassia_dagster.agents.annotate import annotate_cluster
+from cassia_dagster.agents.score import score_cluster
+from cassia_dagster.knowledge.ontology import Relation, load_ontology
+from cassia_dagster.records import (
+    Annotation,
+    BoostedCluster,
+    ClusterEvidence,
+    ClusterFinding,
+    EvidenceCheck,
+    Exchange,
+    Fraction,
+    Marker,
+    Name,
+    Percent,
+    Status,
+)
+
+if TYPE_CHECKING:
+    from cassia_dagster.llm.door import Door
+
+MIXED_BELOW = 75.0
+"""A label with a lower score asks to be looked into."""
+
+_SIBLING_MARKERS = 40
+
+
+class Subcluster(ClusterFinding):
+    """A row of ``subclusters``: one part of a parent."""
+
+    parent: str
+    """Id of the cluster, or of several with a plus between them."""
+    parent_label: Name | None
+    n_cells: int
+    share_of_parent: Fraction
+    markers_against_siblings: tuple[str, ...]
+    status: Status
+    status_reason: str = ""
+    annotation: Annotation | None
+    check: EvidenceCheck | None
+    score: Percent | None
+    relation: Relation | None
+    """How the label stands to the parent's; ``None`` where one of the two is no term."""
+    history: tuple[Exchange, ...] = ()
+
+    @property
+    def within_parent(self) -> bool | None:
+        """Whether the label is the parent's or a kind of it; ``None`` where that cannot be told."""
+        return None if self.relation is None else self.relation in {Relation.EXACT, Relation.FINER}
+
+
+def asks_to_be_looked_into(row: BoostedCluster) -> bool:
+    """Tell whether a cluster may hold more than one type: it is mixed, unresolved, or scored low."""
+    annotation = row.annotation
+    if annotation is None or annotation.unresolved is not None or annotation.mixed_celltypes:
+        return True
+    return row.score is None or row.score < MIXED_BELOW
+
+
+def markers_of_part(against_siblings: Sequence[Marker], against_all: Sequence[Marker]) -> tuple[Marker, ...]:
+    """Put what tells a part from its siblings before what tells it from all other cells; each gene once."""
+    first = tuple(against_siblings[:_SIBLING_MARKERS])
+    named = {marker.gene for marker in first}
+    return (*first, *(marker for marker in against_all if marker.gene not in named))
+
+
+def name_part(
+    evidence: ClusterEvidence,
+    cells: str,
+    parent: Sequence[BoostedCluster],
+    n_parent: int,
+    doors: tuple[Door, Door, Door],
+    subject: str,
+) -> Subcluster:
+    """Annotate, validate and score one part, and hold its name against the parent's.
+
+    Parameters
+    ----------
+    evidence
+        Of the part, with `markers_of_part`.
+    cells
+        Digest of its cells.
+    parent
+        The final word on each cluster that the parent is made of.
+    n_parent
+        Cells of the parent.
+    doors
+        The ways to annotator, validator and scorer.
+    subject
+        What the ledger calls the part.
+    """
+    annotator, validator, scorer = doors
+    label, cl_id = _name_of(parent)
+    annotated = annotate_cluster(_told(evidence, label), annotator, validator, subject)
+    scored = score_cluster(annotated.evidence, annotated, scorer, subject)
+    own = annotated.check.cl_id if annotated.check else None
+    return Subcluster(
+        cluster=evidence.cluster,
+        cells=cells,
+        parent="+".join(row.cluster for row in parent),
+        parent_label=label,
+        n_cells=evidence.n_cells or 0,
+        share_of_parent=(evidence.n_cells or 0) / n_parent,
+        markers_against_siblings=tuple(marker.gene for marker in evidence.markers[:10]),
+        status=annotated.status,
+        status_reason=annotated.status_reason,
+        annotation=annotated.annotation,
+        check=annotated.check,
+        score=scored.score,
+        relation=load_ontology().relation(own, cl_id) if own and cl_id else None,
+        history=(*annotated.history, *scored.history),
+    )
+
+
+def _name_of(parent: Sequence[BoostedCluster]) -> tuple[str | None, str | None]:
+    """Name a parent of one cluster by its label, and one of several by their lowest common ancestor."""
+    terms = [row.check.cl_id for row in parent if row.check and row.check.cl_id]
+    if len(parent) == 1:
+        said = parent[0].annotation
+        return (said.label if said and not said.unresolved else None), (terms[0] if terms else None)
+    if len(terms) < len(parent):
+        return None, None
+    ontology = load_ontology()
+    common = frozenset.intersection(*(ontology.ancestors(term) for term in terms))
+    named = [term for term in common if not ontology.is_root_level(term)]
+    if not named:
+        return None, None
+    lowest = max(named, key=lambda term: (len(ontology.ancestors(term)), term))
+    return ontology.label(lowest), lowest
+
+
+def _told(evidence: ClusterEvidence, parent: str | None) -> ClusterEvidence:
+    """Tell the models what they look at."""
+    said = f"a part of a cluster that was named {parent}" if parent else "a part of a cluster that has no sure name"
+    about = f"This is {said}; its first markers tell it from the other parts, the later ones from all other cells."
+    return evidence.model_copy(update={"context": f"{evidence.context} {about}".strip()})

@@ -1,0 +1,80 @@
+"""Subclusters as an asset: no cell is lost, parts carry their parent's id, and a stranger among them is flagged."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from cassia_dagster.agents.boost import keep_as_is
+from cassia_dagster.agents.subclusters import Subcluster
+from cassia_dagster.knowledge.ontology import Relation
+from cassia_dagster.records import AnnotatedCluster, ScoredCluster
+from resources.catalog import Catalog
+from resources.record_tables import to_arrow
+from resources.storage import stored_table
+
+
+@pytest.fixture
+def look_inside(artifacts, materialize):
+    annotated = stored_table(artifacts, "annotations", "islets", "0.4").records(AnnotatedCluster)
+    scored = stored_table(artifacts, "scores", "islets", "0.4").records(ScoredCluster)
+    rows = [keep_as_is(row, score) for row, score in zip(annotated, scored, strict=True)]
+    path = artifacts / "reviewed" / "islets" / "0.4.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(to_arrow(rows), path)
+    return lambda **config: materialize("subclusters", Subcluster, **config)
+
+
+def cells_written(artifacts):
+    entry = Catalog.read(artifacts / "datasets.yaml").entry("islets")
+    return pd.read_csv(entry.folder / "leiden_res_0.4" / "islets_subclusters.csv", dtype=str)
+
+
+def test_every_cell_of_two_clusters_together_is_in_one_part_and_ids_round_trip(
+    artifacts, look_inside, islets_labels, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    rows = look_inside(clusters=["0", "2"], together=True)
+    inside = islets_labels[islets_labels.isin(["0", "2"])]
+    assert {row.parent for row in rows} == {"0+2"}
+    assert all(row.cluster.startswith("0+2.") for row in rows)
+    assert sum(row.n_cells for row in rows) == len(inside)
+    table = cells_written(artifacts)
+    assert table["cell_id"].tolist() == islets_labels.index.tolist()
+    assert table["cluster"].tolist() == islets_labels.tolist()
+    parts = table.loc[table["cluster"].isin(["0", "2"]), "subcluster"]
+    assert parts.value_counts().to_dict() == {row.cluster: row.n_cells for row in rows}
+    rest = table[~table["cluster"].isin(["0", "2"])]
+    assert rest["subcluster"].tolist() == rest["cluster"].tolist()
+
+
+def test_two_types_that_were_joined_come_apart_again(look_inside, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    rows = look_inside(clusters=["0", "2"], together=True)
+    labels = {row.annotation.label for row in rows if row.annotation and row.annotation.label}
+    assert {"pancreatic D cell", "pancreatic A cell"} <= labels
+    assert {row.relation for row in rows} <= {Relation.FINER, Relation.EXACT, None}
+
+
+def test_parts_of_other_parents_are_kept_and_those_of_the_same_are_replaced(look_inside, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    look_inside(clusters=["0"])
+    rows = look_inside(clusters=["2"])
+    assert {row.parent for row in rows} == {"0", "2"}
+    again = look_inside(clusters=["2"], inner_resolution=1.5)
+    assert {row.parent for row in again} == {"0", "2"}
+    assert len([row for row in again if row.parent == "2"]) >= len([row for row in rows if row.parent == "2"])
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"clusters": ["99"]}, "no cluster '99'"),
+        ({"clusters": ["0"], "together": True}, "at least two clusters"),
+        ({"clusters": ["11"]}, "Cluster 11 has 8 cells; at least 30 are needed"),
+    ],
+)
+def test_what_cannot_be_looked_into_says_why(look_inside, config, message):
+    with pytest.raises(RuntimeError, match=message):
+        look_inside(**config)

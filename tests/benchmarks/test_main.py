@@ -1,0 +1,27 @@
+"""The door to the benchmarks: what it offers is there, and has a place on the page."""
+
+import importlib.util
+import re
+
+import typer.main
+
+from benchmarks.__main__ import PERFORMANCE, SCRIPTS, app
+from benchmarks.page import put
+
+WRITES = ("speed", "equality", "leiden", "capped")
+
+
+def test_every_command_is_there_and_says_what_it_is_for():
+    commands = typer.main.get_command(app).commands
+    assert set(commands) == {"generate", *WRITES, *(module.replace("_", "-") for module in SCRIPTS)}
+    assert all(command.help for command in commands.values())
+    assert all(importlib.util.find_spec(f"benchmarks.{module}") for module in SCRIPTS)
+
+
+def test_every_table_has_a_place_on_the_page_and_every_command_of_the_page_can_be_typed():
+    page, command = PERFORMANCE.read_text("utf-8"), typer.main.get_command(app)
+    for block in WRITES:
+        assert "figures" in put(page, block, "figures")
+    for line in re.findall(r"^uv run python -m benchmarks (\w.*?)\s*$", page, re.MULTILINE):
+        name, *words = line.split()
+        command.commands[name].make_context(name, words)  # raises if an option does not exist
