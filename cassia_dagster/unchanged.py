@@ -49,7 +49,7 @@ def kept_artifacts(
     dict
         Asset → the metadata of its last materialization.
     """
-    kept = {}
+    kept: dict[str, dict[str, Any]] = {}
     for asset, config in CELLS.items():
         if MADE_BEFORE.get(asset, asset) not in {*kept, asset}:
             continue
