@@ -102,5 +102,5 @@ def _compare_markers(plain: pd.DataFrame, ours: pd.DataFrame) -> dict[str, float
 
 def table_of(figures: Mapping[str, float | bool | str]) -> str:
     """Write figures as Markdown."""
-    rows = [f"| {name} | {f'{value:.6g}' if isinstance(value, float) else value} |" for name, value in figures.items()]
+    rows = [f"| {name} | {f'{value:.10g}' if isinstance(value, float) else value} |" for name, value in figures.items()]
     return "\n".join(["| what | figure |", "|---|--:|", *rows])

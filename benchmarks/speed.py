@@ -22,12 +22,26 @@ type Measure = Callable[[list[Stage]], float | None]
 _AFTERWARDS = ("umap", "write")
 
 
-def _until_markers(stages: list[Stage]) -> list[Stage] | None:
-    """Return the stages that one marker table takes: all up to it, without those of other resolutions."""
+def _until(step: str, stages: list[Stage]) -> list[Stage] | None:
+    """Return the stages up to the first of a step: without those of other resolutions."""
     for position, stage in enumerate(stages):
-        if stage.name.startswith("markers "):
+        if stage.name.startswith(f"{step} "):
             return stages[: position + 1]
     return None
+
+
+def _until_markers(stages: list[Stage]) -> list[Stage] | None:
+    return _until("markers", stages)
+
+
+def _cpu_of_clusters(stages: list[Stage]) -> float | None:
+    needed = _until("clusters", stages)
+    return sum(stage.cpu for stage in needed) if needed else None
+
+
+def _peak_of_clusters(stages: list[Stage]) -> float | None:
+    needed = _until("clusters", stages)
+    return max(stage.peak for stage in needed) / 2**30 if needed else None
 
 
 def _cpu_of_one(stages: list[Stage]) -> float | None:
@@ -63,6 +77,8 @@ def _cpu_of_all(stages: list[Stage]) -> float | None:
 
 
 ROWS: tuple[tuple[str, str, Measure, Measure], ...] = (
+    ("counts → clusters, CPU seconds", "warm", _cpu_of_clusters, _cpu_of_clusters),
+    ("peak memory until the clusters, GiB", "warm", _peak_of_clusters, _peak_of_clusters),
     ("counts → marker table, CPU seconds", "warm", _cpu_of_one, _cpu_of_one),
     ("the same, seconds", "warm", _wall_of_one, _wall_of_one),
     ("counts → marker tables of five resolutions, CPU seconds", "warm", _cpu_of_five, _cpu_of_five),
