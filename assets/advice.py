@@ -14,7 +14,7 @@ _WELL: Mapping[str, str] = {
 _TO_DO: Mapping[str, str] = {
     "every_cluster_has_markers": (
         "No gene tells the clusters named here from the rest, so they stay unresolved. They may be split too finely: "
-        "take a lower resolution. Or the thresholds of marker_table are too strict for them."
+        "fewer clusters may do. Or the thresholds of marker_table are too strict for them."
     ),
     "every_cell_has_a_row": (
         "Rows and cells do not match, so nothing is made of these annotations. Materialize leiden_clusters and what "

@@ -146,10 +146,11 @@ def _by_sparse_ranks(adata: AnnData | StoredCells, labels: pd.Series, clusters: 
     """Test every gene in every one of the clusters; one row a pair, in CASSIA's columns."""
     import numpy as np
     import pandas as pd
-    from scipy import stats
+    from scipy import sparse, stats
 
+    values = sparse.csr_matrix(adata.X) if isinstance(adata.X, np.ndarray) else adata.X
     groups = pd.Categorical(labels.reindex(adata.obs_names))
-    sums = sum_ranks(adata.X, groups.codes.astype(np.int64), len(groups.categories))
+    sums = sum_ranks(values, groups.codes.astype(np.int64), len(groups.categories))
     sizes = np.bincount(groups.codes[groups.codes >= 0], minlength=len(groups.categories))
     n_cells = int(sizes.sum())
     tested = groups.categories.get_indexer(pd.Index(clusters))

@@ -49,8 +49,11 @@ def count_stored(path: Path, place: str | None) -> int | None:
 
     if path.suffix.lower() != ".h5ad" or not path.is_file():
         return None
-    with h5py.File(path, "r") as file:
-        sizes = [_stored(_matrix(file, one)) for one in ((place,) if place else WHERE_COUNTS_ARE)]
+    try:
+        with h5py.File(path, "r") as file:
+            sizes = [_stored(_matrix(file, one)) for one in ((place,) if place else WHERE_COUNTS_ARE)]
+    except OSError:
+        return None  # whoever loads it says what is wrong with it
     known = [size for size in sizes if size is not None]
     return max(known, default=None)
 

@@ -17,13 +17,13 @@ def scored(cluster):
 
 
 @pytest.fixture
-def lines(monkeypatch):
+def lines(monkeypatch, tmp_path):
     """Work on four clusters in threads, and return what the log says."""
 
     def run(often, work=scored):
         monkeypatch.setattr(cluster_progress, "OFTEN", often)
         said = []
-        with Store.open(":memory:") as store:
+        with Store.open(tmp_path / f"{often}.sqlite") as store:
             context = dg.build_asset_context()
             monkeypatch.setattr(context.log, "info", said.append)
             watched = ClusterProgress(context, store, 4).watching(work)

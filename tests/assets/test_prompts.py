@@ -5,19 +5,23 @@ import pytest
 from cassia_dagster.agents import role
 from cassia_dagster.agents.annotate import ANNOTATOR, ASKING_ANNOTATOR
 from cassia_dagster.agents.boost import BOOSTER, CONCLUDING_BOOSTER
+from cassia_dagster.agents.compare import COMPARER
+from cassia_dagster.agents.hypothesize import HYPOTHESIZER
 from cassia_dagster.agents.merge import MERGER
 from cassia_dagster.agents.score import SCORER
 from cassia_dagster.agents.validate import VALIDATOR
 from cassia_dagster.definitions import build_defs
 
 READERS = {
-    ANNOTATOR: {"annotations"},
-    ASKING_ANNOTATOR: {"annotations"},
-    VALIDATOR: {"annotations"},
-    SCORER: {"scores", "boosted"},
+    ANNOTATOR: {"annotations", "uncertainty", "subclusters"},
+    ASKING_ANNOTATOR: {"annotations", "uncertainty", "subclusters"},
+    VALIDATOR: {"annotations", "uncertainty", "subclusters"},
+    SCORER: {"scores", "boosted", "subclusters"},
     BOOSTER: {"boosted"},
     CONCLUDING_BOOSTER: {"boosted"},
     MERGER: {"merged"},
+    COMPARER: {"symphony"},
+    HYPOTHESIZER: {"hypotheses"},
 }
 
 

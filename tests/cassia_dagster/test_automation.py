@@ -213,7 +213,7 @@ def test_what_comes_out_the_same_starts_nothing_below_it(finished):
     finished.settle()
     redone = {name for tick in finished.walk(anew=False) for name in tick}
     # What the entry says of models and thresholds bears on all roles; clusters and markers have nothing to do with it.
-    assert redone == {"normalized_adata", "annotations", "scores", "boosted", "reviewed", "merged", "report", *LAST}
+    assert redone == {"normalized_adata", "annotations", "scores", "boosted", "merged", "report", *LAST}
 
 
 def test_what_the_launchpad_made_stays_until_an_input_changes(finished):

@@ -253,7 +253,12 @@ def test_clusters_of_the_users_own_are_named_one_by_one_and_nothing_is_clustered
     assert sorted(rows["cluster"]) == sorted(given.cells.obs["cell_type"].unique())
     named = dict(zip(rows["cluster"], rows["celltype_1"], strict=True))
     assert named["beta"] == "type B pancreatic cell"
-    assert {path.name for path in given.folder.iterdir()} == {"given", "own_annotated.h5ad"}
+    assert {path.name for path in given.folder.iterdir()} == {
+        "given",
+        "own_annotated.h5ad",
+        "own_cell_annotations.json",
+        *(f"own_review.{kind}" for kind in ("html", "csv", "json")),
+    }
     assert (given.folder / "given" / "own_report.html").exists()
 
 
@@ -385,7 +390,7 @@ def test_the_same_input_gives_the_same_data_versions(demo, repeated):
         first = data_versions(instance)
     with instance_of(repeated.home) as instance:
         again = data_versions(instance)
-    assert len(first) == 18
+    assert len(first) == 22
     assert again == first
 
 
