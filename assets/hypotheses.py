@@ -21,7 +21,7 @@ from cassia_dagster.records import AnnotatedCluster, BoostedCluster
 from resources.catalog import CatalogResource
 from resources.llm import ModelOverride, ModelResource, ModelStore
 from resources.settings import AnnotationSettings
-from resources.storage import AdataFile, TableFile, TableIOManager
+from resources.storage import IF_CELLS, AdataFile, TableFile, TableIOManager
 from resources.versions import version_of_records
 
 
@@ -65,6 +65,7 @@ def final_words(reviewed: TableFile, rows: Sequence[AnnotatedCluster]) -> dict[s
 @dg.asset(
     partitions_def=BY_DATASET_AND_RESOLUTION,
     deps=[raw_adata],
+    ins={"normalized_adata": IF_CELLS},
     group_name=GROUP,
     kinds={"llm", "parquet"},
     code_version=code_version("1", HYPOTHESIZER),
@@ -103,7 +104,7 @@ def hypotheses(
         expected = describe_expected(expected_hypotheses(asked, final, cast.models[HYPOTHESIZER], store))
         context.log.info("Expected: %s", {name: one.value for name, one in expected.items()})
         door = cast.models[HYPOTHESIZER].door(store)
-        known = look_ups(asked, normalized_adata, leiden_clusters)
+        known = look_ups(entry, asked, normalized_adata, leiden_clusters)
 
         def rank(row: AnnotatedCluster) -> ClusterHypotheses:
             subject = f"{dataset}/{resolution}/{row.cluster}"

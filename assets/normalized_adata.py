@@ -9,6 +9,7 @@ from pydantic import Field
 from assets.failures import failed_check, fatal_errors
 from assets.partitions import BY_DATASET
 from assets.raw_adata import raw_adata
+from cassia_dagster.knowledge.versions import gene_names_version
 from cassia_dagster.singlecell.columns import cells_per_batch
 from cassia_dagster.singlecell.embed import embed
 from cassia_dagster.singlecell.load import INPUT
@@ -53,7 +54,7 @@ class NormalizeConfig(dg.Config):
     group_name="cells",
     kinds={"scanpy", "h5ad"},
     pool="matrix",
-    code_version="3",
+    code_version=f"3 genes@{gene_names_version()}",
     io_manager_key="adata_storage",
     dagster_type=dg.Any,
     check_specs=[

@@ -8,7 +8,7 @@ from cassia_dagster.errors import InputError
 from cassia_dagster.files import replacing
 from cassia_dagster.records import AnnotatedCluster, ClusterFinding, Record, natural_order
 from cassia_dagster.singlecell.cluster import digest_cells
-from cassia_dagster.singlecell.lookup import LookUp, sum_expression
+from cassia_dagster.singlecell.lookup import LookUp, look_up_markers, sum_expression
 from cassia_dagster.singlecell.resolutions import folder_of
 from resources.catalog import DatasetEntry
 from resources.llm import ModelOverride, ModelResource
@@ -49,9 +49,11 @@ def chosen_rows(annotations: TableFile, leiden_clusters: TableFile, clusters: Se
 
 
 def look_ups(
-    rows: Sequence[AnnotatedCluster], normalized_adata: AdataFile, leiden_clusters: TableFile
+    entry: DatasetEntry, rows: Sequence[AnnotatedCluster], normalized_adata: AdataFile, leiden_clusters: TableFile
 ) -> Mapping[str, LookUp]:
-    """Read the matrix, and return for each cluster what answers for its genes."""
+    """Read the matrix, if there is one, and return for each cluster what answers for its genes."""
+    if not entry.has_cells:
+        return {row.cluster: partial(look_up_markers, row.evidence) for row in rows}
     labels = leiden_clusters.read().set_index("cell_id")["cluster"]
     with normalized_adata.expression() as cells:
         sums = sum_expression(cells, labels)

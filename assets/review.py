@@ -10,6 +10,7 @@ from assets.failures import fatal_errors
 from assets.partitions import BY_DATASET, by_resolution
 from assets.raw_adata import raw_adata
 from assets.results import Tables, assemble, compare
+from cassia_dagster.errors import InputError
 from cassia_dagster.evaluation.review import Level, NamedCluster, Review, review_resolutions
 from cassia_dagster.knowledge.ontology import Relation
 from cassia_dagster.outputs.result import ResolutionResult, final_label
@@ -18,7 +19,7 @@ from cassia_dagster.records import ClusterResult, ManualOutcome, Status
 from cassia_dagster.singlecell.resolutions import is_given
 from resources.catalog import CatalogResource, DatasetEntry
 from resources.settings import AnnotationSettings
-from resources.storage import AdataFile, TableFile
+from resources.storage import IF_CELLS, AdataFile, TableFile
 from resources.versions import version_of_records
 
 if TYPE_CHECKING:
@@ -40,7 +41,10 @@ LEVEL_COLUMNS = dg.TableSchema(
 @dg.asset(
     partitions_def=BY_DATASET,
     deps=[raw_adata],
-    ins=dict.fromkeys(("leiden_clusters", "annotations", "scores", "reviewed", "merged"), LISTED_ONLY),
+    ins={
+        **dict.fromkeys(("leiden_clusters", "annotations", "scores", "reviewed", "merged"), LISTED_ONLY),
+        "normalized_adata": IF_CELLS,
+    },
     group_name="results",
     kinds={"html", "csv"},
     code_version="1",
@@ -72,8 +76,14 @@ def review(
     """
     with fatal_errors():
         entry = catalog.entry(context.partition_key)
+        entry.require_cells()
         fan_ins = [by_resolution(fan_in) for fan_in in (leiden_clusters, annotations, scores, reviewed, merged)]
         made = [key for key in entry.clusterings if all(key in fan_in for fan_in in fan_ins)]
+        if not made:
+            raise InputError(
+                f"Dataset {entry.name!r} is annotated at none of its resolutions yet. Materialize one first "
+                "(job annotate_clusters)."
+            )
         clusters = {key: fan_ins[0][key].read().set_index("cell_id")["cluster"] for key in made}
         known = normalized_adata.read().obs[list(entry.labels)]
         threshold = settings.of(entry).score_threshold

@@ -33,7 +33,7 @@ from cassia_dagster.singlecell.subset import FEWEST_CELLS, Subclustering, reclus
 from resources.catalog import CatalogResource, DatasetEntry
 from resources.llm import ModelOverride, ModelResource, ModelStore
 from resources.settings import AnnotationSettings
-from resources.storage import AdataFile, TableFile, TableIOManager
+from resources.storage import IF_CELLS, AdataFile, TableFile, TableIOManager
 from resources.versions import version_of_records
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class SubclustersConfig(AskConfig):
 @dg.asset(
     partitions_def=BY_DATASET_AND_RESOLUTION,
     deps=[raw_adata],
+    ins={"normalized_adata": IF_CELLS},
     group_name=GROUP,
     kinds={"scanpy", "llm", "parquet"},
     code_version=code_version("1", *ROLES),
@@ -105,6 +106,7 @@ def subclusters(
     dataset, resolution = dataset_and_resolution(context)
     with fatal_errors():
         entry = catalog.entry(dataset)
+        entry.require_cells()
         know_lab_markers(entry)
         chosen = settings_of(settings, entry, config)
         cast = Cast.of({ANNOTATOR: annotation_llm, VALIDATOR: validation_llm, SCORER: score_llm}, entry, config)

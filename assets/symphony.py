@@ -24,7 +24,7 @@ from cassia_dagster.records import AnnotatedCluster
 from resources.catalog import CatalogResource
 from resources.llm import ModelOverride, ModelResource, ModelStore
 from resources.settings import AnnotationSettings
-from resources.storage import AdataFile, TableFile, TableIOManager
+from resources.storage import IF_CELLS, AdataFile, TableFile, TableIOManager
 from resources.versions import version_of_records
 
 
@@ -104,6 +104,7 @@ def expected_debate(
 @dg.asset(
     partitions_def=BY_DATASET_AND_RESOLUTION,
     deps=[raw_adata],
+    ins={"normalized_adata": IF_CELLS},
     group_name=GROUP,
     kinds={"llm", "parquet"},
     code_version=code_version("1", COMPARER),
@@ -142,7 +143,7 @@ def symphony(
     with fatal_errors(), model_store.session(context, chosen.limits(dataset)) as store:
         expected = describe_expected(expected_debate(row, config, seats, store))
         context.log.info("Expected if every round is held: %s", {name: one.value for name, one in expected.items()})
-        look_up = look_ups([row], normalized_adata, leiden_clusters)[row.cluster]
+        look_up = look_ups(entry, [row], normalized_adata, leiden_clusters)[row.cluster]
         subject = f"{dataset}/{resolution}/{row.cluster}"
         debate = compare_candidates(
             row, config.candidates, seated(seats, store), subject, look_up=look_up, plan=config.plan

@@ -32,7 +32,7 @@ from cassia_dagster.records import AnnotatedCluster, Strategy
 from resources.catalog import CatalogResource, DatasetEntry
 from resources.llm import ModelOverride, ModelResource, ModelStore
 from resources.settings import AnnotationSettings
-from resources.storage import AdataFile, TableFile, TableIOManager
+from resources.storage import IF_CELLS, AdataFile, TableFile, TableIOManager
 from resources.versions import version_of_records
 
 
@@ -101,6 +101,7 @@ class Speakers:
 @dg.asset(
     partitions_def=BY_DATASET_AND_RESOLUTION,
     deps=[raw_adata],
+    ins={"normalized_adata": IF_CELLS},
     group_name=GROUP,
     kinds={"llm", "parquet"},
     code_version=code_version("1", ANNOTATOR, VALIDATOR),
@@ -142,7 +143,7 @@ def uncertainty(
         context.log.info("Expected if every run is made: %s", {name: one.value for name, one in expected.items()})
         voices = speakers.voices(store)
         fused = [row for row in asked if row.strategy is Strategy.FUSED]
-        known = look_ups(fused, normalized_adata, leiden_clusters) if fused else {}
+        known = look_ups(entry, fused, normalized_adata, leiden_clusters) if fused else {}
 
         def repeat(row: AnnotatedCluster) -> UncertainCluster:
             return measure_uncertainty(

@@ -60,11 +60,12 @@ def uncertainty(
     home: HomeOption = None,
 ) -> None:
     """Name every cluster several times, independently, and say how far the names agree."""
+    # First of all, for the assets read at import which resolutions this home has.
+    target = target_of(name, resolution, home)
     from assets.model_calls import as_in_launchpad
     from assets.uncertainty import UncertaintyConfig
     from resources.llm import ModelOverride
 
-    target = target_of(name, resolution, home)
     config = configured(
         UncertaintyConfig,
         runs=runs,
@@ -128,13 +129,14 @@ def symphony(
     home: HomeOption = None,
 ) -> None:
     """Is it A or B? Let a panel of models decide between candidate types of one cluster."""
+    # First of all, for the assets read at import which resolutions this home has.
+    target = target_of(name, resolution, home)
     from assets.model_calls import as_in_launchpad
     from assets.symphony import SymphonyConfig, expected_debate, outcome_of, seats_of
     from cassia_dagster.agents.panel import check_candidates
     from cassia_dagster.models import cast_of
     from resources.llm import ModelOverride
 
-    target = target_of(name, resolution, home)
     config = configured(
         SymphonyConfig,
         cluster=cluster,
@@ -195,12 +197,13 @@ def hypotheses(
     home: HomeOption = None,
 ) -> None:
     """What else could it be? Rank alternatives to every label, with the genes that would tell."""
+    # First of all, for the assets read at import which resolutions this home has.
+    target = target_of(name, resolution, home)
     from assets.hypotheses import HypothesesConfig, expected_hypotheses, final_words
     from assets.model_calls import as_in_launchpad
     from cassia_dagster.models import cast_of
     from resources.llm import ModelOverride
 
-    target = target_of(name, resolution, home)
     override = ModelOverride(model=said_of_model(model)) if model else ModelOverride()
     config = configured(HypothesesConfig, clusters=cluster or [], annotation_llm=override, max_usd_per_run=max_usd)
     asked = target.annotated(config.clusters)
@@ -263,12 +266,13 @@ def boost(
     home: HomeOption = None,
 ) -> None:
     """Dig: take a second look at clusters, whatever their score; tables, report and annotated file show the result."""
+    # First of all, for the assets read at import which resolutions this home has.
+    target = target_of(name, resolution, home)
     from assets.boosted import BoostConfig
     from assets.model_calls import as_in_launchpad
     from cassia_dagster.analysis_jobs import LOOK_AGAIN
     from resources.llm import ModelOverride
 
-    target = target_of(name, resolution, home)
     config = configured(
         BoostConfig,
         clusters=cluster,

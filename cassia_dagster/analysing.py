@@ -145,7 +145,7 @@ def walk(target: Target, jobs: Mapping[str, Mapping[str, Mapping[str, Any]]], *,
     jobs
         Name of each, and what the launchpad would say to its assets.
     then_write
-        Write the annotated file anew after them, if all resolutions that it takes are there.
+        Write the annotated file anew after them, if there are cells, and all resolutions that it takes.
     """
     from dagster import MultiPartitionKey
 
@@ -162,7 +162,7 @@ def walk(target: Target, jobs: Mapping[str, Mapping[str, Mapping[str, Any]]], *,
             with Progress(target.entry) as progress:
                 for job, config in jobs.items():
                     materialize_level(job, key, resolution, target.home, instance, progress.tell, config)
-                if then_write and target.is_complete:
+                if then_write and target.entry.has_cells and target.is_complete:
                     materialize_level(WRITE_ANNOTATED_FILE.name, name, None, target.home, instance, progress.tell)
         except Stopped:
             typer.echo("Stopped. What was finished is kept; the same command asks no model twice.", err=True)

@@ -30,10 +30,11 @@ def subclusters(
     home: HomeOption = None,
 ) -> None:
     """What is inside this cluster? Cluster its cells among themselves, and name the parts as kinds of their parent."""
+    # First of all, for the assets read at import which resolutions this home has.
+    target = target_of(name, resolution, home)
     from assets.model_calls import as_in_launchpad
     from assets.subclusters import SubclustersConfig
 
-    target = target_of(name, resolution, home)
     config = configured(
         SubclustersConfig,
         clusters=cluster or [],

@@ -157,7 +157,7 @@ def _reasons(home: Home, entry: DatasetEntry) -> dict[str, str]:
         said = observe_labels(entry.name, home.manual_labels, read_manual_labels(home.manual_labels))
         reviewed = statuses.get_current_data_version(dg.AssetKey("manual_labels"), entry.name).value
         relabelled = None if (said.tags or {})[VERSION] == reviewed else "reviewed: a manual label has changed"
-        first, middle, last = LEVELS
+        first, middle, last = LEVELS if entry.has_cells else ((), LEVELS[1], ())
         above = next((one for asset in first if (one := reason(asset, entry.name))), None)
         below = next((one for asset in last if (one := reason(asset, entry.name))), None)
         found = {}

@@ -108,13 +108,14 @@ def check_labels(home: HomeOption = None) -> None:
 @review.command("apply")
 def apply_labels(name: NameArgument, home: HomeOption = None) -> None:
     """Put the labels that persons gave into groups, report, tables and annotated file of a dataset."""
+    # First of all, for the assets read at import which resolutions this home has.
+    place = prepare_home(home)
     from assets.manual_labels import observe_labels
     from cassia_dagster.terminal import Progress
     from cassia_dagster.walk import apply_to_dataset, open_instance
     from resources.catalog import Catalog
     from resources.manual_labels import read_manual_labels
 
-    place = prepare_home(home)
     entry = Catalog.read_entry(place.catalog, name)
     observed = observe_labels(name, place.manual_labels, read_manual_labels(place.manual_labels))
     with open_instance(place) as instance, Progress(entry) as progress:

@@ -37,8 +37,8 @@ def tell_json(entry: DatasetEntry, home: Home) -> str:
         "cached_calls": spent.cached,
         "usd": spent.usd,
         "unpriced_calls": spent.unpriced,
-        "review": str(entry.folder / f"{entry.name}_review.html"),
-        "cells": str(entry.folder / f"{entry.name}_annotated.h5ad"),
+        "review": str(entry.folder / f"{entry.name}_review.html") if entry.has_cells else None,
+        "cells": str(entry.folder / f"{entry.name}_annotated.h5ad") if entry.has_cells else None,
         "resolutions": [_resolution(entry, result) for result in results],
     }
     return json.dumps(told, ensure_ascii=False, allow_nan=False)

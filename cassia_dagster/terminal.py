@@ -51,6 +51,10 @@ SUMMARIES: dict[str, Callable[[Mapping[str, Any]], str]] = {
         f"{_count(seen['alternatives'], 'alternative')} to the labels of {_count(seen['clusters'], 'cluster')}"
         + _calls(seen)
     ),
+    "subclusters": lambda seen: (
+        f"{_count(seen['parts'], 'part')} of {_count(seen['parents'], 'cluster')}{_calls(seen)}"
+    ),
+    "drift": lambda seen: f"{_count(seen['clusters_changed'], 'cluster')} called something else",
     "annotated_adata": lambda seen: f"{seen['bytes'] / 1e6:.0f} MB",
     "review": lambda seen: f"recommends {seen['recommended_resolution']}",
 }

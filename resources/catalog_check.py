@@ -51,13 +51,17 @@ def load_checked(entry: DatasetEntry) -> Cells:
 
 def _note_tissues(entry: DatasetEntry, cells: Cells) -> Cells:
     """Add what cannot be read of the tissues to the notes, which the terminal, the UI and the report show."""
-    if entry.tissue_column:
-        said = sorted(set(tissue_of_cells(cells.adata.obs, entry.tissue_column, entry.path)))
-    else:
-        said = [entry.tissue or ""]
-    notes = (*cells.notes, *filter(None, map(tissue_note, said)))
+    notes = (*cells.notes, *_tissue_notes(entry, cells.adata))
     cells.adata.uns[INPUT]["notes"] = "\n".join(notes)
     return replace(cells, notes=notes)
+
+
+def _tissue_notes(entry: DatasetEntry, adata: AnnData) -> list[str]:
+    if entry.tissue_column:
+        said = sorted(set(tissue_of_cells(adata.obs, entry.tissue_column, entry.path)))
+    else:
+        said = [entry.tissue or ""]
+    return [note for note in map(tissue_note, said) if note]
 
 
 def tables_checked(entry: DatasetEntry, place: str) -> tuple[AnnData, list[str]]:
@@ -74,7 +78,7 @@ def tables_checked(entry: DatasetEntry, place: str) -> tuple[AnnData, list[str]]
     tables = frame.cells if place != "raw" or frame.raw is None else frame.raw
     check_columns(entry, tables)
     _check_tables(entry)
-    return tables, _check_names_and_genes(entry, tables)
+    return tables, [*_check_names_and_genes(entry, tables), *_tissue_notes(entry, tables)]
 
 
 def load_table(entry: DatasetEntry) -> Markers:

@@ -173,8 +173,8 @@ class DatasetEntry(Record):
         if not self.has_cells:
             raise InputError(
                 f"Dataset {self.name!r} is a marker table: no cell of it is known, so there is nothing to normalise, "
-                "to lay out or to write labels to. What there is to make begins with leiden_clusters at the "
-                f"resolution {GIVEN!r} (job annotate_clusters)."
+                "to cluster, to lay out or to write labels to. What there is to make begins with leiden_clusters at "
+                f"the resolution {GIVEN!r} (job annotate_clusters)."
             )
 
     @property

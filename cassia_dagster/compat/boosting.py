@@ -78,6 +78,11 @@ def runCASSIA_annotationboost(  # noqa: N802 - CASSIA's name
 
     note_unused("runCASSIA_annotationboost", others)
     folder, name = place_of(output_name)
+    if (folder / f"{name}_full.csv").absolute() == Path(full_result_path).absolute():
+        raise ConfigurationError(
+            f"The output name {output_name!r} would replace {full_result_path}, which has the other clusters too, by "
+            "one row. Choose another output_name."
+        )
     plan = _plan(search_strategy, num_iterations, additional_task)
     evidence = _evidence_of(marker, str(cluster_name), species, _tissue(major_cluster_info))
     annotated, scored = _read_back(Path(full_result_path), evidence)
@@ -120,12 +125,11 @@ def _tissue(major_cluster_info: str) -> str:
 
 def _evidence_of(marker: pd.DataFrame | str | Path, cluster: str, species: str, tissue: str) -> ClusterEvidence:
     from cassia_dagster.annotating import check_sample
-    from cassia_dagster.singlecell.marker_columns import tidy_markers
+    from cassia_dagster.marker_tables import load_markers_of
     from cassia_dagster.singlecell.marker_evidence import evidence_from_markers
-    from cassia_dagster.singlecell.marker_files import read_marker_table
 
     known = check_sample(species, tissue)
-    table = read_marker_table(Path(marker)) if isinstance(marker, str | Path) else tidy_markers(marker, "marker")
+    table = load_markers_of(marker, known).table
     profiles = {one.cluster: one for one in evidence_from_markers(table, species=known, tissue=tissue)}
     if cluster not in profiles:
         raise InputError(f"The marker table has no cluster {cluster!r}; it has {', '.join(profiles)}.")

@@ -177,4 +177,8 @@ def _in_words(annotation: Annotation | None, words: str | None) -> Annotation | 
 def _is_the_same(row: BoostedCluster, label: str, cl_id: str | None) -> bool:
     if row.annotation is None or row.annotation.unresolved or row.status is not Status.OK:
         return False
-    return row.annotation.label == label or (cl_id is not None and row.check is not None and row.check.cl_id == cl_id)
+    same_words = row.annotation.label == label
+    if row.check is None:
+        return same_words
+    # The same words for another term are another label.
+    return row.check.cl_id == cl_id and (cl_id is not None or same_words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -18,8 +19,18 @@ def source_versions(lab_markers: str = "") -> dict[str, str]:
 def knowledge_version() -> str:
     """Return a hash of the tables and of the code that reads them: another hash may mean other answers."""
     folder = Path(__file__).parent
-    files = sorted(path for path in folder.rglob("*") if path.suffix in {".py", ".csv", ".tsv", ".gz", ".toml"})
+    return _hash(path for path in folder.rglob("*") if path.suffix in {".py", ".csv", ".tsv", ".gz", ".toml"})
+
+
+@cache
+def gene_names_version() -> str:
+    """Return a hash of what gives genes their present symbols: another hash may mean other names."""
+    folder = Path(__file__).parent
+    return _hash([folder / "genes.py", *folder.glob("data/genes_*"), folder / "data" / "former_symbols.tsv.gz"])
+
+
+def _hash(files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
-    for path in files:
+    for path in sorted(files):
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:12]

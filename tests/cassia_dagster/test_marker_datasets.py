@@ -85,6 +85,26 @@ def test_the_marker_table_alone_cannot_be_annotated_under_the_name_of_another_da
     assert "'lists' is the name of a dataset in the catalog" in refused.stderr
 
 
+def test_what_is_asked_of_clusters_needs_no_cells(made: Made) -> None:
+    said = {
+        ("hypotheses", "lists"): "memory B cell",
+        ("uncertainty", "lists"): "no measure of uncertainty",
+        ("boost", "lists", "--cluster", "odd"): "named nothing",
+        ("drift", "lists"): "0.0% of the cells are called something else",
+        ("plan",): "0 of 1 would be made",
+    }
+    for words, answer in said.items():
+        done = command(made.folder, *words)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert answer in done.stdout
+
+
+def test_what_is_inside_a_cluster_is_not_known_without_its_cells(made: Made) -> None:
+    refused = command(made.folder, "subclusters", "lists", "--cluster", "7")
+    assert refused.returncode == 1
+    assert "is a marker table: no cell of it is known" in refused.stderr
+
+
 def test_a_job_of_cells_fails_with_what_to_make_instead(made: Made) -> None:
     import dagster as dg
 

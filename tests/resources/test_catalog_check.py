@@ -13,7 +13,7 @@ import pytest
 from cassia_dagster.errors import InputError
 from cassia_dagster.singlecell.load import INPUT
 from resources.catalog import DatasetEntry
-from resources.catalog_check import check_frame, load_checked
+from resources.catalog_check import check_frame, load_checked, tables_checked
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +44,7 @@ def test_a_tissue_that_cannot_be_read_is_noted_where_the_report_finds_it(path: P
     assert any("'immune organs' names no organ" in note for note in cells.notes)
     assert cells.adata.uns[INPUT]["notes"].splitlines() == list(cells.notes)
     assert not any("tissue" in note for note in load_checked(entry(path)).notes)
+    assert tables_checked(entry(path, tissue="immune organs"), "X")[1] == list(cells.notes), "also where it is streamed"
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,7 @@ def test_a_cluster_is_looked_at_again_by_name(here, markers):
         ({"cluster_name": "1"}, "no cluster '1'; it has 0, 10, mystery"),
         ({"search_strategy": "random"}, "search_strategy 'random' is none of breadth, depth"),
         ({"num_iterations": 0}, "at least one round"),
+        ({"output_name": "blood"}, r"would replace blood_full\.csv"),
         ({"full_result_path": "none.csv"}, r"none\.csv cannot be read"),
         ({"full_result_path": "blood_scored.csv"}, "no column rationale"),
     ],

@@ -92,6 +92,14 @@ def test_what_the_models_said_too_is_confirmed_and_keeps_its_score():
     assert row.model_copy(update={"review": None}) == MODELS
 
 
+def test_the_same_words_for_another_term_are_a_label_of_the_persons():
+    checked = MODELS.model_copy(update={"check": applied(said(label="beta cells", cl_id=BETA)).check})
+    row = applied(said(label="type B pancreatic cell", cl_id=ALPHA), models=checked)
+    assert (row.review.outcome, row.check.cl_id) == (ManualOutcome.LABELLED, ALPHA)
+    none = applied(said(label="type B pancreatic cell", cl_id="unknown"), models=checked)
+    assert (none.review.outcome, none.check.cl_id) == (ManualOutcome.LABELLED, None)
+
+
 def test_the_same_term_in_other_words_is_confirmed_in_the_words_of_the_person():
     checked = MODELS.model_copy(update={"check": applied(said(label="beta cells", cl_id=BETA)).check})
     row = applied(said(label="my beta cells", cl_id=BETA), models=checked)

@@ -135,6 +135,12 @@ def test_the_certainty_of_a_label_is_shown_with_all_that_was_said(page):
     assert "deterministic" not in text
 
 
+def test_runs_without_a_name_are_counted_beside_those_with_one(page):
+    nameless = Vote(label=None, cl_id=None)
+    text = page("uncertainty", uncertain(BETA, nameless, BETA, nameless, BETA))
+    assert "type B pancreatic cell (3), no name (2)" in text
+
+
 def test_rules_are_said_to_measure_no_uncertainty(page):
     text = page("uncertainty", uncertain(BETA, BETA, BETA, deterministic=True))
     assert "No uncertainty is measured here" in text

@@ -1,0 +1,13 @@
+"""What the terminal says of each asset."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from cassia_dagster.definitions import ANALYSES, ASSETS
+from cassia_dagster.terminal import SUMMARIES
+
+
+def test_every_asset_that_a_command_makes_has_a_line() -> None:
+    made = [asset for asset in (*ASSETS, *ANALYSES) if isinstance(asset, dg.AssetsDefinition)]
+    assert {key.to_user_string() for asset in made for key in asset.keys} == set(SUMMARIES)
