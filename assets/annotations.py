@@ -71,7 +71,7 @@ def annotations(
     leiden_clusters: TableFile,
     marker_table: TableFile,
 ) -> dg.MaterializeResult:
-    """A name for every cluster: proposed by the annotator, checked by code, accepted by the validator.
+    """A name for every cluster: proposed by the annotator, checked by code, judged by the validator.
 
     The annotator sees the ranked markers with their statistics and what marker knowledge proposes. Code then
     checks each answer against the data: cited genes must be markers, the label must be a Cell Ontology term,

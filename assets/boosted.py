@@ -115,13 +115,13 @@ def boosted(
     annotations: TableFile,
     scores: TableFile,
 ) -> dg.MaterializeResult:
-    """The final word on every cluster, after a second look at those that scored low or failed a check.
+    """What the models say of every cluster in the end, after a second look at those that scored low or failed a check.
 
     The booster states what else the cluster could be, at least one rival of the label, and which genes would tell;
     they are looked up in this cluster's own data, against all other cells and the clusters most like it, round by
     round until it concludes. Its answer is checked and scored like the first; a change is accepted only if neither
-    the score nor the evidence falls. What follows (groups, report, tables, annotated file) shows this result. What a
-    user asked about single clusters stays until these change.
+    the score nor the evidence falls. What follows (groups, report, tables, annotated file) shows this result, unless a
+    person's label takes its place in `reviewed`. What a user asked about single clusters stays until these change.
     """
     dataset, resolution = dataset_and_resolution(context)
     with fatal_errors():

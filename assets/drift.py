@@ -67,8 +67,8 @@ def drift(
     """What became of the labels since an earlier version: after other data, another prompt, model or knowledge.
 
     Clusters are matched by the cells that they share, and their names compared on the Cell Ontology: the same, finer,
-    coarser, a sibling, of the same lineage, of another. What changed between the two versions stands beside it. Asks
-    no model; made on demand only.
+    coarser, a sibling, of the same lineage, of another. What changed between the two versions stands beside it. These
+    are the labels of `boosted`, before those that persons gave. Asks no model; made on demand only.
     """
     dataset, resolution = dataset_and_resolution(context)
     with fatal_errors():

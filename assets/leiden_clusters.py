@@ -51,7 +51,7 @@ class LeidenConfig(dg.Config):
 def leiden_clusters(
     context: dg.AssetExecutionContext, config: LeidenConfig, catalog: CatalogResource, normalized_adata: AdataFile
 ) -> dg.MaterializeResult:
-    """Communities of the neighbour graph, found by the Leiden algorithm at one resolution.
+    """Which cluster each cell belongs to: communities of the neighbour graph, by the Leiden algorithm.
 
     The higher the resolution, the more and the smaller the clusters. Ids are strings; "0" is the largest. Where the
     resolution is `given`, nothing is computed: the clusters are those that the user's file has in a column of `obs`,

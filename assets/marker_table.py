@@ -63,8 +63,8 @@ def marker_table(
     """Positive markers of each cluster against all other cells, by the Wilcoxon rank-sum test.
 
     The test sees the log-normalised values of all genes. The columns are those that users of CASSIA and of
-    Seurat's FindAllMarkers know, and `score`, the z-score by which a cluster's genes are ranked. With the markers it
-    is known what the models will be asked: what that is expected to cost is in the metadata. Where the user's file is
+    Seurat's FindAllMarkers know, and `score`, the z-score by which a cluster's genes are ranked. The markers
+    decide what the models will be asked, so the metadata say what that is expected to cost. Where the user's file is
     a marker table itself, nothing is computed: all its rows are taken as they are.
     """
     labels = leiden_clusters.read().set_index("cell_id")["cluster"]

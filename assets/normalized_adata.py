@@ -74,7 +74,8 @@ def normalized_adata(
     All genes are kept, for markers are sought among all of them; the raw counts stay in the layer `counts`. A file
     without counts is taken as its authors normalised it, and the notes say so.
     Principal components of the scaled, highly variable genes span the space in which each cell finds its
-    nearest neighbours. That graph is computed once and shared by all resolutions.
+    nearest neighbours; where the catalog names batches, Harmony aligns them in it first. That graph is computed once
+    and shared by all resolutions.
     """
     with fatal_errors(), failed_check(context, "file_can_be_annotated"), measured() as usage:
         entry = catalog.entry(context.partition_key)

@@ -19,7 +19,8 @@ raw_adata = dg.AssetSpec(
     group_name="cells",
     kinds={"h5ad"},
     description=(
-        "The count matrix of a dataset, as the catalog names it. Nothing is copied or changed: the data version "
+        "The file of a dataset, cells or a table of marker genes, as the catalog names it. Nothing is copied or "
+        "changed: the data version "
         "is a fingerprint of the file's content and of what the catalog says of the sample, so everything below "
         "it can be traced to the bytes that it came from. Notes are shown, and change nothing; neither do the folder "
         "of the results and the quotas and prices of models."

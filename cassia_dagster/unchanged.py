@@ -28,6 +28,7 @@ MADE_BEFORE: Mapping[str, str] = {"umap": "normalized_adata", "marker_table": "l
 """What is made in the same run from what; the second is on record only as it was before that run."""
 
 _VERSION, _CODE, _READ = "dagster/data_version", "dagster/code_version", "dagster/input_event_pointer/"
+_NOT_THERE = "NULL"
 
 
 def kept_artifacts(
@@ -78,11 +79,15 @@ def _last(instance: dg.DagsterInstance, asset: str, dataset: str, resolution: st
 
 def _inputs_stand(instance: dg.DagsterInstance, tags: Mapping[str, str], dataset: str, resolution: str | None) -> bool:
     """Tell whether every input has the version now that it had when it was read."""
-    read = {tag.removeprefix(_READ): int(event) for tag, event in tags.items() if tag.startswith(_READ)}
+    read = {tag.removeprefix(_READ): event for tag, event in tags.items() if tag.startswith(_READ)}
     for asset, event in read.items():
-        wanted = dg.AssetRecordsFilter(dg.AssetKey(asset), storage_ids=[event])
-        then = instance.fetch_materializations(wanted, limit=1).records
         now = _last(instance, asset, dataset, resolution if asset == "leiden_clusters" else None)
+        if event == _NOT_THERE:  # a marker table has no cells
+            if now is not None:
+                return False
+            continue
+        wanted = dg.AssetRecordsFilter(dg.AssetKey(asset), storage_ids=[int(event)])
+        then = instance.fetch_materializations(wanted, limit=1).records
         versions = [
             (record.asset_materialization.tags or {}).get(_VERSION)
             for record in (*then, now)

@@ -62,14 +62,27 @@ def on_disk(place: Place) -> Path:
     """
     if isinstance(place, Path):
         return Path(place)
+    trouble = ""
     for _ in range(ATTEMPTS):
-        if path := _download(place, _client(place), Home.from_environment().downloads):
-            return path
-    raise OSError(f"{place} was replaced {ATTEMPTS} times while it was read. Run again when its writers are done.")
+        try:
+            return _download(place, _client(place), Home.from_environment().downloads)
+        except _AnotherContentError as error:
+            trouble = str(error)
+    raise OSError(f"{place} {trouble}")
 
 
-def _download(place: UPath, client: AbstractFileSystem, folder: Path) -> Path | None:
-    """Return the local copy of an object; ``None`` if the object was replaced meanwhile."""
+class _AnotherContentError(Exception):
+    """What came is not what was asked for; it may be the next time."""
+
+
+def _download(place: UPath, client: AbstractFileSystem, folder: Path) -> Path:
+    """Return the local copy of an object.
+
+    Raises
+    ------
+    _AnotherContentError
+        If the object was replaced meanwhile, perhaps by one that was replaced by the first again, or is damaged.
+    """
     # What tells one content of an object from the next: its ETag or generation.
     version = client.ukey(place.path)
     path = folder / f"{hashlib.sha256(f'{place} {version}'.encode()).hexdigest()[:32]}{place.suffix}"
@@ -82,9 +95,11 @@ def _download(place: UPath, client: AbstractFileSystem, folder: Path) -> Path | 
         temporary = Path(new) / path.name
         client.get_file(place.path, str(temporary))
         if client.ukey(place.path) != version:
-            return None
+            raise _AnotherContentError(
+                f"was replaced {ATTEMPTS} times while it was read. Run again when its writers are done."
+            )
         if put and put != _sum_of(temporary):
-            raise OSError(f"{place} has another checksum than when it was written. Materialize its asset again.")
+            raise _AnotherContentError("has another checksum than when it was written. Materialize its asset again.")
         temporary.replace(path)
     return path
 

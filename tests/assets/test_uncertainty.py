@@ -71,6 +71,7 @@ FIVE_RUNS = ("uncertainty", "demo", "--every-run")
 N_QUESTIONS = 12 * 5 * 2  # clusters, runs, annotator and validator
 
 
+@pytest.mark.long
 def test_a_kill_half_way_costs_no_finished_call(served: ServedDemo, aimock: AIMock) -> None:
     aimock.slow_down(100)
     killed = served.start(*FIVE_RUNS)

@@ -112,3 +112,14 @@ def test_an_estimate_sends_nothing_and_makes_nothing(run, analysed, monkeypatch)
     ):
         assert "calls and" in run(*words, "--estimate")
     assert sorted(analysed.artifacts.rglob("*.parquet")) == made
+
+
+def test_parts_of_a_cluster_are_shown_with_what_they_are_of(run, analysed):
+    said = run("subclusters", "demo", "--cluster", "0", "--cluster", "2", "--together")
+    assert "0+2.0" in said
+    assert (folder_of(analysed) / "demo_subclusters.csv").exists()
+
+
+def test_labels_that_never_changed_have_nothing_to_be_compared_with(run):
+    with pytest.raises(CassiaError, match="no earlier version"):
+        run("drift", "demo", "--resolution", "0.4")

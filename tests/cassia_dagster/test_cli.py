@@ -357,12 +357,14 @@ def finished_calls(store: Path) -> int:
         return 0
 
 
+@pytest.mark.long
 def test_a_killed_demo_ends_well_when_it_is_started_again(repeated):
     assert repeated.again.returncode == 0, repeated.again.stderr
     assert "was killed before" in repeated.again.stdout
     assert (repeated.home / "output" / "demo" / "demo_annotated.h5ad").exists()
 
 
+@pytest.mark.long
 def test_no_finished_call_is_made_again_after_a_kill(repeated):
     with sqlite3.connect(repeated.home / "models.sqlite") as connection:
         rows = connection.execute("SELECT key, state FROM calls").fetchall()
@@ -372,6 +374,7 @@ def test_no_finished_call_is_made_again_after_a_kill(repeated):
     assert "sent" not in {state for _, state in rows}
 
 
+@pytest.mark.long
 def test_a_killed_run_does_not_stay_started_nor_keep_its_place(repeated):
     with instance_of(repeated.home) as instance:
         statuses = collections.Counter(run.status for run in instance.get_runs())
@@ -381,10 +384,12 @@ def test_a_killed_run_does_not_stay_started_nor_keep_its_place(repeated):
 
 
 @pytest.mark.skipif(not may_be_cut_off(), reason="this machine does not let us take the network away")
+@pytest.mark.long
 def test_the_demo_needs_no_network(repeated):
     assert repeated.again.returncode == 0, repeated.again.stderr
 
 
+@pytest.mark.long
 def test_the_same_input_gives_the_same_data_versions(demo, repeated):
     with instance_of(demo.home.root) as instance:
         first = data_versions(instance)

@@ -118,3 +118,12 @@ def test_a_job_of_cells_fails_with_what_to_make_instead(made: Made) -> None:
     events = [event for event in done.all_events if event.is_step_failure]
     assert [event.step_key for event in events] == ["normalized_adata"]
     assert "is a marker table: no cell of it is known" in events[0].step_failure_data.user_failure_data.description
+
+
+def test_another_run_and_a_second_look_end_well(made: Made) -> None:
+    for words in (
+        ("boost", "lists", "--cluster", "odd"),
+        ("run", "lists.csv", "--tissue", "blood", "--species", "human"),
+    ):
+        done = command(made.folder, *words)
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"

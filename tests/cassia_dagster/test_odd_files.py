@@ -287,6 +287,7 @@ def story(islets_path: Path, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_one_kind_of_cell_without_counts_and_with_100000_genes_runs_to_the_end(
     story: Path, tmp_path: Path, command: Command
 ) -> None:

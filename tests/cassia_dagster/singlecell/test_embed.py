@@ -152,6 +152,7 @@ print(version_of_adata(adata).value, version_of_table(rank_markers(adata, labels
 """
 
 
+@pytest.mark.long
 def test_any_number_of_threads_gives_the_same_bits(islets_path: Path) -> None:
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "MKL_NUM_THREADS")
     said = {
