@@ -49,6 +49,7 @@ def figures(
 
     place = home_of(home)
     entry = Catalog.read_entry(place.catalog, name)
+    entry.require_cells()
     annotated = entry.folder / f"{name}_annotated.h5ad"
     if not annotated.exists():
         raise InputError(f"There is no file {annotated} to draw from. `cassia-dagster run` makes it.")

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from cassia_dagster.agents.boost import BoostPlan
     from cassia_dagster.records import AnnotatedCluster, Annotation, ClusterEvidence, ScoredCluster
 
+_NAMES = ("general_celltype", "celltype_1", "celltype_2", "celltype_3", "mixed_celltypes")
+_READ = frozenset({"cluster", *_NAMES, "status", "score", "rationale"})
+"""Columns of the full table that a second look cannot do without."""
+
 
 def runCASSIA_annotationboost(  # noqa: N802 - CASSIA's name
     full_result_path: str | Path,
@@ -147,7 +151,7 @@ def _read_back(path: Path, evidence: ClusterEvidence) -> tuple[AnnotatedCluster,
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InputError(f"{path} cannot be read: {error}. Give the …_full.csv of runCASSIA_pipeline.") from error
-    if missing := sorted({"cluster", "celltype_1", "status", "score", "rationale"} - set(table.columns)):
+    if missing := sorted(_READ - set(table.columns)):
         raise InputError(f"{path} has no column {', '.join(missing)}: it is no …_full.csv of runCASSIA_pipeline.")
     rows: dict[str, dict[str, str]] = {
         _as_written(row["cluster"]): {str(name): value for name, value in row.items()}

@@ -99,8 +99,9 @@ def test_what_is_asked_of_clusters_needs_no_cells(made: Made) -> None:
         assert answer in done.stdout
 
 
-def test_what_is_inside_a_cluster_is_not_known_without_its_cells(made: Made) -> None:
-    refused = command(made.folder, "subclusters", "lists", "--cluster", "7")
+@pytest.mark.parametrize("words", [("subclusters", "lists", "--cluster", "7"), ("figures", "lists")])
+def test_what_is_made_of_cells_is_refused(made: Made, words: tuple[str, ...]) -> None:
+    refused = command(made.folder, *words)
     assert refused.returncode == 1
     assert "is a marker table: no cell of it is known" in refused.stderr
 
