@@ -174,11 +174,18 @@ def _read_back(path: Path, evidence: ClusterEvidence) -> tuple[AnnotatedCluster,
         ScoredCluster(
             cluster=evidence.cluster,
             status=status,
-            score=float(row["score"]) if row["score"] else None,
+            score=_score(row["score"], path),
             rubric=None,
             reasoning=row.get("scoring_reasoning", ""),
         ),
     )
+
+
+def _score(written: str, path: Path) -> float | None:
+    try:
+        return float(written) if written else None
+    except ValueError:
+        raise InputError(f"{path}: the score {written!r} is no number. Leave it empty where there is none.") from None
 
 
 def _annotation(row: Mapping[str, str]) -> Annotation | None:

@@ -180,7 +180,10 @@ def _votes(pattern: str) -> dict[str, list[Vote]]:
         raise InputError(f"{pattern!r} fits {len(files)} files; at least two runs are needed.")
     votes: dict[str, list[Vote]] = {}
     for number, file in enumerate(files):
-        table = pd.read_csv(file, dtype=str, keep_default_na=False)
+        try:
+            table = pd.read_csv(file, dtype=str, keep_default_na=False)
+        except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+            raise InputError(f"{file} cannot be read: {error}. Give what runCASSIA_batch_n_times wrote.") from error
         if not {"cluster", "celltype_1", "cl_id"} <= set(table.columns):
             raise InputError(f"{file} has no column cluster, celltype_1 or cl_id: runCASSIA_batch_n_times writes them.")
         if number and set(table["cluster"]) != set(votes):

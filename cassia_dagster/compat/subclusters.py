@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,7 @@ def runCASSIA_subclusters(  # noqa: N802 - CASSIA's name
     folder, name = place_of(output_name)
     chosen = chosen_model(model, provider, temperature=temperature)
     told = f"All are subclusters of one cluster, which is: {major_cluster_info.strip()}."
-    result, _ = name_marker_table(
+    result, trouble = name_marker_table(
         marker,
         tissue=tissue or "unknown",
         species=species,
@@ -71,6 +72,8 @@ def runCASSIA_subclusters(  # noqa: N802 - CASSIA's name
         name=name,
         n_markers=n_genes,
     )
+    if trouble:
+        warnings.warn(f"The groupings are the labels themselves: {trouble}", stacklevel=2)
     known = next((one for one in SPECIES if one == species.strip().lower()), None)
     parent = resolve_name(major_cluster_info, tissue or "", known).cl_id
     table = scored_table(result).assign(parent=major_cluster_info)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cassia_dagster.compat.models import USUAL_PROVIDER, chosen_model, note_unused
 from cassia_dagster.compat.pipeline import place_of
+from cassia_dagster.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,6 +142,9 @@ def _write(debate: Debate, table: pd.DataFrame, basename: str, output_dir: str |
     from cassia_dagster.outputs.tables import write_inert
 
     folder, name = place_of(basename, output_dir)
-    write_inert(table, folder / f"{name}.csv")
-    with replacing(folder / f"{name}.json") as temporary:
-        temporary.write_text(debate.model_dump_json(indent=1, exclude={"history"}) + "\n", encoding="utf-8")
+    try:
+        write_inert(table, folder / f"{name}.csv")
+        with replacing(folder / f"{name}.json") as temporary:
+            temporary.write_text(debate.model_dump_json(indent=1, exclude={"history"}) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"The folder {folder.absolute()} cannot be written: {error.strerror}.") from error
