@@ -69,10 +69,12 @@ PICTURES = (
 )
 
 
+REVIEW = Picture("review-across-resolutions", None, {"width": 1280, "height": 1500})
+"""Of the page that compares the resolutions."""
+
+
 def take(browser: Browser, report: Path, picture: Picture) -> bytes:
     """Return a PNG of a few colours."""
-    from PIL import Image
-
     context = browser.new_context(
         viewport=picture.window,  # type: ignore[arg-type]
         color_scheme=picture.scheme,
@@ -91,6 +93,12 @@ def take(browser: Browser, report: Path, picture: Picture) -> bytes:
         page.evaluate(f"document.querySelector('{BAR}').hidden = true")
         taken = page.locator(picture.part).first.screenshot()
     context.close()
+    return _small(taken)
+
+
+def _small(taken: bytes) -> bytes:
+    from PIL import Image
+
     small = (
         Image.open(io.BytesIO(taken))
         .convert("RGB")
@@ -113,8 +121,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary, chromium() as browser:
         report = run_demo(Path(temporary))
         for picture in PICTURES:
-            with replacing(FOLDER / f"{picture.name}.png") as file:
-                file.write_bytes(take(browser, report, picture))
+            _keep(picture.name, take(browser, report, picture))
+        _keep(REVIEW.name, take(browser, report.parents[1] / "demo_review.html", REVIEW))
+
+
+def _keep(name: str, picture: bytes) -> None:
+    with replacing(FOLDER / f"{name}.png") as file:
+        file.write_bytes(picture)
 
 
 if __name__ == "__main__":

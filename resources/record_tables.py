@@ -6,6 +6,7 @@ from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, TypeAliasType, Union, get_args, get_origin
 
 from cassia_dagster.records import Record
+from resources.artifact_files import on_disk
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,8 +33,9 @@ def read_records[R: Record](path: "Path | UPath", record: type[R]) -> list[R]:
     """Read what `to_arrow` and parquet made of records."""
     import pyarrow.parquet as pq
 
-    with path.open("rb") as file:
-        return [record.model_validate(row) for row in pq.read_table(file, page_checksum_verification=True).to_pylist()]
+    # By its path: a thread of pyarrow that still holds an object of Python's when the process ends brings it down.
+    table = pq.read_table(str(on_disk(path)), page_checksum_verification=True)
+    return [record.model_validate(row) for row in table.to_pylist()]
 
 
 def _fields(record: type[Record]) -> "list[tuple[str, pa.DataType]]":

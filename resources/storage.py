@@ -91,10 +91,11 @@ class TableFile:
         """Read the table, or some of its columns."""
         import pandas as pd
 
-        with _existing(self.path).open("rb") as file:
-            return pd.read_parquet(
-                file, columns=None if columns is None else list(columns), page_checksum_verification=True
-            )
+        return pd.read_parquet(
+            str(on_disk(_existing(self.path))),  # see read_records
+            columns=None if columns is None else list(columns),
+            page_checksum_verification=True,
+        )
 
     def records[R: Record](self, record: type[R]) -> list[R]:
         """Read the rows as records."""

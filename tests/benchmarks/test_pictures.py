@@ -5,7 +5,7 @@ import re
 import pytest
 
 from benchmarks.page import PROJECT
-from benchmarks.pictures import FOLDER, PICTURES, take
+from benchmarks.pictures import FOLDER, PICTURES, REVIEW, take
 from tests.browser import browser
 
 __all__ = ["browser"]
@@ -17,11 +17,18 @@ MOST = 130_000
 def test_every_picture_is_shown_somewhere_and_every_shown_one_can_be_made_anew():
     pages = [PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")]
     shown = {name for page in pages for name in re.findall(r"pictures/([\w-]+)\.png", page.read_text("utf-8"))}
-    assert shown == {picture.name for picture in PICTURES} == {path.stem for path in FOLDER.iterdir()}
+    made = {picture.name for picture in (*PICTURES, REVIEW)}
+    assert shown == made == {path.stem for path in FOLDER.iterdir()}
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
 def test_a_picture_is_taken_of_the_demo_and_small(demo, browser, picture):
     taken = take(browser, demo.output / "demo" / "leiden_res_0.4" / "demo_report.html", picture)
+    assert taken.startswith(b"\x89PNG")
+    assert len(taken) < MOST
+
+
+def test_the_page_about_the_resolutions_is_taken_too(demo, browser):
+    taken = take(browser, demo.output / "demo" / "demo_review.html", REVIEW)
     assert taken.startswith(b"\x89PNG")
     assert len(taken) < MOST

@@ -120,6 +120,7 @@ def test_parts_of_a_cluster_are_shown_with_what_they_are_of(run, analysed):
     assert (folder_of(analysed) / "demo_subclusters.csv").exists()
 
 
-def test_labels_that_never_changed_have_nothing_to_be_compared_with(run):
-    with pytest.raises(CassiaError, match="no earlier version"):
-        run("drift", "demo", "--resolution", "0.4")
+def test_the_versions_that_drift_can_be_told_from_are_listed(run):
+    said = run("drift", "demo", "--list")
+    assert "data version" in said
+    assert "UTC" in said
