@@ -76,7 +76,7 @@ def test_assets_hand_cells_and_tables_on_through_a_bucket_as_through_a_folder(bu
     (version,) = versions_of(root, "merged", "blood", "0.4")
     assert version.path.exists()
     downloads = [path for path in home.downloads.iterdir() if not path.name.startswith(".")]
-    assert len(downloads) == 1, "three readings of the cells need one download, and tables none"
+    assert len(downloads) == 2, "what is read several times is downloaded once: the cells, and the table"
 
 
 def test_what_is_replaced_is_downloaded_anew_and_what_is_not_is_not(bucket: str) -> None:
