@@ -44,7 +44,7 @@ class DriftConfig(dg.Config):
     partitions_def=BY_DATASET_AND_RESOLUTION,
     group_name=GROUP,
     kinds={"parquet"},
-    code_version="1",
+    code_version="2",
     io_manager_key="table_storage",
     dagster_type=dg.Any,
     check_specs=[
@@ -78,6 +78,7 @@ def drift(
             asset: table_as_of(table_storage.root, asset, dataset, resolution, earlier)
             for asset in ("leiden_clusters", "annotations")
         }
+        present = annotations.records(AnnotatedCluster)
         before, now = TableFile(earlier.path).records(BoostedCluster), boosted.records(BoostedCluster)
         found = compare_versions(
             labels_of(before),
@@ -85,15 +86,17 @@ def drift(
             _cells(past["leiden_clusters"]),
             _cells(leiden_clusters),
             find_causes(
-                past["annotations"].records(AnnotatedCluster), annotations.records(AnnotatedCluster), before, now
+                past["annotations"].records(AnnotatedCluster), present, before, now
             ),
+            digests={row.cluster: row.cells for row in present},
+            against=f"{earlier.written:%Y-%m-%d %H:%M} UTC",
         )
         path = write_beside_report(entry, resolution, "drift", [found])
     return dg.MaterializeResult(
-        value=list(found.clusters),
+        value=[found],
         data_version=version_of_records(found.clusters),
         metadata={
-            "against": dg.MetadataValue.text(f"{earlier.data_version} of {earlier.written:%Y-%m-%d %H:%M} UTC"),
+            "against": dg.MetadataValue.text(f"{earlier.data_version} of {found.against}"),
             "against_run": dg.MetadataValue.dagster_run(earlier.run),
             "changed_share": found.changed_share,
             "clusters_changed": sum(row.change is not Change.SAME for row in found.clusters),

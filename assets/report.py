@@ -12,7 +12,7 @@ from assets.results import Tables, assemble, compare
 from cassia_dagster.files import replacing
 from cassia_dagster.llm.store import Store
 from cassia_dagster.marker_tables import WITHOUT_CELLS
-from cassia_dagster.outputs.analyses import ANALYSES, analysis_sections
+from cassia_dagster.outputs.analyses import ANALYSES, Found, analysis_sections
 from cassia_dagster.outputs.dot_picture import draw_dots
 from cassia_dagster.outputs.dotplot import dot_plot, marker_genes
 from cassia_dagster.outputs.ledger import write_ledger
@@ -21,7 +21,6 @@ from cassia_dagster.outputs.report import render_report
 from cassia_dagster.outputs.result import ResolutionResult, Spent
 from cassia_dagster.outputs.tables import write_tables
 from cassia_dagster.outputs.transcripts import write_transcripts
-from cassia_dagster.records import ClusterFinding
 from cassia_dagster.singlecell.load import INPUT
 from cassia_dagster.singlecell.resolutions import folder_of
 from resources.catalog import CatalogResource
@@ -109,11 +108,14 @@ def report(
     )
 
 
-def _about_these(found: Mapping[str, TableFile | None], result: ResolutionResult) -> dict[str, list[ClusterFinding]]:
+def _about_these(found: Mapping[str, TableFile | None], result: ResolutionResult) -> dict[str, list[Found]]:
     """Read what analyses on demand found out, as far as it is about the clusters of now."""
-    cells = {row.cluster: row.annotated.cells for row in result.clusters}
-    rows = {name: list(table.records(ANALYSES[name])) if table else [] for name, table in found.items()}
-    return {name: [row for row in own if cells.get(row.cluster) == row.cells] for name, own in rows.items()}
+    clusters = {row.cluster: row for row in result.clusters}
+    tables = {name: table for name, table in found.items() if table and table.fits(ANALYSES[name])}
+    return {
+        name: [row for row in table.records(ANALYSES[name]) if row.is_about(clusters)]
+        for name, table in tables.items()
+    }
 
 
 def _spent(store: Store, subject: str) -> Spent:

@@ -132,6 +132,7 @@ def subclusters(
             for parent, inside in found.items()
             for one in _evidence(entry, normalized_adata, labels, inside)
         ]
+    cells_of = {row.cluster: row.cells for row in rows}
     digests = {part: cells for inside in found.values() for part, cells in digest_cells(inside.labels).items()}
 
     def name(part: tuple[ClusterEvidence, tuple[str, ...]], doors: tuple[Door, Door, Door]) -> Subcluster:
@@ -140,6 +141,7 @@ def subclusters(
             evidence,
             digests[evidence.cluster],
             [final[cluster] for cluster in parent],
+            [cells_of[cluster] for cluster in parent],
             len(found[parent].labels),
             doors,
             f"{dataset}/{resolution}/{evidence.cluster}",
@@ -160,7 +162,10 @@ def subclusters(
         new,
         table_storage.made_before("subclusters", dataset, resolution),
         Subcluster,
-        lambda row: row.parent not in again and set(row.parent.split("+")) <= set(final),
+        lambda row: (
+            row.parent not in again
+            and row.parent_cells == tuple(cells_of.get(cluster) for cluster in row.parent.split("+"))
+        ),
     )
     with fatal_errors():
         path = write_beside_report(entry, resolution, "subclusters", named)

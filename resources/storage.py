@@ -101,6 +101,12 @@ class TableFile:
         """Read the rows as records."""
         return read_records(self.path, record)
 
+    def fits(self, record: type[Record]) -> bool:
+        """Tell whether its columns are a record's; those of a table that an earlier version wrote may be others."""
+        import pyarrow.parquet as pq
+
+        return set(pq.read_schema(str(on_disk(_existing(self.path)))).names) == set(record.model_fields)
+
 
 class AdataIOManager(dg.UPathIOManager):
     """Stores prepared cells as h5ad, block by block; what does not fit into memory is made as it is written."""

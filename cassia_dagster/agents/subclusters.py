@@ -6,8 +6,8 @@ it from its siblings, then those that tell it from all other cells, and the mode
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, override
 
 from cassia_dagster.agents.annotate import annotate_cluster
 from cassia_dagster.agents.score import score_cluster
@@ -28,6 +28,7 @@ from cassia_dagster.records import (
 
 if TYPE_CHECKING:
     from cassia_dagster.llm.door import Door
+    from cassia_dagster.records import ClusterResult
 
 MIXED_BELOW = 75.0
 """A label with a lower score asks to be looked into."""
@@ -40,6 +41,8 @@ class Subcluster(ClusterFinding):
 
     parent: str
     """Id of the cluster, or of several with a plus between them."""
+    parent_cells: tuple[str, ...] = ()
+    """Digest of the cells of each of them: the parts are parts of these and no others."""
     parent_label: Name | None
     n_cells: int
     share_of_parent: Fraction
@@ -57,6 +60,11 @@ class Subcluster(ClusterFinding):
     def within_parent(self) -> bool | None:
         """Whether the label is the parent's or a kind of it; ``None`` where that cannot be told."""
         return None if self.relation is None else self.relation in {Relation.EXACT, Relation.FINER}
+
+    @override
+    def is_about(self, clusters: Mapping[str, ClusterResult]) -> bool:
+        found = [clusters.get(cluster) for cluster in self.parent.split("+")]
+        return self.parent_cells == tuple(row.annotated.cells for row in found if row)
 
 
 def asks_to_be_looked_into(row: BoostedCluster) -> bool:
@@ -78,6 +86,7 @@ def name_part(
     evidence: ClusterEvidence,
     cells: str,
     parent: Sequence[BoostedCluster],
+    parent_cells: Sequence[str],
     n_parent: int,
     doors: tuple[Door, Door, Door],
     subject: str,
@@ -92,6 +101,8 @@ def name_part(
         Digest of its cells.
     parent
         The final word on each cluster that the parent is made of.
+    parent_cells
+        Digest of the cells of each of these.
     n_parent
         Cells of the parent.
     doors
@@ -108,6 +119,7 @@ def name_part(
         cluster=evidence.cluster,
         cells=cells,
         parent="+".join(row.cluster for row in parent),
+        parent_cells=tuple(parent_cells),
         parent_label=label,
         n_cells=evidence.n_cells or 0,
         share_of_parent=(evidence.n_cells or 0) / n_parent,

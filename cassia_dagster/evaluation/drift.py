@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from cassia_dagster.evaluation.comparison import Change, change_of
-from cassia_dagster.records import AnnotatedCluster, BoostedCluster, Exchange, Fraction, Percent, Record, natural_order
+from cassia_dagster.records import (
+    AnnotatedCluster,
+    BoostedCluster,
+    ClusterResult,
+    Exchange,
+    Fraction,
+    ManualOutcome,
+    Percent,
+    Record,
+    natural_order,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +41,8 @@ class ClusterDrift(Record):
     """A cluster of now beside the one of before that most of its cells were in."""
 
     cluster: str
+    cells: str = ""
+    """Digest of the ids of the cluster's cells."""
     n_cells: Annotated[int, Field(ge=0)]
     before: str | None
     """Id of the earlier cluster; ``None`` where none of the cells was there before."""
@@ -55,16 +67,38 @@ class Drift(Record):
     """In natural order of the ids of now."""
     gone: tuple[str, ...]
     """Earlier clusters that no cluster of now has most of its cells from: they were joined to others."""
-    counts: dict[Change, int]
     changed_share: Fraction
     """Share of the cells that are called something else than before, whatever became of the clusters."""
     causes: tuple[str, ...]
     """What else is not as it was: cells, prompts, models, knowledge."""
+    against: str = ""
+    """When the earlier version was written."""
+
+    @property
+    def counts(self) -> dict[Change, int]:
+        """How many clusters changed in which way."""
+        counts = Counter(row.change for row in self.clusters)
+        return {change: counts[change] for change in Change}
+
+    def is_about(self, clusters: Mapping[str, ClusterResult]) -> bool:
+        """Tell whether it still holds: whether the clusters of now are these, and are called what they are here.
+
+        What a person said of a cluster stands over the models' labels, which are compared here.
+        """
+        return {row.cluster for row in self.clusters} == clusters.keys() and all(
+            row.cells == clusters[row.cluster].annotated.cells and _is_called(clusters[row.cluster].boosted, row.label)
+            for row in self.clusters
+        )
 
 
 def labels_of(rows: Sequence[BoostedCluster]) -> dict[str, LabelBefore]:
     """Read the final labels of a version."""
     return {row.cluster: _label(row) for row in rows}
+
+
+def _is_called(row: BoostedCluster, label: str | None) -> bool:
+    said_by_a_person = row.review is not None and row.review.outcome is not ManualOutcome.STALE
+    return said_by_a_person or _label(row).label == label
 
 
 def _label(row: BoostedCluster) -> LabelBefore:
@@ -84,6 +118,9 @@ def compare_versions(
     cells_before: pd.Series,
     cells_now: pd.Series,
     causes: Sequence[str] = (),
+    *,
+    digests: Mapping[str, str] | None = None,
+    against: str = "",
 ) -> Drift:
     """Compare two versions of the labels of the same dataset.
 
@@ -95,6 +132,10 @@ def compare_versions(
         Cell id → cluster id of each version, both strings. Each cluster must have a label.
     causes
         What is known to be different, as `find_causes` tells.
+    digests
+        Cluster id → digest of its cells now.
+    against
+        When the earlier version was written.
 
     Returns
     -------
@@ -113,6 +154,7 @@ def compare_versions(
         rows.append(
             ClusterDrift(
                 cluster=cluster,
+                cells=(digests or {}).get(cluster, ""),
                 n_cells=sizes[cluster],
                 before=match,
                 overlap=0.0 if match is None else earlier[match] / union,
@@ -124,7 +166,6 @@ def compare_versions(
             )
         )
     matched = {row.before for row in rows}
-    counts = Counter(row.change for row in rows)
     renamed = sum(
         cells
         for one, earlier in shared.items()
@@ -134,9 +175,9 @@ def compare_versions(
     return Drift(
         clusters=tuple(rows),
         gone=tuple(natural_order(cluster for cluster in before if cluster not in matched)),
-        counts={change: counts[change] for change in Change},
         changed_share=renamed / len(cells_now) if len(cells_now) else 0.0,
         causes=tuple(causes),
+        against=against,
     )
 
 

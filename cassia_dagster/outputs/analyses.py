@@ -6,21 +6,33 @@ from collections.abc import Mapping, Sequence
 
 from cassia_dagster.agents.debate import Debate
 from cassia_dagster.agents.hypothesize import ClusterHypotheses
+from cassia_dagster.agents.subclusters import Subcluster
 from cassia_dagster.agents.uncertainty import UncertainCluster
+from cassia_dagster.evaluation.drift import Drift
 from cassia_dagster.outputs.sections import Section
-from cassia_dagster.records import ClusterFinding
 
-ANALYSES: Mapping[str, type[ClusterFinding]] = {
+type Found = UncertainCluster | ClusterHypotheses | Debate | Subcluster | Drift
+"""What an analysis keeps of one cluster, or of all."""
+
+ANALYSES: Mapping[str, type[Found]] = {
     "uncertainty": UncertainCluster,
     "hypotheses": ClusterHypotheses,
     "symphony": Debate,
+    "subclusters": Subcluster,
+    "drift": Drift,
 }
 """The assets whose rows have a section, in reading order, and what a row is."""
 
-_TITLES = {"uncertainty": "Certainty", "hypotheses": "Alternatives", "symphony": "Debates"}
+_TITLES = {
+    "uncertainty": "Certainty",
+    "hypotheses": "Alternatives",
+    "symphony": "Debates",
+    "subclusters": "Inside clusters",
+    "drift": "Drift",
+}
 
 
-def analysis_sections(found: Mapping[str, Sequence[ClusterFinding]]) -> list[Section]:
+def analysis_sections(found: Mapping[str, Sequence[Found]]) -> list[Section]:
     """Make a section of each analysis that found something.
 
     Parameters

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from cassia_dagster.agents.boost import SCORE_THRESHOLD
 from cassia_dagster.agents.merge import UNRESOLVED
 from cassia_dagster.evaluation.agreement import Agreement
+from cassia_dagster.evaluation.comparison import Change
+from cassia_dagster.evaluation.drift import Drift
 from cassia_dagster.knowledge.ontology import Relation
 from cassia_dagster.outputs.result import ResolutionResult, final_label, reviewer_of
 from cassia_dagster.records import (
@@ -79,6 +81,30 @@ RELATIONS = {
     Relation.CONTRADICTION: "another lineage",
     Relation.UNRESOLVED: "no term that can be compared",
     Relation.UNMAPPED: "beside a label that is no term",
+}
+
+KINSHIP = {
+    Relation.EXACT: "the same type",
+    Relation.FINER: "a kind of it",
+    Relation.COARSER: "broader than it",
+    Relation.SIBLING: "a sibling of it",
+    Relation.SAME_LINEAGE: "another type of its lineage",
+    Relation.CONTRADICTION: "another lineage",
+    Relation.UNRESOLVED: "a broad term",
+    Relation.UNMAPPED: "not comparable",
+}
+"""How a label stands to one that was just named."""
+
+CHANGES = {
+    Change.SAME: "the same",
+    Change.FINER: "finer",
+    Change.COARSER: "coarser",
+    Change.SIBLING: "a sibling",
+    Change.SAME_LINEAGE: "same lineage",
+    Change.CONTRADICTION: "another lineage",
+    Change.GAINED: "got a name",
+    Change.LOST: "lost its name",
+    Change.RENAMED: "renamed",
 }
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -191,6 +217,18 @@ def summarise_agreement(agreement: Agreement) -> str:
     shares = sorted(agreement.cell_share.items(), key=lambda item: -item[1])
     parts = [f"{RELATIONS[relation]} for {100 * share:.0f} %" for relation, share in shares if share > 0]
     return f"Beside the given labels, ours are {listing(parts)} of the cells."
+
+
+def summarise_drift(drift: Drift) -> str:
+    """Tell how many clusters are called something else than before, and how many of the cells."""
+    changed = sum(row.change is not Change.SAME for row in drift.clusters)
+    since = f" since {drift.against}" if drift.against else ""
+    if not changed and not drift.changed_share:
+        return f"No cluster has another label{since}."
+    return (
+        f"{changed:,} of {len(drift.clusters):,} clusters {'has' if changed == 1 else 'have'} another label{since}; "
+        f"{100 * drift.changed_share:.1f} % of the cells are called something else."
+    )
 
 
 def _clusters(ids: Sequence[str], noun: str = "Cluster") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from cassia_dagster.records.base import Genes, Name, Percent, Record
@@ -82,6 +83,10 @@ class ClusterFinding(Record):
     cluster: str
     cells: str
     """Digest of the ids of the cluster's cells: the row is about these and no others."""
+
+    def is_about(self, clusters: Mapping[str, ClusterResult]) -> bool:
+        """Tell whether it still holds: whether the cluster has these cells among the clusters of now, by id."""
+        return self.cluster in clusters and clusters[self.cluster].annotated.cells == self.cells
 
 
 class BoostOutcome(StrEnum):

@@ -12,7 +12,7 @@ from assets.drift import drift
 from cassia_dagster.agents.boost import keep_as_is
 from cassia_dagster.definitions import ASSETS
 from cassia_dagster.evaluation.comparison import Change
-from cassia_dagster.evaluation.drift import ClusterDrift
+from cassia_dagster.evaluation.drift import Drift
 from cassia_dagster.llm.choice import MODEL_ROLES
 from cassia_dagster.records import AnnotatedCluster, BoostedCluster, ScoredCluster
 from resources.catalog import Catalog, CatalogResource, DatasetEntry
@@ -103,7 +103,8 @@ def test_exactly_the_planted_change_is_reported_with_its_cause(project, rows):
     )
     done = project["compare"]()
     assert done.success
-    found = stored_table(project["root"], "drift", "islets", "0.4").records(ClusterDrift)
+    (stored,) = stored_table(project["root"], "drift", "islets", "0.4").records(Drift)
+    found = stored.clusters
     assert [row.cluster for row in found if row.change is not Change.SAME] == ["0"]
     assert {row.overlap for row in found} == {1.0}
     metadata = done.asset_materializations_for_node("drift")[0].metadata

@@ -2,18 +2,29 @@
 
 import re
 
+import pandas as pd
 import pytest
 
 from cassia_dagster.agents.compare import CheckedScore
 from cassia_dagster.agents.debate import Contender, Debate
 from cassia_dagster.agents.hypothesize import ClusterHypotheses, RankedHypothesis
 from cassia_dagster.agents.panel import DebateRound, Statement
+from cassia_dagster.agents.subclusters import Subcluster
 from cassia_dagster.agents.uncertainty import Run, UncertainCluster
+from cassia_dagster.evaluation.drift import LabelBefore, compare_versions, labels_of
 from cassia_dagster.knowledge.consensus import Vote, find_consensus
 from cassia_dagster.knowledge.ontology import Relation
 from cassia_dagster.outputs.analyses import analysis_sections
 from cassia_dagster.outputs.report import render_report
-from cassia_dagster.records import Comparison, Expression, GeneLookup, Status
+from cassia_dagster.records import (
+    Annotation,
+    Comparison,
+    Expression,
+    GeneLookup,
+    ManualOutcome,
+    ManualReview,
+    Status,
+)
 from tests.cassia_dagster.outputs.hostile import HOSTILE
 
 BETA, ALPHA = (
@@ -111,6 +122,40 @@ def hypothesized(text="perhaps"):
     )
 
 
+def part(name, label, relation, *, text="", parent="0"):
+    annotation = Annotation(
+        general_celltype="T cell", subtypes=(label,), supporting_genes=("CD3E",), contradicting_genes=(), rationale=text
+    )
+    return Subcluster(
+        cluster=f"{parent}.{name}",
+        cells="",
+        parent=parent,
+        parent_cells=("",),
+        parent_label=f"T cell{text}",
+        n_cells=40,
+        share_of_parent=0.4,
+        markers_against_siblings=("CD8A", f"CD8B{text}"),
+        status=Status.OK,
+        status_reason=text,
+        annotation=annotation,
+        check=None,
+        score=82,
+        relation=relation,
+    )
+
+
+def drifted(text=""):
+    def label(cluster, name, cl_id, score):
+        return LabelBefore(cluster=cluster, label=f"{name}{text}", cl_id=cl_id, score=score)
+
+    cells = pd.Series({f"c{number}": ("0", "2", "3")[number % 3] for number in range(9)})
+    before = {one: label(one, "T cell", "CL:0000084", 80) for one in ("0", "2", "3")}
+    now = before | {"2": label("2", "B cell", "CL:0000236", 90)}
+    return compare_versions(
+        before, now, cells, cells, [f"prompt of score: score.v1@aa → score.v2@bb{text}"], against="2026-01-31 12:00 UTC"
+    )
+
+
 @pytest.fixture
 def page(blood):
     """Render the report with what was found; gives the section's text as a reader sees it."""
@@ -160,9 +205,69 @@ def test_alternatives_are_shown_with_genes_that_are_not_measured(page):
     assert "Not measured: ARX" in text
 
 
+def test_parts_stand_under_their_parent_and_a_stranger_among_them_is_flagged(page):
+    text = page(
+        "subclusters",
+        part("0", "CD4-positive, alpha-beta T cell", Relation.FINER),
+        part("1", "B cell", Relation.CONTRADICTION),
+        part("0", "platelet", None, parent="3"),
+    )
+    assert "Inside cluster 0 : T cell 2 parts of 80 cells" in text
+    assert "0.0 40 CD4-positive, alpha-beta T cell a kind of it 82 not checked CD8A , CD8B" in text
+    assert "B cell ! another lineage 82" in text
+    assert "Inside cluster 3 : T cell 1 part of 40 cells" in text
+    assert "platelet not comparable" in text
+
+
+def test_drift_shows_what_changed_first_with_its_cause_and_folds_the_rest(page):
+    text = page("drift", drifted())
+    assert "1 of 3 clusters has another label since 2026-01-31 12:00 UTC; 33.3 % of the cells" in text
+    assert "What else changed Prompt of score: score.v1@aa → score.v2@bb" in text
+    assert "2 T cell B cell another lineage 100 % 80 90 +10" in text
+    assert text.index("B cell another lineage") < text.index("2 clusters with the same label")
+
+
+def test_no_drift_is_said_in_one_sentence(page):
+    found = drifted()
+    same = [row for row in found.clusters if row.change == "same"]
+    text = page("drift", found.model_copy(update={"clusters": tuple(same), "changed_share": 0.0, "causes": ()}))
+    assert "No cluster has another label since 2026-01-31 12:00 UTC." in text
+    assert "What else changed" not in text
+
+
+def test_a_finding_is_about_the_clusters_that_have_its_cells(blood):
+    clusters = {row.cluster: row for row in blood.clusters}
+    one = part("0", "T cell", Relation.EXACT)
+    assert one.is_about(clusters)
+    assert not one.model_copy(update={"parent_cells": ("other",)}).is_about(clusters)
+    assert not one.model_copy(update={"parent": "0+gone", "parent_cells": ("", "")}).is_about(clusters)
+    assert uncertain(BETA, BETA).is_about(clusters)
+    assert not uncertain(BETA, BETA).model_copy(update={"cluster": "gone"}).is_about(clusters)
+
+
+def test_drift_is_about_the_labels_that_it_compared_unless_a_person_spoke(blood):
+    clusters = {row.cluster: row for row in blood.clusters}
+    now = labels_of([row.boosted for row in blood.clusters])
+    cells = pd.Series({f"c{one}": one for one in now})
+    found = compare_versions(now, now, cells, cells)
+    assert found.is_about(clusters)
+    assert not found.is_about({one: row for one, row in clusters.items() if one != "0"})
+    first, *rest = found.clusters
+    other = found.model_copy(update={"clusters": (first.model_copy(update={"label": "something else"}), *rest)})
+    assert not other.is_about(clusters)
+    review = ManualReview(
+        outcome=ManualOutcome.LABELLED, label="mine", cl_id=None, who="a person", why="seen", date="2026-01-31"
+    )
+    row = clusters[first.cluster]
+    spoken = row.model_copy(update={"boosted": row.boosted.model_copy(update={"review": review})})
+    assert other.is_about(clusters | {first.cluster: spoken})
+
+
 @pytest.mark.parametrize(
     ("name", "row"),
     [
+        ("subclusters", part("0", HOSTILE, Relation.SIBLING, text=HOSTILE)),
+        ("drift", drifted(HOSTILE)),
         ("uncertainty", uncertain(Vote(label=HOSTILE, cl_id=None), Vote(label=HOSTILE, cl_id=None), reason=HOSTILE)),
         ("symphony", debated(HOSTILE)),
         ("hypotheses", hypothesized(HOSTILE)),
