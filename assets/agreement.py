@@ -25,6 +25,9 @@ COVERED = dg.AssetCheckSpec(
 
 LEAST_COVERAGE = 0.9
 
+DIGITS = 4
+"""After the point, of numbers that people read and plot."""
+
 
 def agreement_checks(agreements: Mapping[str, Agreement], most: float) -> list[dg.AssetCheckResult]:
     """Judge the agreement with every column of known labels.
@@ -107,7 +110,7 @@ def _numbers(agreement: Agreement) -> dict[str, float]:
         "contradicted (share of cells)": agreement.contradiction_share,
         "coverage (share of cells)": agreement.coverage,
     }
-    return {name: float(value) for name, value in numbers.items() if value is not None}
+    return {name: round(float(value), DIGITS) for name, value in numbers.items() if value is not None}
 
 
 def _clusters(agreement: Agreement) -> list[dg.TableRecord]:

@@ -85,9 +85,7 @@ def drift(
             labels_of(now),
             _cells(past["leiden_clusters"]),
             _cells(leiden_clusters),
-            find_causes(
-                past["annotations"].records(AnnotatedCluster), present, before, now
-            ),
+            find_causes(past["annotations"].records(AnnotatedCluster), present, before, now),
             digests={row.cluster: row.cells for row in present},
             against=f"{earlier.written:%Y-%m-%d %H:%M} UTC",
         )
@@ -98,7 +96,7 @@ def drift(
         metadata={
             "against": dg.MetadataValue.text(f"{earlier.data_version} of {found.against}"),
             "against_run": dg.MetadataValue.dagster_run(earlier.run),
-            "changed_share": found.changed_share,
+            "changed_share": round(found.changed_share, 4),
             "clusters_changed": sum(row.change is not Change.SAME for row in found.clusters),
             "clusters_gone": len(found.gone),
             "causes": dg.MetadataValue.json(list(found.causes)),

@@ -117,7 +117,7 @@ def describe_calls(store: Store, cast: Cast) -> dict[str, dg.MetadataValue]:
     return {
         "calls": dg.MetadataValue.int(totals.calls),
         "cached_calls": dg.MetadataValue.int(totals.cached),
-        "cached_share": dg.MetadataValue.float(totals.cached / questions if questions else 0.0),
+        "cached_share": dg.MetadataValue.float(round(totals.cached / questions, 4) if questions else 0.0),
         "failed_calls": dg.MetadataValue.int(totals.failed + totals.lost),
         "tokens": dg.MetadataValue.int(totals.usage.input_tokens + totals.usage.output_tokens),
         "input_tokens": dg.MetadataValue.int(totals.usage.input_tokens),
@@ -125,7 +125,7 @@ def describe_calls(store: Store, cast: Cast) -> dict[str, dg.MetadataValue]:
         "usd": dg.MetadataValue.float(totals.usd),
         "saved_usd": dg.MetadataValue.float(totals.saved_usd),
         "unpriced_calls": dg.MetadataValue.int(totals.unpriced),
-        "model_seconds": dg.MetadataValue.float(totals.seconds),
+        "model_seconds": dg.MetadataValue.float(round(totals.seconds, 2)),
         "models": dg.MetadataValue.json({role.name: model.title for role, model in cast.models.items()}),
         "models_chosen_in": dg.MetadataValue.json({role.name: place for role, place in cast.chosen_in.items()}),
         "prompts": dg.MetadataValue.json({role.name: role.template for role in cast.models}),

@@ -16,9 +16,10 @@ from cassia_dagster.outputs.analyses import ANALYSES, Found, analysis_sections
 from cassia_dagster.outputs.dot_picture import draw_dots
 from cassia_dagster.outputs.dotplot import dot_plot, marker_genes
 from cassia_dagster.outputs.ledger import write_ledger
-from cassia_dagster.outputs.maps import draw_maps, thumbnail
+from cassia_dagster.outputs.map_picture import draw_map
+from cassia_dagster.outputs.maps import draw_maps
 from cassia_dagster.outputs.report import render_report
-from cassia_dagster.outputs.result import ResolutionResult, Spent
+from cassia_dagster.outputs.result import ResolutionResult, Spent, final_label
 from cassia_dagster.outputs.tables import write_tables
 from cassia_dagster.outputs.transcripts import write_transcripts
 from cassia_dagster.singlecell.load import INPUT
@@ -87,8 +88,9 @@ def report(
         found = {name: table_storage.made_before(name, dataset, resolution) for name in ANALYSES}
         more = analysis_sections(_about_these(found, result))
         page = render_report(result, cells, known, agreements, expression, calls, more)
-        picture = thumbnail(draw_maps(result, cells)[1]) if cells is not None else None
-        dots = draw_dots(dot_plot(result, cells["cluster"], expression)) if cells is not None else None
+        picture = draw_map(draw_maps(result, cells)[1]) if cells is not None else None
+        names = {row.cluster: final_label(row) for row in result.clusters}
+        dots = draw_dots(dot_plot(result, cells["cluster"], expression), names) if cells is not None else None
         path = folder / f"{dataset}_report.html"
         with replacing(path) as temporary:
             temporary.write_text(page, encoding="utf-8")
@@ -96,13 +98,13 @@ def report(
         data_version=version_of_files(file.read_bytes() for file in paths.values()),
         metadata={
             "report": dg.MetadataValue.path(str(path.absolute())),
-            **{name: dg.MetadataValue.path(str(file.absolute())) for name, file in paths.items()},
-            "ledger": dg.MetadataValue.path(str(ledger.absolute())),
-            "clusters": len(result.clusters),
-            "transcripts": len(transcripts),
             "map": dg.MetadataValue.md(f"![cells by label]({picture})" if picture else WITHOUT_CELLS),
             **({"dot_plot": dg.MetadataValue.md(f"![markers of the clusters]({dots})")} if dots else {}),
+            "clusters": len(result.clusters),
             **describe_agreement(agreements),
+            **{name: dg.MetadataValue.path(str(file.absolute())) for name, file in paths.items()},
+            "ledger": dg.MetadataValue.path(str(ledger.absolute())),
+            "transcripts": len(transcripts),
         },
         check_results=agreement_checks(agreements, settings.of(entry).max_contradiction),
     )
@@ -113,8 +115,7 @@ def _about_these(found: Mapping[str, TableFile | None], result: ResolutionResult
     clusters = {row.cluster: row for row in result.clusters}
     tables = {name: table for name, table in found.items() if table and table.fits(ANALYSES[name])}
     return {
-        name: [row for row in table.records(ANALYSES[name]) if row.is_about(clusters)]
-        for name, table in tables.items()
+        name: [row for row in table.records(ANALYSES[name]) if row.is_about(clusters)] for name, table in tables.items()
     }
 
 

@@ -72,7 +72,7 @@ def scores(
         metadata={
             "clusters": len(rows),
             "scored": len(known),
-            **({"mean_score": sum(known) / len(known), "lowest_score": min(known)} if known else {}),
+            **({"mean_score": round(sum(known) / len(known), 2), "lowest_score": min(known)} if known else {}),
             "scores": dg.MetadataValue.table([_shown(row) for row in rows]),
             **calls,
         },

@@ -190,8 +190,8 @@ def _numbers(rows: Sequence[UncertainCluster]) -> dict[str, dg.MetadataValue]:
         "abstained": dg.MetadataValue.int(sum(not row.consensus or row.consensus.label is None for row in rows)),
         **(
             {
-                "mean_consistency": dg.MetadataValue.float(sum(measured) / len(measured)),
-                "lowest_consistency": dg.MetadataValue.float(min(measured)),
+                "mean_consistency": dg.MetadataValue.float(round(sum(measured) / len(measured), 2)),
+                "lowest_consistency": dg.MetadataValue.float(round(min(measured), 2)),
             }
             if measured
             else {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,19 +14,21 @@ STEP, RADIUS = 18, 7
 """Pixels from dot to dot, and of the largest dot's radius."""
 SIDE, TOP, EDGE = 60, 76, 8
 """Room for the clusters' names, for the genes' names, and around."""
-LETTERS = 9
-"""Of a name; the report has it whole."""
+LETTERS, LETTERS_OF_LABEL = 9, 28
+"""Of a gene's or a cluster's name, and of a label; the report has them whole."""
 COLOURS = 32
 LIGHT, DARK = (222, 235, 240), (11, 74, 94)
 
 
-def draw_dots(plot: DotPlot) -> str:
+def draw_dots(plot: DotPlot, labels: Mapping[str, str] | None = None) -> str:
     """Draw clusters as rows and genes as columns: the larger a dot, the more cells; the darker, the higher.
 
     Parameters
     ----------
     plot
         As `cassia_dagster.outputs.dotplot.dot_plot` makes it.
+    labels
+        Cluster id → label, which stands beside the id.
 
     Returns
     -------
@@ -34,19 +37,22 @@ def draw_dots(plot: DotPlot) -> str:
     """
     from PIL import Image, ImageDraw, ImageFont
 
-    width = SIDE + STEP * len(plot.genes) + EDGE
+    font = ImageFont.load_default(11)
+    names = [_short(f"{_short(one)} {(labels or {}).get(one, '')}".strip(), LETTERS_OF_LABEL) for one in plot.clusters]
+    side = max(SIDE, EDGE * 2 + int(max((font.getlength(name) for name in names), default=0)))
+    width = side + STEP * len(plot.genes) + EDGE
     height = TOP + STEP * len(plot.clusters) + EDGE
     picture = Image.new("RGB", (width, height), "white")
-    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(11)
+    draw = ImageDraw.Draw(picture)
     for column, (gene, _) in enumerate(plot.genes):
         name = Image.new("RGB", (TOP - EDGE, STEP), "white")
         ImageDraw.Draw(name).text((2, 3), _short(gene), fill="black", font=font)
-        picture.paste(name.rotate(90, expand=True), (SIDE + STEP * column, EDGE))
-    for row, (cluster, dots) in enumerate(zip(plot.clusters, plot.dots, strict=True)):
+        picture.paste(name.rotate(90, expand=True), (side + STEP * column, EDGE))
+    for row, (name_of_row, dots) in enumerate(zip(names, plot.dots, strict=True)):
         y = TOP + STEP * row + STEP // 2
-        draw.text((SIDE - EDGE, y), _short(cluster), fill="black", font=font, anchor="rm")
+        draw.text((side - EDGE, y), name_of_row, fill="black", font=font, anchor="rm")
         for column, dot in enumerate(dots):
-            x, radius = SIDE + STEP * column + STEP // 2, RADIUS * dot.share**0.5
+            x, radius = side + STEP * column + STEP // 2, RADIUS * dot.share**0.5
             if radius >= 1:
                 draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=_shade(dot.level))
     file = io.BytesIO()
@@ -54,8 +60,8 @@ def draw_dots(plot: DotPlot) -> str:
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…"
+def _short(name: str, letters: int = LETTERS) -> str:
+    return name if len(name) <= letters else f"{name[: letters - 1].rstrip()}…"
 
 
 def _shade(level: float) -> tuple[int, int, int]:

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     type Numbers = np.ndarray[Any, np.dtype[Any]]
 
 LONG_SIDE = 1200
-THUMBNAIL_SIDE = 420
-THUMBNAIL_COLOURS = 64
 MARGIN = 40
 
 
@@ -88,32 +86,6 @@ def draw_maps(result: ResolutionResult, cells: pd.DataFrame, gold: pd.DataFrame 
     xy = _positions(cells)
     topmost = _topmost_cells(xy)
     return [_map(one, topmost, _keys(xy, *one.placed)) for one in colourings(result, cells, gold)]
-
-
-def thumbnail(drawn: CellMap, side: int = THUMBNAIL_SIDE) -> str:
-    """Shrink a map to a picture that a database of events can keep several times over.
-
-    Parameters
-    ----------
-    drawn
-        One of those that `draw_maps` returns.
-    side
-        The longer side, in pixels.
-
-    Returns
-    -------
-    str
-        A ``data:`` URI of a PNG, without the keys.
-    """
-    from PIL import Image
-
-    cells = Image.open(io.BytesIO(base64.b64decode(drawn.png.partition(",")[2]))).convert("RGBA")
-    picture = Image.new("RGBA", cells.size, "white")
-    picture.alpha_composite(cells)
-    picture.thumbnail((side, side))
-    file = io.BytesIO()
-    picture.convert("RGB").quantize(THUMBNAIL_COLOURS).save(file, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def _positions(cells: pd.DataFrame) -> Numbers:

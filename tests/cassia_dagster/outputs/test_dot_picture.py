@@ -41,6 +41,13 @@ def test_what_is_higher_is_darker():
     assert high < low
 
 
+def test_labels_stand_beside_the_clusters_and_make_room_for_themselves():
+    bare, named = (pixels(draw_dots(plot(2, 2), labels)) for labels in (None, {"0": "pancreatic stellate cell"}))
+    assert named.shape[1] > bare.shape[1]
+    assert (named[TOP : TOP + STEP, : named.shape[1] - 2 * STEP - 8] < 128).any()
+
+
 @pytest.mark.parametrize("n_clusters", [12, 40])
 def test_the_largest_plot_is_small_enough(n_clusters):
-    assert len(draw_dots(plot(n_clusters, MOST_COLUMNS))) < MOST_BYTES
+    labels = {str(number): f"{number} a long name of a cell type" for number in range(n_clusters)}
+    assert len(draw_dots(plot(n_clusters, MOST_COLUMNS), labels)) < MOST_BYTES

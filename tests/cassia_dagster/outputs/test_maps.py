@@ -8,7 +8,7 @@ from PIL import Image
 
 from cassia_dagster.errors import InputError
 from cassia_dagster.outputs import palette
-from cassia_dagster.outputs.maps import THUMBNAIL_SIDE, draw_maps, thumbnail
+from cassia_dagster.outputs.maps import draw_maps
 from cassia_dagster.outputs.result import ResolutionResult
 
 
@@ -59,19 +59,6 @@ def test_a_key_stands_near_its_cluster_and_inside_the_picture(
 ) -> None:
     for drawn in draw_maps(blood, blood_cells):
         assert all(0 < key.x < drawn.width and 0 < key.y < drawn.height for key in drawn.keys)
-
-
-def test_a_thumbnail_of_many_cells_is_small_and_keeps_the_colours(blood: ResolutionResult) -> None:
-    rng = np.random.default_rng(0)
-    ids = [row.cluster for row in blood.clusters]
-    xy = rng.normal(size=(50_000, 2))
-    cells = pd.DataFrame({"x": xy[:, 0], "y": xy[:, 1], "cluster": rng.choice(ids, 50_000)})
-    small = thumbnail(draw_maps(blood, cells)[0])
-    assert len(small) < 60_000
-    picture = Image.open(io.BytesIO(base64.b64decode(small.partition(",")[2]))).convert("RGB")
-    assert max(picture.size) == THUMBNAIL_SIDE
-    assert picture.getpixel((0, 0)) == (255, 255, 255)
-    assert len(picture.getcolors(maxcolors=10_000)) > len(ids)
 
 
 def test_cells_in_one_place_can_be_drawn(blood: ResolutionResult, blood_cells: pd.DataFrame) -> None:
