@@ -6,15 +6,19 @@ uv run python -m benchmarks.pictures
 from __future__ import annotations
 
 import io
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from benchmarks.chromium import DESKTOP, PHONE, chromium
+from benchmarks.interface import take_views
 from benchmarks.page import PROJECT
+from cassia_dagster.errors import ConfigurationError
 from cassia_dagster.files import replacing
 
 if TYPE_CHECKING:
@@ -73,6 +77,10 @@ REVIEW = Picture("review-across-resolutions", None, {"width": 1280, "height": 15
 """Of the page that compares the resolutions."""
 
 
+INSIDE = Picture("report-inside", "#subclusters")
+"""Of the report, after `look_inside`."""
+
+
 def take(browser: Browser, report: Path, picture: Picture) -> bytes:
     """Return a PNG of a few colours."""
     context = browser.new_context(
@@ -109,20 +117,54 @@ def _small(taken: bytes) -> bytes:
     return file.getvalue()
 
 
+@contextmanager
+def project() -> Iterator[Path]:
+    """Make a folder for the demo, whose name is the same each time: the interface shows it.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is one already.
+    """
+    folder = Path(tempfile.gettempdir()) / "atlas"
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        raise ConfigurationError(f"{folder} is there already; move it away, the demo is to be run in it.") from None
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
 def run_demo(folder: Path) -> Path:
     """Run the demo as a user would, and return its report."""
-    options = ["--home", str(folder / "home"), "--output", str(folder / "output")]
-    subprocess.run([sys.executable, "-m", "cassia_dagster.cli", "demo", *options], check=True, cwd=folder)  # noqa: S603
+    _call(folder, "demo", "--output", str(folder / "output"))
     return folder / "output" / "demo" / "leiden_res_0.4" / "demo_report.html"
+
+
+def look_inside(folder: Path) -> None:
+    """Look into the endocrine cells of the demo, taken together."""
+    clusters = [option for cluster in ("0", "1", "2", "7") for option in ("--cluster", cluster)]
+    _call(folder, "subclusters", "demo", *clusters, "--together", "--resolution", "0.4")
+
+
+def _call(folder: Path, *command: str) -> None:
+    options = ["--home", str(folder / "home")]
+    subprocess.run([sys.executable, "-m", "cassia_dagster.cli", *command, *options], check=True, cwd=folder)  # noqa: S603
 
 
 def main() -> None:
     """Make all pictures anew."""
-    with tempfile.TemporaryDirectory() as temporary, chromium() as browser:
-        report = run_demo(Path(temporary))
+    with project() as folder, chromium() as browser:
+        report = run_demo(folder)
         for picture in PICTURES:
             _keep(picture.name, take(browser, report, picture))
         _keep(REVIEW.name, take(browser, report.parents[1] / "demo_review.html", REVIEW))
+        look_inside(folder)
+        _keep(INSIDE.name, take(browser, report, INSIDE))
+        for name, taken in take_views(browser, folder / "home"):
+            _keep(name, _small(taken))
 
 
 def _keep(name: str, picture: bytes) -> None:

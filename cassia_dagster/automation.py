@@ -12,7 +12,9 @@ from cassia_dagster.watching import VERSION
 from resources.catalog import Catalog
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+    from resources.catalog import DatasetEntry
 
 ANNOTATE_CLUSTERS = dg.define_asset_job(
     "annotate_clusters",
@@ -55,6 +57,17 @@ APPLY_MANUAL_LABELS = dg.define_asset_job(
 # Dagster runs no two levels of partitions in one job.
 JOBS = (PREPARE_CELLS, ANNOTATE_CLUSTERS, WRITE_ANNOTATED_FILE, REANNOTATE, APPLY_MANUAL_LABELS)
 """Those that build on each other, in that order; then those that make a part of it anew."""
+
+
+def levels_of(entry: DatasetEntry) -> Iterator[tuple[str, str, str | None]]:
+    """List what makes a whole dataset, in order: a job's name, the partition, and its resolution if it has one."""
+    if entry.has_cells:
+        yield PREPARE_CELLS.name, entry.name, None
+    for resolution in entry.clusterings:
+        key = dg.MultiPartitionKey({"dataset": entry.name, "resolution": resolution})
+        yield ANNOTATE_CLUSTERS.name, key, resolution
+    if entry.has_cells:
+        yield WRITE_ANNOTATED_FILE.name, entry.name, None
 
 
 def automatic_runs() -> dg.SensorDefinition:

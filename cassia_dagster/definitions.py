@@ -32,6 +32,7 @@ from cassia_dagster.automation import JOBS, automatic_runs, prepare_changed_cell
 from cassia_dagster.canary import ask_canary_questions, weekly_canary
 from cassia_dagster.llm.choice import MODEL_ROLES
 from cassia_dagster.watching import watch_catalog
+from cassia_dagster.whole_dataset import annotate_dataset
 from resources.catalog import CatalogResource
 from resources.home import Home
 from resources.llm import ModelResource, ModelStore
@@ -90,7 +91,7 @@ def build_defs(
     }
     return dg.Definitions(
         assets=dg.with_source_code_references([*(_automatic(asset, home.catalog) for asset in ASSETS), *ANALYSES]),
-        jobs=[*JOBS, *ANALYSIS_JOBS.values(), LOOK_AGAIN, REPORT_AGAIN, ask_canary_questions],
+        jobs=[annotate_dataset, *JOBS, *ANALYSIS_JOBS.values(), LOOK_AGAIN, REPORT_AGAIN, ask_canary_questions],
         schedules=[prepare_changed_cells(home.catalog), weekly_canary],
         sensors=[watch_catalog(home.catalog, home.manual_labels), automatic_runs()],
         resources={**defaults, **(resources or {})},

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from assets.leiden_clusters import LeidenConfig
-from assets.marker_table import MarkerConfig
-from assets.normalized_adata import NormalizeConfig
-from cassia_dagster.definitions import ASSETS
+from assets.leiden_clusters import LeidenConfig, leiden_clusters
+from assets.marker_table import MarkerConfig, marker_table
+from assets.normalized_adata import NormalizeConfig, normalized_adata
+from assets.umap import umap
 from resources.storage import stored_cells, stored_table
 
 if TYPE_CHECKING:
@@ -101,8 +101,7 @@ def _inputs_stand(instance: dg.DagsterInstance, tags: Mapping[str, str], dataset
 def _code_versions() -> dict[str, str | None]:
     return {
         key.to_user_string(): version
-        for asset in ASSETS
-        if isinstance(asset, dg.AssetsDefinition)
+        for asset in (normalized_adata, umap, leiden_clusters, marker_table)
         for key, version in asset.code_versions_by_key.items()
     }
 

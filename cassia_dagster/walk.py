@@ -14,7 +14,7 @@ from dagster._core.instance.ref import InstanceRef
 
 from assets.manual_labels import observe_labels
 from assets.raw_adata import observe
-from cassia_dagster.automation import ANNOTATE_CLUSTERS, APPLY_MANUAL_LABELS, PREPARE_CELLS, WRITE_ANNOTATED_FILE
+from cassia_dagster.automation import APPLY_MANUAL_LABELS, WRITE_ANNOTATED_FILE, levels_of
 from cassia_dagster.definitions import build_defs
 from cassia_dagster.errors import CassiaError
 from cassia_dagster.launcher import HOST_TAG, PROCESS_TAG
@@ -76,7 +76,7 @@ def materialize_dataset(
     instance.report_runless_asset_event(
         observe_labels(entry.name, home.manual_labels, read_manual_labels(home.manual_labels))
     )
-    for job, key, resolution in _levels(entry):
+    for job, key, resolution in levels_of(entry):
         kept = {} if fresh else kept_artifacts(instance, home.artifacts, entry.name, resolution)
         materialize_level(job, key, resolution, home, instance, tell, kept=kept)
 
@@ -85,7 +85,7 @@ def apply_to_dataset(
     entry: DatasetEntry, home: Home, instance: dg.DagsterInstance, tell: Callable[[Step], None]
 ) -> None:
     """Lay the manual labels of now over a dataset that is annotated already; parameters as of `materialize_dataset`."""
-    for job, key, resolution in _levels(entry):
+    for job, key, resolution in levels_of(entry):
         if resolution is not None:
             materialize_level(APPLY_MANUAL_LABELS.name, key, resolution, home, instance, tell)
         elif job == WRITE_ANNOTATED_FILE.name:
@@ -173,16 +173,6 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
         # Else its places in the pools stay taken, and one day a run waits for them for ever.
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
     return [run.run_id for run in dead]
-
-
-def _levels(entry: DatasetEntry) -> Iterator[tuple[str, str, str | None]]:
-    if entry.has_cells:
-        yield PREPARE_CELLS.name, entry.name, None
-    for resolution in entry.clusterings:
-        key = dg.MultiPartitionKey({"dataset": entry.name, "resolution": resolution})
-        yield ANNOTATE_CLUSTERS.name, key, resolution
-    if entry.has_cells:
-        yield WRITE_ANNOTATED_FILE.name, entry.name, None
 
 
 def _reason(result: dg.ExecuteInProcessResult) -> Exception:

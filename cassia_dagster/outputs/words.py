@@ -182,7 +182,8 @@ def summarise(result: ResolutionResult) -> str:
     low = [row for row in named if row.boosted.score is not None and row.boosted.score < SCORE_THRESHOLD]
     unscored = [row.cluster for row in named if row.boosted.score is None and not reviewer_of(row)]
     found = [row for row in named if row.boosted.check and not row.boosted.check.passed]
-    sentences = [f"{len(named):,} of {len(rows):,} clusters {'was' if len(named) == 1 else 'were'} named."]
+    of_all = f"All {len(rows):,}" if len(named) == len(rows) > 1 else f"{len(named):,} of {len(rows):,}"
+    sentences = [f"{of_all} clusters {'was' if len(named) == 1 else 'were'} named."]
     for status in Status:
         ids = [row.cluster for row in rows if row.boosted.status == status and row not in named]
         if ids:

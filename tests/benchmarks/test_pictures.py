@@ -4,8 +4,9 @@ import re
 
 import pytest
 
+from benchmarks.interface import VIEWS
 from benchmarks.page import PROJECT
-from benchmarks.pictures import FOLDER, PICTURES, REVIEW, take
+from benchmarks.pictures import FOLDER, INSIDE, PICTURES, REVIEW, take
 from tests.browser import browser
 
 __all__ = ["browser"]
@@ -17,7 +18,7 @@ MOST = 130_000
 def test_every_picture_is_shown_somewhere_and_every_shown_one_can_be_made_anew():
     pages = [PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")]
     shown = {name for page in pages for name in re.findall(r"pictures/([\w-]+)\.png", page.read_text("utf-8"))}
-    made = {picture.name for picture in (*PICTURES, REVIEW)}
+    made = {picture.name for picture in (*PICTURES, REVIEW, INSIDE, *VIEWS)}
     assert shown == made == {path.stem for path in FOLDER.iterdir()}
 
 

@@ -9,8 +9,19 @@
     return 0.3 * r + 0.59 * g + 0.11 * b;
   };
 
+  const RINGS = [[10, 38], [38, 66], [66, 98]]; // per cent of the radius
+  const FONT = "11px system-ui, sans-serif";
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.font = FONT;
+  /** Whether no word would be broken to pieces in so many pixels. */
+  const fits = (name, width) => name.split(/\s+/).every((word) => pen.measureText(word).width <= width);
+  /** Whether a ring farther out says the same. */
+  const isSaidAgain = ({ name, groups }) => groups.length === 1 && groups[0].name === name;
+
   /** Only the outermost ring has the colours of the clusters: an inner group is none of its clusters. */
-  function node(group, depth) {
+  function node(group, depth, radius) {
+    const [from, to] = RINGS[depth];
+    const width = ((to - from) * radius) / 100 - 8;
     const outermost = !group.groups.length;
     const colour = outermost ? colours[group.clusters[0]] : report.colour(depth ? "track" : "line");
     return {
@@ -19,27 +30,28 @@
       clusters: group.clusters,
       said: group.said,
       itemStyle: { color: colour },
-      label: { color: !outermost ? report.colour("ink") : lightness(colour) > 130 ? "#111" : "#fff" },
-      children: group.groups.map((inner) => node(inner, depth + 1)),
+      label: {
+        show: fits(group.name, width) && !isSaidAgain(group),
+        width,
+        color: !outermost ? report.colour("ink") : lightness(colour) > 130 ? "#111" : "#fff",
+      },
+      children: group.groups.map((inner) => node(inner, depth + 1, radius)),
     };
   }
   function draw() {
-    const radius = Math.min(stage.clientWidth, stage.clientHeight) / 200;
-    // Words would be broken into pieces; the list below has them.
-    const show = radius > 2.2;
-    const ring = (from, to) => ({ r0: `${from}%`, r: `${to}%`, label: { width: (to - from) * radius - 10 } });
+    const radius = Math.min(stage.clientWidth, stage.clientHeight) / 2;
     chart.setOption(
       {
         animation: false,
         series: {
           type: "sunburst",
-          data: report.groups.map((group) => node(group, 0)),
+          data: report.groups.map((group) => node(group, 0, radius)),
           sort: null,
           nodeClick: false,
           emphasis: { focus: "ancestor" },
           itemStyle: { borderColor: report.colour("page"), borderWidth: 1.5 },
-          label: { show, rotate: "radial", overflow: "break", minAngle: 14, fontSize: 11, lineHeight: 12, fontFamily: "system-ui, sans-serif" },
-          levels: [{}, ring(12, 38), ring(38, 66), ring(66, 98)],
+          label: { rotate: "radial", overflow: "break", minAngle: 14, fontSize: 11, lineHeight: 12, fontFamily: "system-ui, sans-serif" },
+          levels: [{}, ...RINGS.map(([from, to]) => ({ r0: `${from}%`, r: `${to}%` }))],
         },
       },
       { notMerge: true },

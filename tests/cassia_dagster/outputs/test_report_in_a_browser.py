@@ -13,10 +13,13 @@ import pytest
 from anndata import AnnData
 
 from cassia_dagster.evaluation.agreement import compare_with_gold
+from cassia_dagster.knowledge.ontology import Relation
+from cassia_dagster.outputs.analyses import analysis_sections
 from cassia_dagster.outputs.report import render_report
 from cassia_dagster.outputs.result import ResolutionResult
 from tests.browser import PHONE, Visit, browser, visit
 from tests.cassia_dagster.outputs.hostile import HOSTILE, poisoned
+from tests.cassia_dagster.outputs.test_analyses import debated, drifted, part
 
 __all__ = ["browser", "visit"]
 
@@ -83,6 +86,17 @@ def test_nothing_keeps_people_out(report: Path, visit: Go, scheme: str) -> None:
         field.textContent = "50";
     })""")
     assert seen.barriers() == []
+
+
+def test_what_analyses_found_keeps_nobody_out_and_fits_a_phone(
+    tmp_path: Path, blood: ResolutionResult, visit: Go
+) -> None:
+    parts = [part("0", "CD4-positive, alpha-beta T cell", Relation.FINER), part("1", "B cell", Relation.CONTRADICTION)]
+    more = analysis_sections({"subclusters": parts, "drift": [drifted()], "symphony": [debated()]})
+    seen = visit(written(tmp_path, render_report(blood, None, more=more)), width=PHONE)
+    seen.page.locator("#drift summary").click()
+    assert seen.barriers() == []
+    assert seen.overflow() == 0
 
 
 def test_a_phone_scrolls_down_only(report: Path, visit: Go) -> None:
