@@ -51,9 +51,7 @@ SUMMARIES: dict[str, Callable[[Mapping[str, Any]], str]] = {
         f"{_count(seen['alternatives'], 'alternative')} to the labels of {_count(seen['clusters'], 'cluster')}"
         + _calls(seen)
     ),
-    "subclusters": lambda seen: (
-        f"{_count(seen['parts'], 'part')} of {_count(seen['parents'], 'cluster')}{_calls(seen)}"
-    ),
+    "subclusters": lambda seen: f"{_count(seen['parts'], 'part')} of {_count(seen['parents'], 'parent')}{_calls(seen)}",
     "drift": lambda seen: f"{_count(seen['clusters_changed'], 'cluster')} called something else",
     "annotated_adata": lambda seen: f"{seen['bytes'] / 1e6:.0f} MB",
     "review": lambda seen: f"recommends {seen['recommended_resolution']}",
@@ -102,8 +100,9 @@ class Progress:
         """Show a step."""
         if step.resolution != self._resolution:
             self._resolution = step.resolution
-            if step.resolution:
-                self._console.print(f"[bold]{plain(self._entry.title(step.resolution))}[/]")
+            # What is of no one resolution and comes after them is of them all.
+            title = self._entry.title(step.resolution) if step.resolution else "all resolutions"
+            self._console.print(f"[bold]{plain(title)}[/]")
         if step.state == "started":
             self._began = time.monotonic()
             self._spinner.update(f"[dim]{plain(step.asset)} …[/]")

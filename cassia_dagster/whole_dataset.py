@@ -95,7 +95,7 @@ def _levels(
 
 @dg.job(
     description=(
-        "Annotate a whole dataset: prepare its cells, cluster and name them at every resolution that the catalog lists, "
+        "Annotate a whole dataset: prepare its cells, cluster and name them at every resolution of the catalog, and "
         "write the annotated file and the review. The launchpad takes the dataset's name. Each level is a run of its "
         "own; what the same file, code and parameters made before is kept, and no question is paid for twice."
     ),

@@ -54,7 +54,7 @@ def _reason(chosen: Level, ours: Sequence[Level], sound: Sequence[Level], stable
             f"{chosen.title} has the fewest clusters."
         )
     borne_out = f"{chosen.sound_share:.0%} of the cells are in clusters whose label scored well and stood up to the"
-    sentences = [f"At {chosen.title} {borne_out} evidence, and these name {_count(chosen.sound_types, 'type')}."]
+    sentences = [f"At {chosen.title}, {borne_out} evidence, and these name {_count(chosen.sound_types, 'type')}."]
     if chosen.repeats:
         bear = "bears" if chosen.repeats == 1 else "bear"
         sentences.append(f"{chosen.repeats} of its clusters {bear} the label of another one.")
