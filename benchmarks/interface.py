@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 WINDOW = {"width": 1360, "height": 820}
-PATIENCE = 90
+PATIENCE = 180
 """Seconds that the interface may take to start, or to show something, on a busy machine."""
 STILL = 2_000
 """Milliseconds after which what moves has come to rest."""
