@@ -14,17 +14,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote
 
 from cassia_dagster.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, FloatRect, Page
 
 WINDOW = {"width": 1360, "height": 820}
+MARGIN = 12
 PATIENCE = 180
 """Seconds that the interface may take to start, or to show something, on a busy machine."""
 STILL = 2_000
 """Milliseconds after which what moves has come to rest."""
+CONFIG = "ops:\n  run_levels:\n    config:\n      dataset: demo\n      fresh: false\n"
 JOBS = "/locations/__repository__@cassia-dagster/jobs"
 
 
@@ -36,10 +39,6 @@ def _assets(page: Page) -> None:
     page.locator("foreignObject").filter(has_text="annotation").first.wait_for()
     page.keyboard.press("Alt+e")
     page.locator("foreignObject").filter(has_text="boosted").first.wait_for()
-    page.wait_for_timeout(STILL)
-    # As far away as all of it is seen from.
-    page.locator("foreignObject").filter(has_text="boosted").first.hover()
-    page.mouse.wheel(0, 1)
 
 
 def _map(page: Page) -> None:
@@ -70,16 +69,19 @@ class View(NamedTuple):
     name: str
     address: str
     act: Callable[[Page], None]
+    window: dict[str, int] = WINDOW
+    around: str | None = None
+    """A selector: only what lies around all of these is shown; ``None`` for what the window holds."""
 
 
 VIEWS = (
     View("dagster-groups", "/asset-groups", _groups),
-    View("dagster-graph", f"{JOBS}/annotate_clusters", _assets),
+    View("dagster-graph", f"{JOBS}/annotate_clusters", _assets, {"width": 3000, "height": 1500}, "foreignObject"),
     View("dagster-columns", "/assets/marker_table", _columns),
     View("dagster-map", "/assets/report?view=partitions&partition=demo%7C0.4", _map),
     View("dagster-dots", "/assets/report?view=partitions&partition=demo%7C0.4", _dots),
-    View("dagster-checks", "/assets/annotations?view=checks", _checks),
-    View("dagster-launchpad", f"{JOBS}/annotate_dataset/playground", _launchpad),
+    View("dagster-checks", "/assets/report?view=checks&checkDetail=agrees_with_known_labels", _checks),
+    View("dagster-launchpad", f"{JOBS}/annotate_dataset/playground/setup?config={quote(CONFIG)}", _launchpad),
 )
 
 
@@ -92,11 +94,20 @@ def take_views(browser: Browser, home: Path) -> Iterator[tuple[str, bytes]]:
         page.goto(f"{address}/assets")
         page.get_by_text("Hide navigation").first.click()
         for view in VIEWS:
+            page.set_viewport_size(view.window)  # type: ignore[arg-type]
             page.goto(f"{address}{view.address}")
             view.act(page)
             page.wait_for_timeout(STILL)
-            yield view.name, page.screenshot()
+            yield view.name, page.screenshot(clip=_around(page, view.around) if view.around else None)
         context.close()
+
+
+def _around(page: Page, selector: str) -> FloatRect:
+    boxes = [box for one in page.locator(selector).all() if (box := one.bounding_box())]
+    left, top = (min(box[axis] for box in boxes) - MARGIN for axis in ("x", "y"))
+    right = max(box["x"] + box["width"] for box in boxes) + MARGIN
+    bottom = max(box["y"] + box["height"] for box in boxes) + MARGIN
+    return {"x": left, "y": top, "width": right - left, "height": bottom - top}
 
 
 @contextmanager

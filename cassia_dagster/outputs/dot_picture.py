@@ -37,7 +37,7 @@ def draw_dots(plot: DotPlot, labels: Mapping[str, str] | None = None) -> str:
     """
     from PIL import Image, ImageDraw, ImageFont
 
-    font = ImageFont.load_default(11)
+    font = ImageFont.load_default(12)
     names = [_short(f"{_short(one)} {(labels or {}).get(one, '')}".strip(), LETTERS_OF_LABEL) for one in plot.clusters]
     side = max(SIDE, EDGE * 2 + int(max((font.getlength(name) for name in names), default=0)))
     width = side + STEP * len(plot.genes) + EDGE

@@ -36,12 +36,12 @@ def draw_map(drawn: CellMap) -> str:
     """
     from PIL import Image, ImageDraw, ImageFont
 
-    font = ImageFont.load_default(11)
+    font = ImageFont.load_default(12)
     cells = Image.open(io.BytesIO(base64.b64decode(drawn.png.partition(",")[2]))).convert("RGBA")
     cells.thumbnail((SIDE, SIDE))
     height = max(cells.height, 2 * EDGE + 4 * LINE)
     lines = _lines(drawn, (height - 2 * EDGE) // LINE)
-    indent = DOT + GAP + max((font.getlength(key) for key, _, _ in lines), default=0) + GAP
+    indent = DOT + GAP + max((font.getlength(key) for key, _, _ in lines), default=0) + 2 * GAP
     width = cells.width + EDGE + int(indent + max((font.getlength(name) for _, name, _ in lines), default=0)) + EDGE
     picture = Image.new("RGBA", (width, height), "white")
     picture.alpha_composite(cells)
