@@ -99,8 +99,10 @@ def test_what_analyses_found_keeps_nobody_out_and_fits_a_phone(
     assert seen.overflow() == 0
 
 
-def test_a_phone_scrolls_down_only(report: Path, visit: Go) -> None:
-    assert visit(report, width=PHONE).overflow() == 0
+def test_a_phone_scrolls_down_only_and_keeps_nobody_out(report: Path, visit: Go) -> None:
+    seen = visit(report, width=PHONE)
+    assert seen.overflow() == 0
+    assert seen.barriers() == []
 
 
 def test_the_table_is_sorted_by_a_heading_either_way_and_by_the_keyboard(report: Path, visit: Go) -> None:
