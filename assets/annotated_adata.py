@@ -4,6 +4,7 @@ import dagster as dg
 
 from assets.failures import fatal_errors
 from assets.partitions import BY_DATASET, by_resolution
+from assets.pools import MATRIX, memory_tags
 from assets.raw_adata import raw_adata
 from assets.report import report
 from assets.results import Tables, assemble
@@ -27,8 +28,9 @@ LISTED_ONLY = dg.AssetIn(metadata={"allow_missing_partitions": True})
         **dict.fromkeys(("normalized_adata", "umap"), IF_CELLS),
     },
     group_name="results",
+    op_tags=memory_tags(matrix=True),
     kinds={"h5ad"},
-    pool="matrix",
+    pool=MATRIX,
     code_version="2",
 )
 def annotated_adata(

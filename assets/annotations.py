@@ -12,6 +12,7 @@ from assets.evidence import evidence_of
 from assets.failures import fatal_errors
 from assets.model_calls import AskConfig, Cast, code_version, describe_calls, settings_of
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
+from assets.pools import memory_tags, pool_of
 from assets.raw_adata import raw_adata
 from cassia_dagster.agents.annotate import ANNOTATOR, annotate_cluster, refuse_silence
 from cassia_dagster.agents.crew import for_each
@@ -45,11 +46,12 @@ class AnnotationConfig(AskConfig):
     deps=[raw_adata],
     ins={"normalized_adata": IF_CELLS},
     group_name="annotation",
+    op_tags=memory_tags(matrix=True),
     kinds={"llm", "parquet"},
     code_version=code_version("2", ANNOTATOR, VALIDATOR),
     io_manager_key="table_storage",
     dagster_type=dg.Any,
-    pool="llm",
+    pool=pool_of("annotation"),
     check_specs=[
         dg.AssetCheckSpec(
             "every_cell_has_a_row",

@@ -15,6 +15,7 @@ from assets.evidence import know_lab_markers
 from assets.failures import fatal_errors
 from assets.model_calls import AskConfig, Cast, code_version, describe_calls, settings_of
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
+from assets.pools import memory_tags, pool_of
 from assets.raw_adata import raw_adata
 from cassia_dagster.agents.boost import (
     BOOSTER,
@@ -88,11 +89,12 @@ class BoostConfig(AskConfig):
     deps=[raw_adata],
     ins={"normalized_adata": IF_CELLS},
     group_name="annotation",
+    op_tags=memory_tags(matrix=True),
     kinds={"llm", "parquet"},
     code_version=code_version("3", BOOSTER, SCORER),
     io_manager_key="table_storage",
     dagster_type=dg.Any,
-    pool="llm",
+    pool=pool_of("boost"),
     check_specs=[
         dg.AssetCheckSpec(
             "no_lineage_contradiction",

@@ -8,6 +8,7 @@ from pydantic import Field
 from assets.failures import fatal_errors
 from assets.on_demand import GROUP, write_beside_report
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
+from assets.pools import memory_tags
 from cassia_dagster.errors import InputError
 from cassia_dagster.evaluation.comparison import Change
 from cassia_dagster.evaluation.drift import ClusterDrift, Drift, compare_versions, find_causes, labels_of
@@ -43,6 +44,7 @@ class DriftConfig(dg.Config):
 @dg.asset(
     partitions_def=BY_DATASET_AND_RESOLUTION,
     group_name=GROUP,
+    op_tags=memory_tags(matrix=False),
     kinds={"parquet"},
     code_version="1",
     io_manager_key="table_storage",

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from assets.failures import fatal_errors
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
+from assets.pools import memory_tags
 from assets.raw_adata import raw_adata
 from cassia_dagster.errors import InputError
 from cassia_dagster.marker_tables import WITHOUT_CELLS
@@ -43,6 +44,7 @@ class LeidenConfig(dg.Config):
     deps=[raw_adata],
     ins={"normalized_adata": IF_CELLS},
     group_name="clusters",
+    op_tags=memory_tags(matrix=True),
     kinds={"scanpy", "parquet"},
     code_version="2",
     io_manager_key="table_storage",

@@ -7,6 +7,7 @@ import dagster as dg
 from assets.agreement import AGREES, COVERED, agreement_checks, describe_agreement
 from assets.failures import fatal_errors
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
+from assets.pools import memory_tags
 from assets.raw_adata import raw_adata
 from assets.results import Tables, assemble, compare
 from cassia_dagster.files import replacing
@@ -37,6 +38,7 @@ from resources.versions import version_of_files
     deps=[raw_adata],
     ins={"normalized_adata": IF_CELLS, "umap": IF_CELLS},
     group_name="results",
+    op_tags=memory_tags(matrix=True),
     kinds={"html", "csv"},
     code_version="3",
     check_specs=[AGREES, COVERED],

@@ -8,6 +8,7 @@ import dagster as dg
 from assets.annotated_adata import LISTED_ONLY
 from assets.failures import fatal_errors
 from assets.partitions import BY_DATASET, by_resolution
+from assets.pools import memory_tags
 from assets.raw_adata import raw_adata
 from assets.results import Tables, assemble, compare
 from cassia_dagster.errors import InputError
@@ -46,6 +47,7 @@ LEVEL_COLUMNS = dg.TableSchema(
         "normalized_adata": IF_CELLS,
     },
     group_name="results",
+    op_tags=memory_tags(matrix=True),
     kinds={"html", "csv"},
     code_version="1",
     check_specs=[

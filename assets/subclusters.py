@@ -14,6 +14,7 @@ from assets.hypotheses import final_words
 from assets.model_calls import AskConfig, Cast, code_version, describe_calls, describe_expected, settings_of
 from assets.on_demand import GROUP, beside_earlier, chosen_rows, write_beside_report
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
+from assets.pools import memory_tags, pool_of
 from assets.raw_adata import raw_adata
 from cassia_dagster.agents.annotate import ANNOTATOR
 from cassia_dagster.agents.crew import for_each
@@ -68,11 +69,12 @@ class SubclustersConfig(AskConfig):
     deps=[raw_adata],
     ins={"normalized_adata": IF_CELLS},
     group_name=GROUP,
+    op_tags=memory_tags(matrix=True),
     kinds={"scanpy", "llm", "parquet"},
     code_version=code_version("1", *ROLES),
     io_manager_key="table_storage",
     dagster_type=dg.Any,
-    pool="llm",
+    pool=pool_of("annotation"),
     check_specs=[
         dg.AssetCheckSpec(
             "parts_fit_their_parent",

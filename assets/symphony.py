@@ -12,6 +12,7 @@ from assets.failures import fatal_errors
 from assets.model_calls import AskConfig, Cast, code_version, describe_calls, describe_expected, settings_of
 from assets.on_demand import GROUP, beside_earlier, chosen_rows, look_ups, panel_of, write_beside_report
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
+from assets.pools import memory_tags, pool_of
 from assets.raw_adata import raw_adata
 from cassia_dagster.agents.compare import COMPARER, LONGEST_PERSONA, POINTS_OF_VIEW
 from cassia_dagster.agents.debate import MOST_ROUNDS, Debate, DebatePlan, compare_candidates
@@ -106,11 +107,12 @@ def expected_debate(
     deps=[raw_adata],
     ins={"normalized_adata": IF_CELLS},
     group_name=GROUP,
+    op_tags=memory_tags(matrix=True),
     kinds={"llm", "parquet"},
     code_version=code_version("1", COMPARER),
     io_manager_key="table_storage",
     dagster_type=dg.Any,
-    pool="llm",
+    pool=pool_of("annotation"),
 )
 def symphony(
     context: dg.AssetExecutionContext,

@@ -11,6 +11,7 @@ from assets.failures import fatal_errors
 from assets.model_calls import AskConfig, Cast, code_version, describe_calls, describe_expected, settings_of
 from assets.on_demand import GROUP, beside_earlier, chosen_rows, look_ups, panel_of, write_beside_report
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
+from assets.pools import memory_tags, pool_of
 from assets.raw_adata import raw_adata
 from cassia_dagster.agents.annotate import ANNOTATOR
 from cassia_dagster.agents.crew import for_each
@@ -103,11 +104,12 @@ class Speakers:
     deps=[raw_adata],
     ins={"normalized_adata": IF_CELLS},
     group_name=GROUP,
+    op_tags=memory_tags(matrix=True),
     kinds={"llm", "parquet"},
     code_version=code_version("1", ANNOTATOR, VALIDATOR),
     io_manager_key="table_storage",
     dagster_type=dg.Any,
-    pool="llm",
+    pool=pool_of("annotation"),
 )
 def uncertainty(
     context: dg.AssetExecutionContext,

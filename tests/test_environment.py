@@ -5,9 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-import yaml
-
 from cassia_dagster.llm.choice import MODEL_ROLES, ModelChoice, chosen_in_environment
 from resources.settings import AnnotationSettings
 

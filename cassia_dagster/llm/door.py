@@ -76,7 +76,11 @@ class Door:
                 raise
             except UnusableReply:
                 continue  # the ledger has the reason
-        return self._ask(question, last)
+        try:
+            return self._ask(question, last)
+        except RateLimited as error:
+            self._store.note_pause(error.retry_after)
+            raise
 
     def _ask[R: BaseModel](self, question: Question[R], backend: Backend) -> Answer[R]:
         begun = time.monotonic()
