@@ -19,6 +19,7 @@ from cassia_dagster import (
     cleaning,
     comparing,
     datasets,
+    digging,
     doctor,
     drawing,
     looking_inside,
@@ -67,7 +68,7 @@ app.command("sweep")(sweeping.sweep)
 app.command("uncertainty")(analyses.uncertainty)
 app.command("symphony")(analyses.symphony)
 app.command("hypotheses")(analyses.hypotheses)
-app.command("boost")(analyses.boost)
+app.command("boost")(digging.boost)
 app.command("subclusters")(looking_inside.subclusters)
 app.command("drift")(comparing.drift)
 

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cassia_dagster.agents.boost import keep_as_is
-from cassia_dagster.agents.subclusters import Subcluster
+from cassia_dagster.agents.subclusters import Subcluster, parts_of_now
 from cassia_dagster.knowledge.ontology import Relation
 from cassia_dagster.records import AnnotatedCluster, ScoredCluster
 from resources.catalog import Catalog
@@ -47,6 +47,41 @@ def test_every_cell_of_two_clusters_together_is_in_one_part_and_ids_round_trip(
     assert parts.value_counts().to_dict() == {row.cluster: row.n_cells for row in rows}
     rest = table[~table["cluster"].isin(["0", "2"])]
     assert rest["subcluster"].tolist() == rest["cluster"].tolist()
+
+
+def test_parts_of_all_parents_stand_in_the_whole_annotation_with_their_parent_and_source(
+    artifacts, look_inside, islets_labels, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    look_inside(clusters=["0"])
+    rows = look_inside(clusters=["2"])
+    table = cells_written(artifacts).set_index("cell_id")
+    assert table.index.tolist() == islets_labels.index.tolist()
+    for row in rows:
+        assert set(row.members) == set(table.index[table["subcluster"] == row.cluster])
+        (cell,) = table.loc[list(row.members), ["label", "cl_id", "parent", "source"]].drop_duplicates().to_numpy()
+        assert list(cell) == [row.annotation.label, row.check.cl_id, row.parent_label, "subclusters"]
+    outside = table[~table["cluster"].isin(["0", "2"])]
+    assert set(outside["source"]) == {"clusters"}
+    assert outside["parent"].isna().all()
+    assert (table["source"] == "subclusters").sum() == islets_labels.isin(["0", "2"]).sum()
+
+
+def test_no_cell_is_in_two_parts_though_parents_share_it_and_parts_of_other_cells_are_dropped(
+    look_inside, islets_labels, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    look_inside(clusters=["0"])
+    rows = look_inside(clusters=["0", "2"], together=True)
+    assert {row.parent for row in rows} == {"0+2"}
+    cells = [cell for row in rows for cell in row.members]
+    assert sorted(cells) == sorted(islets_labels.index[islets_labels.isin(["0", "2"])])
+    assert parts_of_now(rows, islets_labels) == rows
+    moved = islets_labels.copy()
+    moved[cells[0]] = "5"
+    assert parts_of_now(rows, moved) == []
+    assert parts_of_now(rows, islets_labels.drop(cells[0])) == []
+    assert parts_of_now(rows, islets_labels, {"2"}) == []
 
 
 def test_two_types_that_were_joined_come_apart_again(look_inside, monkeypatch, tmp_path):
