@@ -107,14 +107,21 @@ def compare(
     gold: "pd.Series",
 ) -> Agreement:
     """Compare the final labels with one column of known labels."""
+    return hold_against(entry, result.tissue, {row.cluster: _term(row) for row in result.clusters}, labels, gold)
+
+
+def hold_against(
+    entry: DatasetEntry, tissue: str, terms: Mapping[str, str | None], labels: "pd.Series", gold: "pd.Series"
+) -> Agreement:
+    """Hold the terms that clusters were given, ``None`` where there is none, against one column of known labels."""
     known = gold.reindex(labels.index)
     cells = [str(label) if given else None for label, given in zip(known, known.notna(), strict=True)]
-    terms = read_gold_labels(sorted({label for label in cells if label}), result.tissue, entry.species)
+    gold_terms = read_gold_labels(sorted({label for label in cells if label}), tissue, entry.species)
     return compare_with_gold(
-        labels={row.cluster: _term(row) for row in result.clusters},
+        labels=terms,
         clusters=labels.tolist(),
         gold_labels=cells,
-        gold_ids={**terms, **_given_terms(entry)},
+        gold_ids={**gold_terms, **_given_terms(entry)},
     )
 
 

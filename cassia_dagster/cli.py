@@ -25,6 +25,7 @@ from cassia_dagster import (
     looking_inside,
     models,
     planning,
+    ranking,
     reviewing,
     sweeping,
 )
@@ -71,6 +72,7 @@ app.command("hypotheses")(analyses.hypotheses)
 app.command("boost")(digging.boost)
 app.command("subclusters")(looking_inside.subclusters)
 app.command("drift")(comparing.drift)
+app.command("model-comparison")(ranking.model_comparison)
 
 
 def main() -> None:
