@@ -124,8 +124,8 @@ def cases_of(
     if not any(case.gold_id for case in cases):
         raise InputError(
             f"No known label of the cases from {config.cases or entry.name} is a term of the Cell Ontology, so "
-            "that nothing can be compared. Say which terms they mean: in the column gold_cl_id of the cases, or, of a dataset's "
-            "labels, in a file (--label-terms)."
+            "that nothing can be compared. Say which terms they mean: in the column gold_cl_id of the cases, or in a "
+            "file, for a dataset's own labels (--label-terms)."
         )
     return cases
 

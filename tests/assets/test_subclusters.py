@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 
-from cassia_dagster.agents.boost import keep_as_is
 from cassia_dagster.agents.subclusters import Subcluster, parts_of_now
 from cassia_dagster.knowledge.ontology import Relation
-from cassia_dagster.records import AnnotatedCluster, ScoredCluster
 from resources.catalog import Catalog
-from resources.record_tables import to_arrow
-from resources.storage import stored_table
 
 
 @pytest.fixture
-def look_inside(artifacts, materialize):
-    annotated = stored_table(artifacts, "annotations", "islets", "0.4").records(AnnotatedCluster)
-    scored = stored_table(artifacts, "scores", "islets", "0.4").records(ScoredCluster)
-    rows = [keep_as_is(row, score) for row, score in zip(annotated, scored, strict=True)]
-    path = artifacts / "reviewed" / "islets" / "0.4.parquet"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(to_arrow(rows), path)
+def look_inside(materialize, final_labels):
     return lambda **config: materialize("subclusters", Subcluster, **config)
 
 
