@@ -91,7 +91,7 @@ def casts_of(usual: Cast, models: Sequence[ModelOverride]) -> dict[str, Cast]:
     """Give each model all roles, over what is usual of these; by a title that no two share."""
     casts = [{role: model.overlaid(one.choice()) for role, model in usual.items()} for one in models] or [dict(usual)]
     taken: Counter[str] = Counter()
-    named = {}
+    named: dict[str, Cast] = {}
     for cast in casts:
         title = " + ".join(dict.fromkeys(model.title for model in cast.values()))
         taken[title] += 1

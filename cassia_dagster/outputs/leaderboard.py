@@ -84,7 +84,8 @@ def draw_board(places: Sequence[Place]) -> bytes:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
-    canvas, axes = FigureCanvasAgg(figure), figure.add_subplot()
+    FigureCanvasAgg(figure)  # there may be no screen
+    axes = figure.add_subplot()
     costs = [100 * cost for one in places if (cost := one.usd_per_case)]
     for number, one in enumerate(one for one in places if one.summary):
         if one.summary is None:
@@ -107,7 +108,7 @@ def draw_board(places: Sequence[Place]) -> bytes:
     axes.margins(x=0.25)
     axes.grid(alpha=0.3)
     file = io.BytesIO()
-    canvas.print_png(file, metadata={"Software": None})
+    figure.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()
 
 
