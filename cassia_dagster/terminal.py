@@ -55,6 +55,7 @@ SUMMARIES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "subclusters": lambda seen: (
         f"{_count(seen['parts'], 'part')} of {_count(seen['parents'], 'cluster')}{_calls(seen)}"
     ),
+    "model_comparison": lambda seen: f"{seen['best']} first of {_count(len(seen['models']), 'model')}{_calls(seen)}",
     "drift": lambda seen: f"{_count(seen['clusters_changed'], 'cluster')} called something else",
     "annotated_adata": lambda seen: f"{seen['bytes'] / 1e6:.0f} MB",
     "review": lambda seen: f"recommends {seen['recommended_resolution']}",

@@ -125,9 +125,7 @@ def test_over_the_wire_a_model_is_told_of_the_parent_and_a_stranger_is_flagged(
         aimock.play({"match": {"userMessage": asked}, "response": {"content": reply.model_dump_json()}})
     model = {"model": "openai/gpt-4o-mini", "api_base": f"{aimock.url}/v1", "api_key_env": "TEST_API_KEY"}
     cast = dict.fromkeys(("annotation_llm", "validation_llm", "score_llm"), model)
-    done = execute(
-        "subclusters", clusters=["2"], **dict.fromkeys(("annotation_llm", "validation_llm", "score_llm"), model)
-    )
+    done = execute("subclusters", clusters=["2"], **cast)
     rows = stored_table(artifacts, "subclusters", "islets", "0.4").records(Subcluster)
     assert {(row.annotation.label, row.within_parent) for row in rows} == {("T cell", False)}
     assert len(aimock.requests()) == 3 * len(rows)
@@ -137,9 +135,7 @@ def test_over_the_wire_a_model_is_told_of_the_parent_and_a_stranger_is_flagged(
     assert said["expected_calls"].value == said["calls"].value == 3 * len(rows)
     (check,) = done.get_asset_check_evaluations()
     assert not check.passed
-    again = execute(
-        "subclusters", clusters=["2"], **dict.fromkeys(("annotation_llm", "validation_llm", "score_llm"), model)
-    )
+    again = execute("subclusters", clusters=["2"], **cast)
     assert again.asset_materializations_for_node("subclusters")[0].metadata["calls"].value == 0
 
 

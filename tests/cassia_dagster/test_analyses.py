@@ -1,6 +1,7 @@
 """The commands of the analyses, on the demo with the embedded model: what they show, keep and refuse."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def test_a_second_look_shows_the_label_that_a_person_gave_for_that_is_what_stand
     run("review", "set", "demo", "5", *said)
     shown = run("boost", "demo", "--cluster", "5", "--rounds", "1")
     (row,) = [line for line in shown.splitlines() if line.strip().startswith("5 ")]
-    assert row.count("mast cell") == 2
+    assert re.split(r"\s{2,}", row.strip())[2] == "mast cell", "the label now"
     assert "Cluster 5 has the label that Ada gave it: TPSAB1 in every cell" in shown
     drifted = run("drift", "demo", "--max-changed", "1")
     assert "labels of persons: clusters 5" in drifted
@@ -109,9 +110,11 @@ def test_what_cannot_be_asked_is_refused_before_any_run(run, words, why):
 
 
 def test_a_dataset_that_is_not_annotated_yet_is_named(run, analysed):
-    (analysed.artifacts / "annotations" / "demo" / "0.8.parquet").unlink()
+    made = analysed.artifacts / "annotations" / "demo" / "0.8.parquet"
+    away = made.rename(made.with_suffix(".away"))
     with pytest.raises(CassiaError, match=r"demo is not annotated at resolution 0\.8 yet: run it first"):
         run("hypotheses", "demo", "--resolution", "0.8")
+    away.rename(made)
 
 
 def test_an_estimate_sends_nothing_and_makes_nothing(run, analysed, monkeypatch):
