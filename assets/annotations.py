@@ -19,7 +19,7 @@ from cassia_dagster.agents.crew import for_each
 from cassia_dagster.agents.validate import VALIDATOR
 from cassia_dagster.knowledge.states import state_of
 from cassia_dagster.records import AnnotatedCluster, ClusterEvidence, Status, Strategy
-from cassia_dagster.singlecell.cluster import digest_cells
+from cassia_dagster.singlecell.cluster import digest_clusters
 from cassia_dagster.singlecell.lookup import sum_expression
 from resources.catalog import CatalogResource
 from resources.catalog_check import lab_notes
@@ -87,10 +87,11 @@ def annotations(
         chosen = settings_of(settings, entry, config)
         cast = Cast.of({ANNOTATOR: annotation_llm, VALIDATOR: validation_llm}, entry, config)
     with fatal_errors(), model_store.session(context, chosen.limits(dataset)) as store:
-        labels = leiden_clusters.read().set_index("cell_id")["cluster"]
+        clusters = leiden_clusters.read()
+        labels = clusters.set_index("cell_id")["cluster"]
         cells = normalized_adata.read("obsm/X_pca") if entry.has_cells else None
         evidence = evidence_of(entry, cells, labels, marker_table.read())
-        digests = digest_cells(labels)
+        digests = digest_clusters(clusters)
         annotator, validator = (cast.models[role].door(store) for role in (ANNOTATOR, VALIDATOR))
         listed = entry.strategy or Strategy.VALIDATED
         strategy = listed if config.strategy == "as_listed" else Strategy(config.strategy)

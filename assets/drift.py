@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 MAX_CHANGED_SHARE = 0.1
 
+STANDING = "reviewed"
+"""The asset whose versions are compared: the labels that stand, whoever gave them."""
+
 
 class DriftConfig(dg.Config):
     """What is compared, and how much may be different."""
@@ -46,7 +49,7 @@ class DriftConfig(dg.Config):
     group_name=GROUP,
     op_tags=memory_tags(matrix=False),
     kinds={"parquet"},
-    code_version="1",
+    code_version="2",
     io_manager_key="table_storage",
     dagster_type=dg.Any,
     check_specs=[
@@ -64,13 +67,13 @@ def drift(
     table_storage: dg.ResourceParam[TableIOManager],
     leiden_clusters: TableFile,
     annotations: TableFile,
-    boosted: TableFile,
+    reviewed: TableFile,
 ) -> dg.MaterializeResult:
     """What became of the labels since an earlier version: after other data, another prompt, model or knowledge.
 
     Clusters are matched by the cells that they share, and their names compared on the Cell Ontology: the same, finer,
     coarser, a sibling, of the same lineage, of another. What changed between the two versions stands beside it. These
-    are the labels of `boosted`, before those that persons gave. Asks no model; made on demand only.
+    are the labels that stand, those that persons gave among them. Asks no model; made on demand only.
     """
     dataset, resolution = dataset_and_resolution(context)
     with fatal_errors():
@@ -80,7 +83,7 @@ def drift(
             asset: table_as_of(table_storage.root, asset, dataset, resolution, earlier)
             for asset in ("leiden_clusters", "annotations")
         }
-        before, now = TableFile(earlier.path).records(BoostedCluster), boosted.records(BoostedCluster)
+        before, now = TableFile(earlier.path).records(BoostedCluster), reviewed.records(BoostedCluster)
         found = compare_versions(
             labels_of(before),
             labels_of(now),
@@ -116,7 +119,7 @@ def earlier_version(root: Place, dataset: str, resolution: str, against: str = "
     InputError
         If there is none, or none or several whose data version begins so.
     """
-    versions = versions_of(root, "boosted", dataset, resolution)
+    versions = versions_of(root, STANDING, dataset, resolution)
     if len(versions) < 2:
         raise InputError(
             f"The labels of {dataset!r} at {resolution} have no earlier version to compare with yet. One is kept "

@@ -23,6 +23,7 @@ from cassia_dagster.outputs.result import ResolutionResult, Spent
 from cassia_dagster.outputs.tables import write_tables
 from cassia_dagster.outputs.transcripts import write_transcripts
 from cassia_dagster.records import ClusterFinding
+from cassia_dagster.singlecell.cluster import digest_clusters
 from cassia_dagster.singlecell.load import INPUT
 from cassia_dagster.singlecell.resolutions import folder_of
 from resources.catalog import CatalogResource
@@ -78,7 +79,9 @@ def report(
         made = normalized_adata.read(f"uns/{INPUT}") if entry.has_cells else None
         notes = tuple(str(made.uns[INPUT]["notes"]).splitlines() if made is not None else clusters.attrs["notes"])
         notes += lab_notes(entry)
-        result = assemble(entry, resolution, labels, Tables(annotations, scores, reviewed, merged), spent, notes)
+        result = assemble(
+            entry, resolution, digest_clusters(clusters), Tables(annotations, scores, reviewed, merged), spent, notes
+        )
         known = made.obs[list(entry.labels)] if made is not None else None
         agreements = {
             column: compare(entry, result, labels, known[column]) for column in entry.labels if known is not None

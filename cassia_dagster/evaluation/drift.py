@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from cassia_dagster.evaluation.comparison import Change, change_of
-from cassia_dagster.records import AnnotatedCluster, BoostedCluster, Exchange, Fraction, Percent, Record, natural_order
+from cassia_dagster.records import (
+    AnnotatedCluster,
+    BoostedCluster,
+    Exchange,
+    Fraction,
+    ManualOutcome,
+    Percent,
+    Record,
+    natural_order,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -159,18 +168,20 @@ def _change(first: LabelBefore | None, second: LabelBefore) -> Change:
 def find_causes(
     annotated_before: Sequence[AnnotatedCluster],
     annotated_now: Sequence[AnnotatedCluster],
-    boosted_before: Sequence[BoostedCluster] = (),
-    boosted_now: Sequence[BoostedCluster] = (),
+    final_before: Sequence[BoostedCluster] = (),
+    final_now: Sequence[BoostedCluster] = (),
 ) -> tuple[str, ...]:
-    """Say what else changed between two versions: the cells of clusters, and each role's prompt and model.
+    """Say what else changed: the cells (or markers) of clusters, each role's prompt and model, what persons said.
 
     The embedded model is named with the version of its knowledge, so that another knowledge is another model.
     """
     causes: list[str] = []
     if {row.cells for row in annotated_before} != {row.cells for row in annotated_now}:
-        causes.append("clusters: their cells are others")
-    first = _asked([*annotated_before, *boosted_before])
-    second = _asked([*annotated_now, *boosted_now])
+        causes.append("clusters: their cells or markers are others")
+    if said := sorted(_said_by_persons(final_before) ^ _said_by_persons(final_now)):
+        causes.append(f"labels of persons: clusters {', '.join(natural_order({cluster for cluster, *_ in said}))}")
+    first = _asked([*annotated_before, *final_before])
+    second = _asked([*annotated_now, *final_now])
     for role in sorted(first.keys() & second.keys()):
         causes += [
             f"{what} of {role}: {', '.join(sorted(one))} → {', '.join(sorted(other))}"
@@ -178,6 +189,14 @@ def find_causes(
             if one != other
         ]
     return tuple(causes)
+
+
+def _said_by_persons(rows: Sequence[BoostedCluster]) -> set[tuple[str, str, str]]:
+    return {
+        (row.cluster, row.review.label, row.review.outcome.value)
+        for row in rows
+        if row.review and row.review.outcome is not ManualOutcome.STALE
+    }
 
 
 def _asked(rows: Sequence[AnnotatedCluster | BoostedCluster]) -> dict[str, tuple[set[str], set[str]]]:
