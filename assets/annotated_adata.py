@@ -1,19 +1,30 @@
 """Asset `annotated_adata`: the user's cells with the names of their clusters, at every resolution."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
 from assets.failures import fatal_errors
 from assets.partitions import BY_DATASET, by_resolution
+from assets.pools import MATRIX, memory_tags
 from assets.raw_adata import raw_adata
 from assets.report import report
 from assets.results import Tables, assemble
+from cassia_dagster.agents.subclusters import Subcluster, parts_of_now
 from cassia_dagster.errors import InputError
 from cassia_dagster.outputs.cas import write_cas
 from cassia_dagster.outputs.h5ad import annotate, write_h5ad
+from cassia_dagster.outputs.refined import refine
+from cassia_dagster.records import BoostedCluster
+from cassia_dagster.singlecell.cluster import digest_cells
 from cassia_dagster.singlecell.memory import measured
 from resources.catalog import CatalogResource
-from resources.storage import IF_CELLS, AdataFile, TableFile
+from resources.storage import IF_CELLS, AdataFile, TableFile, TableIOManager
 from resources.versions import version_of_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LISTED_ONLY = dg.AssetIn(metadata={"allow_missing_partitions": True})
 """A dataset may list fewer resolutions than the project knows."""
@@ -27,13 +38,15 @@ LISTED_ONLY = dg.AssetIn(metadata={"allow_missing_partitions": True})
         **dict.fromkeys(("normalized_adata", "umap"), IF_CELLS),
     },
     group_name="results",
+    op_tags=memory_tags(matrix=True),
     kinds={"h5ad"},
-    pool="matrix",
-    code_version="2",
+    pool=MATRIX,
+    code_version="3",
 )
 def annotated_adata(
     context: dg.AssetExecutionContext,
     catalog: CatalogResource,
+    table_storage: dg.ResourceParam[TableIOManager],
     normalized_adata: AdataFile,
     umap: TableFile,
     leiden_clusters: dict[str, TableFile],
@@ -46,7 +59,8 @@ def annotated_adata(
 
     The columns of `obs` carry the resolution in their name, or `given` where the clusters are the user's own; the
     catalog's primary resolution also fills the single-valued ones, such as `CASSIA_annotation`. Where it all came
-    from is in `uns["cassia"]`. Beside it, `…_cell_annotations.json` has the labels in the Cell Annotation Schema.
+    from is in `uns["cassia"]`. Where clusters were looked into, the parts and their labels are in columns of their own.
+    Beside it, `…_cell_annotations.json` has the labels in the Cell Annotation Schema.
     """
     with fatal_errors(), measured() as usage:
         entry = catalog.entry(context.partition_key)
@@ -64,12 +78,13 @@ def annotated_adata(
             if resolution in entry.clusterings
         }
         results = [
-            assemble(entry, resolution, clusterings[resolution], Tables(*(table[resolution] for table in tables)))
-            for resolution in clusterings
+            assemble(entry, resolution, digest_cells(cells), Tables(*(table[resolution] for table in tables)))
+            for resolution, cells in clusterings.items()
         ]
         adata = normalized_adata.tables()
         coordinates = umap.read().set_index("cell_id").loc[adata.obs_names, ["x", "y"]].to_numpy()
-        annotated = annotate(adata, results, clusterings, coordinates, entry.primary)
+        refined = _refined(table_storage, entry.name, clusterings, by_resolution(reviewed))
+        annotated = annotate(adata, results, clusterings, coordinates, entry.primary, refined)
         path = entry.folder / f"{entry.name}_annotated.h5ad"
         write_h5ad(annotated, path, normalized_adata.matrices())
         schema = entry.folder / f"{entry.name}_cell_annotations.json"
@@ -81,8 +96,23 @@ def annotated_adata(
             "cell_annotation_schema": dg.MetadataValue.path(str(schema.absolute())),
             "cells": annotated.n_obs,
             "resolutions": dg.MetadataValue.json(list(clusterings)),
+            "looked_into": dg.MetadataValue.json(list(refined)),
             "primary_resolution": entry.primary,
             "bytes": path.stat().st_size,
             **usage.metadata,
         },
     )
+
+
+def _refined(
+    storage: TableIOManager, dataset: str, clusterings: "Mapping[str, pd.Series]", reviewed: Mapping[str, TableFile]
+) -> "dict[str, pd.DataFrame]":
+    """Lay the parts of clusters that were looked into over the clusters, as far as they are about those of now."""
+    refined = {}
+    for resolution, labels in clusterings.items():
+        table = storage.made_before("subclusters", dataset, resolution)
+        parts = parts_of_now(table.records(Subcluster), labels) if table else []
+        if parts:
+            final = {row.cluster: row for row in reviewed[resolution].records(BoostedCluster)}
+            refined[resolution] = refine(labels, parts, final)
+    return refined

@@ -12,13 +12,14 @@ from assets.evidence import evidence_of
 from assets.failures import fatal_errors
 from assets.model_calls import AskConfig, Cast, code_version, describe_calls, settings_of
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
+from assets.pools import memory_tags, pool_of
 from assets.raw_adata import raw_adata
 from cassia_dagster.agents.annotate import ANNOTATOR, annotate_cluster, refuse_silence
 from cassia_dagster.agents.crew import for_each
 from cassia_dagster.agents.validate import VALIDATOR
 from cassia_dagster.knowledge.states import state_of
 from cassia_dagster.records import AnnotatedCluster, ClusterEvidence, Status, Strategy
-from cassia_dagster.singlecell.cluster import digest_cells
+from cassia_dagster.singlecell.cluster import digest_clusters
 from cassia_dagster.singlecell.lookup import sum_expression
 from resources.catalog import CatalogResource
 from resources.catalog_check import lab_notes
@@ -45,11 +46,12 @@ class AnnotationConfig(AskConfig):
     deps=[raw_adata],
     ins={"normalized_adata": IF_CELLS},
     group_name="annotation",
+    op_tags=memory_tags(matrix=True),
     kinds={"llm", "parquet"},
     code_version=code_version("2", ANNOTATOR, VALIDATOR),
     io_manager_key="table_storage",
     dagster_type=dg.Any,
-    pool="llm",
+    pool=pool_of("annotation"),
     check_specs=[
         dg.AssetCheckSpec(
             "every_cell_has_a_row",
@@ -85,10 +87,11 @@ def annotations(
         chosen = settings_of(settings, entry, config)
         cast = Cast.of({ANNOTATOR: annotation_llm, VALIDATOR: validation_llm}, entry, config)
     with fatal_errors(), model_store.session(context, chosen.limits(dataset)) as store:
-        labels = leiden_clusters.read().set_index("cell_id")["cluster"]
+        clusters = leiden_clusters.read()
+        labels = clusters.set_index("cell_id")["cluster"]
         cells = normalized_adata.read("obsm/X_pca") if entry.has_cells else None
         evidence = evidence_of(entry, cells, labels, marker_table.read())
-        digests = digest_cells(labels)
+        digests = digest_clusters(clusters)
         annotator, validator = (cast.models[role].door(store) for role in (ANNOTATOR, VALIDATOR))
         listed = entry.strategy or Strategy.VALIDATED
         strategy = listed if config.strategy == "as_listed" else Strategy(config.strategy)

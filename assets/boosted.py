@@ -2,8 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 import dagster as dg
@@ -13,9 +11,11 @@ from assets.advice import advice
 from assets.cluster_progress import ClusterProgress
 from assets.evidence import know_lab_markers
 from assets.failures import fatal_errors
-from assets.model_calls import AskConfig, Cast, code_version, describe_calls, settings_of
+from assets.model_calls import AskConfig, Cast, code_version, describe_calls, describe_expected, settings_of
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
+from assets.pools import memory_tags, pool_of
 from assets.raw_adata import raw_adata
+from assets.second_look import data_of, expected_look
 from cassia_dagster.agents.boost import (
     BOOSTER,
     MAX_ROUNDS,
@@ -34,12 +34,8 @@ from cassia_dagster.records import (
     BoostedCluster,
     BoostOutcome,
     Finding,
-    Marker,
     ScoredCluster,
 )
-from cassia_dagster.singlecell.cluster import digest_cells
-from cassia_dagster.singlecell.lookup import LookUp, look_up_markers, sum_expression
-from cassia_dagster.singlecell.markers import contrast
 from resources.catalog import CatalogResource
 from resources.llm import ModelOverride, ModelResource, ModelStore
 from resources.settings import AnnotationSettings
@@ -88,11 +84,12 @@ class BoostConfig(AskConfig):
     deps=[raw_adata],
     ins={"normalized_adata": IF_CELLS},
     group_name="annotation",
+    op_tags=memory_tags(matrix=True),
     kinds={"llm", "parquet"},
     code_version=code_version("3", BOOSTER, SCORER),
     io_manager_key="table_storage",
     dagster_type=dg.Any,
-    pool="llm",
+    pool=pool_of("boost"),
     check_specs=[
         dg.AssetCheckSpec(
             "no_lineage_contradiction",
@@ -134,8 +131,12 @@ def boosted(
     with fatal_errors(), model_store.session(context, chosen.limits(dataset)) as store:
         kept = _kept(pairs, table_storage.made_before("boosted", dataset, resolution), config)
         doubtful = [row for row in _doubtful(pairs, config.clusters, chosen.score_threshold) if row.cluster not in kept]
-        data = _data_of(doubtful, normalized_adata if entry.has_cells else None, leiden_clusters)
-        booster, scorer = (cast.models[role].door(store) for role in (BOOSTER, SCORER))
+        data = data_of(doubtful, normalized_adata if entry.has_cells else None, leiden_clusters)
+        asked = [pair for pair in pairs if pair[0].cluster in data]
+        players = cast.models[BOOSTER], cast.models[SCORER]
+        expected = describe_expected(expected_look(asked, players, store, config.plan, data))
+        context.log.info("Expected: %s", {name: one.value for name, one in expected.items()})
+        booster, scorer = (model.door(store) for model in players)
 
         def look_again(pair: tuple[AnnotatedCluster, ScoredCluster]) -> BoostedCluster:
             row, score = pair
@@ -169,6 +170,7 @@ def boosted(
             **{str(outcome): outcomes[outcome] for outcome in BoostOutcome},
             "genes_looked_up": sum(len(each.lookups) for row in rows for each in row.rounds),
             "outcomes": dg.MetadataValue.table([_shown(row) for row in rows]),
+            **expected,
             **calls,
         },
         check_results=[_no_contradiction(rows)],
@@ -203,40 +205,6 @@ def _doubtful(
     if strangers := sorted(set(wanted) - set(known)):
         raise InputError(f"There is no cluster {strangers[0]!r} to look at again; the clusters are {', '.join(known)}.")
     return [row for row, score in pairs if row.cluster in wanted or needs_boost(row, score, threshold)]
-
-
-@dataclass(frozen=True, slots=True)
-class _ClusterData:
-    contrast: tuple[Marker, ...]
-    look_up: LookUp
-
-
-def _data_of(
-    rows: list[AnnotatedCluster], normalized_adata: AdataFile | None, leiden_clusters: TableFile
-) -> dict[str, _ClusterData]:
-    """Prepare what is asked of each cluster; the matrix is read only if there is a cluster to look at."""
-    if not rows:
-        return {}
-    labels = leiden_clusters.read().set_index("cell_id")["cluster"]
-    digests = digest_cells(labels)
-    if strangers := [row.cluster for row in rows if row.cells != digests.get(row.cluster)]:
-        raise InputError(
-            f"The annotation of cluster {strangers[0]} is about other cells than those that leiden_clusters holds now. "
-            "Materialize annotations and scores again."
-        )
-    if normalized_adata is None:  # nothing can be looked up beyond the marker table
-        return {row.cluster: _ClusterData((), partial(look_up_markers, row.evidence)) for row in rows}
-    with normalized_adata.expression() as cells:
-        sums = sum_expression(cells, labels)
-        return {
-            row.cluster: _ClusterData(
-                contrast=contrast(cells, labels, row.cluster, row.evidence.nearest[0].cluster)
-                if row.evidence.nearest
-                else (),
-                look_up=partial(sums.look_up, row.evidence),
-            )
-            for row in rows
-        }
 
 
 def _no_contradiction(rows: list[BoostedCluster]) -> dg.AssetCheckResult:

@@ -18,8 +18,9 @@ _COLUMNS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
         ("y", "float", "Second coordinate of the map."),
     ),
     "leiden_clusters": (
-        ("cell_id", "string", "Name of the cell, as in the file."),
+        ("cell_id", "string", "Name of the cell, as in the file; empty where only markers are known."),
         _CLUSTER,
+        ("markers", "string", "Digest of the cluster's markers; only where no cell is known."),
     ),
     "marker_table": (
         _CLUSTER,
@@ -33,7 +34,7 @@ _COLUMNS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     ),
     "annotations": (
         _CLUSTER,
-        ("cells", "string", "Digest of the cluster's cells: the row is about these and no others."),
+        ("cells", "string", "Digest of the cluster's cells (or its markers): the row is about these and no others."),
         ("evidence", "struct", "What the data says: markers, nearest clusters, quality."),
         _STATUS,
         _REASON,

@@ -8,6 +8,7 @@ from pydantic import Field
 from assets.failures import fatal_errors
 from assets.on_demand import GROUP, write_beside_report
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
+from assets.pools import memory_tags
 from cassia_dagster.errors import InputError
 from cassia_dagster.evaluation.comparison import Change
 from cassia_dagster.evaluation.drift import ClusterDrift, Drift, compare_versions, find_causes, labels_of
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAX_CHANGED_SHARE = 0.1
+
+STANDING = "reviewed"
+"""The asset whose versions are compared: the labels that stand, whoever gave them."""
 
 
 class DriftConfig(dg.Config):
@@ -43,6 +47,7 @@ class DriftConfig(dg.Config):
 @dg.asset(
     partitions_def=BY_DATASET_AND_RESOLUTION,
     group_name=GROUP,
+    op_tags=memory_tags(matrix=False),
     kinds={"parquet"},
     code_version="2",
     io_manager_key="table_storage",
@@ -62,13 +67,13 @@ def drift(
     table_storage: dg.ResourceParam[TableIOManager],
     leiden_clusters: TableFile,
     annotations: TableFile,
-    boosted: TableFile,
+    reviewed: TableFile,
 ) -> dg.MaterializeResult:
     """What became of the labels since an earlier version: after other data, another prompt, model or knowledge.
 
     Clusters are matched by the cells that they share, and their names compared on the Cell Ontology: the same, finer,
     coarser, a sibling, of the same lineage, of another. What changed between the two versions stands beside it. These
-    are the labels of `boosted`, before those that persons gave. Asks no model; made on demand only.
+    are the labels that stand, those that persons gave among them. Asks no model; made on demand only.
     """
     dataset, resolution = dataset_and_resolution(context)
     with fatal_errors():
@@ -79,7 +84,7 @@ def drift(
             for asset in ("leiden_clusters", "annotations")
         }
         present = annotations.records(AnnotatedCluster)
-        before, now = TableFile(earlier.path).records(BoostedCluster), boosted.records(BoostedCluster)
+        before, now = TableFile(earlier.path).records(BoostedCluster), reviewed.records(BoostedCluster)
         found = compare_versions(
             labels_of(before),
             labels_of(now),
@@ -115,7 +120,7 @@ def earlier_version(root: Place, dataset: str, resolution: str, against: str = "
     InputError
         If there is none, or none or several whose data version begins so.
     """
-    versions = versions_of(root, "boosted", dataset, resolution)
+    versions = versions_of(root, STANDING, dataset, resolution)
     if len(versions) < 2:
         raise InputError(
             f"The labels of {dataset!r} at {resolution} have no earlier version to compare with yet. One is kept "

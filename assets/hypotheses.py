@@ -5,16 +5,15 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 from pydantic import Field
 
-from assets.evidence import know_lab_markers
 from assets.failures import fatal_errors
-from assets.model_calls import AskConfig, Cast, code_version, describe_calls, describe_expected, settings_of
-from assets.on_demand import GROUP, beside_earlier, chosen_rows, look_ups, write_beside_report
-from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
+from assets.model_calls import AskConfig, code_version, describe_calls
+from assets.on_demand import GROUP, Inquiry, final_words, look_ups
+from assets.partitions import BY_DATASET_AND_RESOLUTION
+from assets.pools import memory_tags, pool_of
 from assets.raw_adata import raw_adata
 from cassia_dagster.agents.crew import for_each
 from cassia_dagster.agents.estimate import Expected, rehearsal
 from cassia_dagster.agents.hypothesize import HYPOTHESIZER, ClusterHypotheses, rank_hypotheses
-from cassia_dagster.errors import InputError
 from cassia_dagster.llm.choice import EMBEDDED
 from cassia_dagster.llm.store import Store
 from cassia_dagster.records import AnnotatedCluster, BoostedCluster
@@ -46,32 +45,17 @@ def expected_hypotheses(
     return list(door.expected.values())
 
 
-def final_words(reviewed: TableFile, rows: Sequence[AnnotatedCluster]) -> dict[str, BoostedCluster]:
-    """Return the final word on each cluster.
-
-    Raises
-    ------
-    InputError
-        If one has none yet.
-    """
-    final = {row.cluster: row for row in reviewed.records(BoostedCluster)} if reviewed.path.exists() else {}
-    if lacking := [row.cluster for row in rows if row.cluster not in final]:
-        raise InputError(
-            f"There is no final word on cluster {lacking[0]} yet. Materialize scores, boosted and reviewed."
-        )
-    return final
-
-
 @dg.asset(
     partitions_def=BY_DATASET_AND_RESOLUTION,
     deps=[raw_adata],
     ins={"normalized_adata": IF_CELLS},
     group_name=GROUP,
+    op_tags=memory_tags(matrix=True),
     kinds={"llm", "parquet"},
     code_version=code_version("1", HYPOTHESIZER),
     io_manager_key="table_storage",
     dagster_type=dg.Any,
-    pool="llm",
+    pool=pool_of("annotation"),
 )
 def hypotheses(
     context: dg.AssetExecutionContext,
@@ -92,38 +76,32 @@ def hypotheses(
     they lean, and which were not measured, so that they would have to be. What the second look has tested is taken
     into account and marked. The labels are not changed. Made on demand only, and free with the embedded model.
     """
-    dataset, resolution = dataset_and_resolution(context)
     with fatal_errors():
-        entry = catalog.entry(dataset)
-        know_lab_markers(entry)
-        chosen = settings_of(settings, entry, config)
-        cast = Cast.of({HYPOTHESIZER: annotation_llm}, entry, config)
-        asked = chosen_rows(annotations, leiden_clusters, config.clusters)
-        final = final_words(reviewed, asked)
-    with fatal_errors(), model_store.session(context, chosen.limits(dataset)) as store:
-        expected = describe_expected(expected_hypotheses(asked, final, cast.models[HYPOTHESIZER], store))
-        context.log.info("Expected: %s", {name: one.value for name, one in expected.items()})
-        door = cast.models[HYPOTHESIZER].door(store)
-        known = look_ups(entry, asked, normalized_adata, leiden_clusters)
+        inquiry = Inquiry.opened(
+            context,
+            config,
+            catalog,
+            settings,
+            {HYPOTHESIZER: annotation_llm},
+            (annotations, leiden_clusters),
+            config.clusters,
+        )
+        final = final_words(reviewed, inquiry.asked)
+        model = inquiry.cast.models[HYPOTHESIZER]
+    with fatal_errors(), model_store.session(context, inquiry.limits) as store:
+        expected = inquiry.announce(context, expected_hypotheses(inquiry.asked, final, model, store))
+        door = model.door(store)
+        known = look_ups(inquiry.entry, inquiry.asked, normalized_adata, leiden_clusters)
 
         def rank(row: AnnotatedCluster) -> ClusterHypotheses:
-            subject = f"{dataset}/{resolution}/{row.cluster}"
+            subject = f"{inquiry.subject}/{row.cluster}"
             return rank_hypotheses(
                 row.evidence, row.cells, final[row.cluster], door, subject, look_up=known[row.cluster]
             )
 
-        new = for_each(asked, rank, chosen.max_workers)
-        calls = describe_calls(store, cast)
-    present = {row.cluster: row.cells for row in annotations.records(AnnotatedCluster)}
-    again = {row.cluster for row in new}
-    rows = beside_earlier(
-        new,
-        table_storage.made_before("hypotheses", dataset, resolution),
-        ClusterHypotheses,
-        lambda row: row.cluster not in again and present.get(row.cluster) == row.cells,
-    )
-    with fatal_errors():
-        path = write_beside_report(entry, resolution, "hypotheses", rows)
+        new = for_each(inquiry.asked, rank, inquiry.settings.max_workers)
+        calls = describe_calls(store, inquiry.cast)
+    rows, path = inquiry.keep(new, ClusterHypotheses, table_storage)
     return dg.MaterializeResult(
         value=rows,
         data_version=version_of_records(rows),

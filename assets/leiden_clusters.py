@@ -7,6 +7,7 @@ from pydantic import Field
 
 from assets.failures import fatal_errors
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
+from assets.pools import memory_tags
 from assets.raw_adata import raw_adata
 from cassia_dagster.errors import InputError
 from cassia_dagster.marker_tables import WITHOUT_CELLS
@@ -43,8 +44,9 @@ class LeidenConfig(dg.Config):
     deps=[raw_adata],
     ins={"normalized_adata": IF_CELLS},
     group_name="clusters",
+    op_tags=memory_tags(matrix=True),
     kinds={"scanpy", "parquet"},
-    code_version="2",
+    code_version="3",
     io_manager_key="table_storage",
     dagster_type=dg.Any,
 )
@@ -56,8 +58,8 @@ def leiden_clusters(
     The higher the resolution, the more and the smaller the clusters. Ids are strings; "0" is the largest. Where the
     resolution is `given`, nothing is computed: the clusters are those that the user's file has in a column of `obs`,
     which the metadata names, and the ids are its values. Of a marker table the clusters are known, and none of their
-    cells: each has one row with an empty cell id. The stability is the mean adjusted Rand index between the
-    clusters that igraph finds from several seeds: 1 if all are the same.
+    cells: each has one row with an empty cell id, and the digest of its markers. The stability is the mean adjusted
+    Rand index between the clusters that igraph finds from several seeds: 1 if all are the same.
     """
     dataset, resolution = dataset_and_resolution(context)
     with fatal_errors():
@@ -95,8 +97,14 @@ def _without_cells(entry: DatasetEntry) -> dg.MaterializeResult:
     import pandas as pd
 
     markers = load_table(entry)
-    clusters = natural_order(markers.table["cluster"].unique())
-    table = pd.DataFrame({"cell_id": "", "cluster": clusters})
+    digests = {
+        str(cluster): version_of_table(rows.reset_index(drop=True)).value[:16]
+        for cluster, rows in markers.table.groupby("cluster", sort=False)
+    }
+    clusters = natural_order(digests)
+    table = pd.DataFrame(
+        {"cell_id": "", "cluster": clusters, "markers": [digests[cluster] for cluster in clusters]}, dtype="str"
+    )
     table.attrs["notes"] = list(markers.notes)
     return dg.MaterializeResult(
         value=table,

@@ -7,6 +7,7 @@ from assets.advice import advice
 from assets.failures import fatal_errors
 from assets.model_calls import MODELS, expected_calls
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
+from assets.pools import MATRIX, memory_tags
 from cassia_dagster.records import natural_order
 from cassia_dagster.singlecell.markers import MarkerEngine, rank_markers
 from cassia_dagster.singlecell.memory import measured
@@ -43,8 +44,9 @@ class MarkerConfig(dg.Config):
     partitions_def=BY_DATASET_AND_RESOLUTION,
     ins={"normalized_adata": IF_CELLS},
     group_name="clusters",
+    op_tags=memory_tags(matrix=True),
     kinds={"scanpy", "parquet"},
-    pool="matrix",
+    pool=MATRIX,
     code_version="2",
     io_manager_key="table_storage",
     required_resource_keys=MODELS,

@@ -7,6 +7,7 @@ from assets.advice import advice
 from assets.failures import fatal_errors
 from assets.model_calls import AskConfig, Cast, code_version, describe_calls, settings_of
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
+from assets.pools import memory_tags, pool_of
 from assets.raw_adata import raw_adata
 from assets.results import sampled_tissue
 from cassia_dagster.agents.merge import MERGER, merge_clusters
@@ -28,11 +29,12 @@ class MergeConfig(AskConfig):
     partitions_def=BY_DATASET_AND_RESOLUTION,
     deps=[raw_adata],
     group_name="annotation",
+    op_tags=memory_tags(matrix=False),
     kinds={"llm", "parquet"},
     code_version=code_version("1", MERGER),
     io_manager_key="table_storage",
     dagster_type=dg.Any,
-    pool="llm",
+    pool=pool_of("merge"),
     check_specs=[
         dg.AssetCheckSpec(
             "groupings_nest",

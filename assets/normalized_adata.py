@@ -8,6 +8,7 @@ from pydantic import Field
 
 from assets.failures import failed_check, fatal_errors
 from assets.partitions import BY_DATASET
+from assets.pools import MATRIX, memory_tags
 from assets.raw_adata import raw_adata
 from cassia_dagster.knowledge.versions import gene_names_version
 from cassia_dagster.singlecell.columns import cells_per_batch
@@ -52,8 +53,9 @@ class NormalizeConfig(dg.Config):
     partitions_def=BY_DATASET,
     deps=[raw_adata],
     group_name="cells",
+    op_tags=memory_tags(matrix=True),
     kinds={"scanpy", "h5ad"},
-    pool="matrix",
+    pool=MATRIX,
     code_version=f"3 genes@{gene_names_version()}",
     io_manager_key="adata_storage",
     dagster_type=dg.Any,

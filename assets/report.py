@@ -1,14 +1,17 @@
 """Asset `report`: what a user takes home of one dataset at one resolution."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from assets.agreement import AGREES, COVERED, agreement_checks, describe_agreement
 from assets.failures import fatal_errors
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
+from assets.pools import memory_tags
 from assets.raw_adata import raw_adata
 from assets.results import Tables, assemble, compare
+from cassia_dagster.agents.subclusters import Subcluster, parts_of_now
 from cassia_dagster.files import replacing
 from cassia_dagster.llm.store import Store
 from cassia_dagster.marker_tables import WITHOUT_CELLS
@@ -22,6 +25,7 @@ from cassia_dagster.outputs.report import render_report
 from cassia_dagster.outputs.result import ResolutionResult, Spent, final_label
 from cassia_dagster.outputs.tables import write_tables
 from cassia_dagster.outputs.transcripts import write_transcripts
+from cassia_dagster.singlecell.cluster import digest_clusters
 from cassia_dagster.singlecell.load import INPUT
 from cassia_dagster.singlecell.resolutions import folder_of
 from resources.catalog import CatalogResource
@@ -31,12 +35,16 @@ from resources.settings import AnnotationSettings
 from resources.storage import IF_CELLS, AdataFile, TableFile, TableIOManager
 from resources.versions import version_of_files
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 @dg.asset(
     partitions_def=BY_DATASET_AND_RESOLUTION,
     deps=[raw_adata],
     ins={"normalized_adata": IF_CELLS, "umap": IF_CELLS},
     group_name="results",
+    op_tags=memory_tags(matrix=True),
     kinds={"html", "csv"},
     code_version="3",
     check_specs=[AGREES, COVERED],
@@ -76,7 +84,9 @@ def report(
         made = normalized_adata.read(f"uns/{INPUT}") if entry.has_cells else None
         notes = tuple(str(made.uns[INPUT]["notes"]).splitlines() if made is not None else clusters.attrs["notes"])
         notes += lab_notes(entry)
-        result = assemble(entry, resolution, labels, Tables(annotations, scores, reviewed, merged), spent, notes)
+        result = assemble(
+            entry, resolution, digest_clusters(clusters), Tables(annotations, scores, reviewed, merged), spent, notes
+        )
         known = made.obs[list(entry.labels)] if made is not None else None
         agreements = {
             column: compare(entry, result, labels, known[column]) for column in entry.labels if known is not None
@@ -86,7 +96,7 @@ def report(
         transcripts = write_transcripts(result, folder)
         expression = normalized_adata.genes(marker_genes(result))[cells.index] if cells is not None else None
         found = {name: table_storage.made_before(name, dataset, resolution) for name in ANALYSES}
-        more = analysis_sections(_about_these(found, result))
+        more = analysis_sections(_about_these(found, result, labels))
         page = render_report(result, cells, known, agreements, expression, calls, more)
         picture = draw_map(draw_maps(result, cells)[1]) if cells is not None else None
         names = {row.cluster: final_label(row) for row in result.clusters}
@@ -110,13 +120,17 @@ def report(
     )
 
 
-def _about_these(found: Mapping[str, TableFile | None], result: ResolutionResult) -> dict[str, list[Found]]:
+def _about_these(
+    found: Mapping[str, TableFile | None], result: ResolutionResult, labels: "pd.Series"
+) -> dict[str, list[Found]]:
     """Read what analyses on demand found out, as far as it is about the clusters of now."""
     clusters = {row.cluster: row for row in result.clusters}
     tables = {name: table for name, table in found.items() if table and table.fits(ANALYSES[name])}
-    return {
+    rows: dict[str, list[Found]] = {
         name: [row for row in table.records(ANALYSES[name]) if row.is_about(clusters)] for name, table in tables.items()
     }
+    parts = [row for row in rows.get("subclusters", []) if isinstance(row, Subcluster)]
+    return rows | {"subclusters": [row for row in parts_of_now(parts, labels) if row.lies_in_parent(labels)]}
 
 
 def _spent(store: Store, subject: str) -> Spent:

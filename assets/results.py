@@ -1,7 +1,7 @@
 """Puts the tables of one dataset at one resolution together, as the outputs take them."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,6 @@ from cassia_dagster.records import (
     Grouping,
     ScoredCluster,
 )
-from cassia_dagster.singlecell.cluster import digest_cells
 from cassia_dagster.singlecell.columns import main_tissues
 from resources.catalog import DatasetEntry
 from resources.storage import TableFile
@@ -43,20 +42,25 @@ class Tables:
 def assemble(
     entry: DatasetEntry,
     resolution: str,
-    labels: "pd.Series",
+    digests: Mapping[str, str],
     tables: Tables,
     spent: Spent | None = None,
     notes: tuple[str, ...] = (),
 ) -> ResolutionResult:
     """Join the tables by cluster id.
 
+    Parameters
+    ----------
+    digests
+        What each cluster is made of, as `digest_clusters` names it.
+
     Raises
     ------
     InputError
-        If the annotations are about another clustering than these labels, whatever the ids of its clusters.
+        If the annotations are about another clustering than this, whatever the ids of its clusters.
     """
     annotations = tables.annotations.records(AnnotatedCluster)
-    if {row.cluster: row.cells for row in annotations} != digest_cells(labels):
+    if {row.cluster: row.cells for row in annotations} != digests:
         raise InputError(
             f"The annotations of {entry.name!r}, {entry.title(resolution)}, are about other clusters than those that "
             "leiden_clusters holds now. Materialize annotations and what follows it again."
@@ -103,14 +107,21 @@ def compare(
     gold: "pd.Series",
 ) -> Agreement:
     """Compare the final labels with one column of known labels."""
+    return hold_against(entry, result.tissue, {row.cluster: _term(row) for row in result.clusters}, labels, gold)
+
+
+def hold_against(
+    entry: DatasetEntry, tissue: str, terms: Mapping[str, str | None], labels: "pd.Series", gold: "pd.Series"
+) -> Agreement:
+    """Hold the terms that clusters were given, ``None`` where there is none, against one column of known labels."""
     known = gold.reindex(labels.index)
     cells = [str(label) if given else None for label, given in zip(known, known.notna(), strict=True)]
-    terms = read_gold_labels(sorted({label for label in cells if label}), result.tissue, entry.species)
+    gold_terms = read_gold_labels(sorted({label for label in cells if label}), tissue, entry.species)
     return compare_with_gold(
-        labels={row.cluster: _term(row) for row in result.clusters},
+        labels=terms,
         clusters=labels.tolist(),
         gold_labels=cells,
-        gold_ids={**terms, **_given_terms(entry)},
+        gold_ids={**gold_terms, **_given_terms(entry)},
     )
 
 

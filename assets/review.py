@@ -8,6 +8,7 @@ import dagster as dg
 from assets.annotated_adata import LISTED_ONLY
 from assets.failures import fatal_errors
 from assets.partitions import BY_DATASET, by_resolution
+from assets.pools import memory_tags
 from assets.raw_adata import raw_adata
 from assets.results import Tables, assemble, compare
 from cassia_dagster.errors import InputError
@@ -16,6 +17,7 @@ from cassia_dagster.knowledge.ontology import Relation
 from cassia_dagster.outputs.result import ResolutionResult, final_label
 from cassia_dagster.outputs.review import write_review
 from cassia_dagster.records import ClusterResult, ManualOutcome, Status
+from cassia_dagster.singlecell.cluster import digest_cells
 from cassia_dagster.singlecell.resolutions import is_given
 from resources.catalog import CatalogResource, DatasetEntry
 from resources.settings import AnnotationSettings
@@ -46,6 +48,7 @@ LEVEL_COLUMNS = dg.TableSchema(
         "normalized_adata": IF_CELLS,
     },
     group_name="results",
+    op_tags=memory_tags(matrix=True),
     kinds={"html", "csv"},
     code_version="1",
     check_specs=[
@@ -89,7 +92,7 @@ def review(
         threshold = settings.of(entry).score_threshold
         levels = []
         for key in made:
-            result = assemble(entry, key, clusters[key], Tables(*(fan_in[key] for fan_in in fan_ins[1:])))
+            result = assemble(entry, key, digest_cells(clusters[key]), Tables(*(fan_in[key] for fan_in in fan_ins[1:])))
             numbers = _clustering_numbers(context, key)
             levels.append(_level(entry, result, clusters[key], known, threshold, numbers))
         across = review_resolutions(entry.name, levels, clusters)

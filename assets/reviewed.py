@@ -7,6 +7,7 @@ import dagster as dg
 from assets.failures import fatal_errors
 from assets.manual_labels import manual_labels
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
+from assets.pools import memory_tags
 from cassia_dagster.evaluation.manual import ManualLabel, apply_manual_labels, gone
 from cassia_dagster.records import AnnotatedCluster, BoostedCluster, ManualOutcome
 from resources.manual_labels import ManualLabelsFile
@@ -29,6 +30,7 @@ SHOWN = dg.TableSchema(
     partitions_def=BY_DATASET_AND_RESOLUTION,
     deps=[manual_labels],
     group_name="annotation",
+    op_tags=memory_tags(matrix=False),
     kinds={"parquet"},
     code_version="1",
     io_manager_key="table_storage",

@@ -8,6 +8,7 @@ from assets.evidence import know_lab_markers
 from assets.failures import fatal_errors
 from assets.model_calls import AskConfig, Cast, code_version, describe_calls, settings_of
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
+from assets.pools import memory_tags, pool_of
 from assets.raw_adata import raw_adata
 from cassia_dagster.agents.crew import for_each
 from cassia_dagster.agents.score import SCORER, score_cluster
@@ -29,11 +30,12 @@ class ScoreConfig(AskConfig):
     partitions_def=BY_DATASET_AND_RESOLUTION,
     deps=[raw_adata],
     group_name="annotation",
+    op_tags=memory_tags(matrix=False),
     kinds={"llm", "parquet"},
     code_version=code_version("1", SCORER),
     io_manager_key="table_storage",
     dagster_type=dg.Any,
-    pool="llm",
+    pool=pool_of("score"),
 )
 def scores(
     context: dg.AssetExecutionContext,

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import dagster as dg
 from pydantic import Field
 
-from assets.evidence import know_lab_markers
 from assets.failures import fatal_errors
-from assets.model_calls import AskConfig, Cast, code_version, describe_calls, describe_expected, settings_of
-from assets.on_demand import GROUP, beside_earlier, chosen_rows, look_ups, panel_of, write_beside_report
-from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
+from assets.model_calls import AskConfig, code_version, describe_calls
+from assets.on_demand import GROUP, Inquiry, look_ups, panel_of
+from assets.partitions import BY_DATASET_AND_RESOLUTION
+from assets.pools import memory_tags, pool_of
 from assets.raw_adata import raw_adata
 from cassia_dagster.agents.compare import COMPARER, LONGEST_PERSONA, POINTS_OF_VIEW
 from cassia_dagster.agents.debate import MOST_ROUNDS, Debate, DebatePlan, compare_candidates
@@ -106,11 +106,12 @@ def expected_debate(
     deps=[raw_adata],
     ins={"normalized_adata": IF_CELLS},
     group_name=GROUP,
+    op_tags=memory_tags(matrix=True),
     kinds={"llm", "parquet"},
     code_version=code_version("1", COMPARER),
     io_manager_key="table_storage",
     dagster_type=dg.Any,
-    pool="llm",
+    pool=pool_of("annotation"),
 )
 def symphony(
     context: dg.AssetExecutionContext,
@@ -131,33 +132,36 @@ def symphony(
     is counted by code and stands beside the genes that decide; a member that fails has no vote, and is named. The
     labels are not changed. Debates about other clusters or candidates are kept.
     """
-    dataset, resolution = dataset_and_resolution(context)
     with fatal_errors():
-        entry = catalog.entry(dataset)
-        know_lab_markers(entry)
-        chosen = settings_of(settings, entry, config)
-        cast = Cast.of({COMPARER: annotation_llm}, entry, config)
-        seats = seats_of(cast.models[COMPARER], config)
-        (row,) = chosen_rows(annotations, leiden_clusters, [config.cluster])
+        inquiry = Inquiry.opened(
+            context,
+            config,
+            catalog,
+            settings,
+            {COMPARER: annotation_llm},
+            (annotations, leiden_clusters),
+            [config.cluster],
+        )
+        seats = seats_of(inquiry.cast.models[COMPARER], config)
+        (row,) = inquiry.asked
         check_candidates(config.candidates, row.evidence)
-    with fatal_errors(), model_store.session(context, chosen.limits(dataset)) as store:
-        expected = describe_expected(expected_debate(row, config, seats, store))
-        context.log.info("Expected if every round is held: %s", {name: one.value for name, one in expected.items()})
-        look_up = look_ups(entry, [row], normalized_adata, leiden_clusters)[row.cluster]
-        subject = f"{dataset}/{resolution}/{row.cluster}"
+    with fatal_errors(), model_store.session(context, inquiry.limits) as store:
+        expected = inquiry.announce(
+            context, expected_debate(row, config, seats, store), "Expected if every round is held"
+        )
+        look_up = look_ups(inquiry.entry, [row], normalized_adata, leiden_clusters)[row.cluster]
+        subject = f"{inquiry.subject}/{row.cluster}"
         debate = compare_candidates(
             row, config.candidates, seated(seats, store), subject, look_up=look_up, plan=config.plan
         )
-        calls = describe_calls(store, cast)
-    present = {row.cluster: row.cells for row in annotations.records(AnnotatedCluster)}
-    rows = beside_earlier(
+        calls = describe_calls(store, inquiry.cast)
+    present = {one.cluster: one.cells for one in inquiry.annotated}
+    rows, path = inquiry.keep(
         [debate],
-        table_storage.made_before("symphony", dataset, resolution),
         Debate,
+        table_storage,
         lambda one: present.get(one.cluster) == one.cells and _question(one) != _question(debate),
     )
-    with fatal_errors():
-        path = write_beside_report(entry, resolution, "symphony", rows)
     return dg.MaterializeResult(
         value=rows,
         data_version=version_of_records(rows),

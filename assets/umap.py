@@ -3,6 +3,7 @@
 import dagster as dg
 
 from assets.partitions import BY_DATASET
+from assets.pools import MATRIX, memory_tags
 from cassia_dagster.singlecell.embed import umap_coordinates
 from cassia_dagster.singlecell.memory import measured
 from resources.storage import AdataFile
@@ -12,8 +13,9 @@ from resources.versions import version_of_table
 @dg.asset(
     partitions_def=BY_DATASET,
     group_name="cells",
+    op_tags=memory_tags(matrix=True),
     kinds={"scanpy", "parquet"},
-    pool="matrix",
+    pool=MATRIX,
     code_version="1",
     io_manager_key="table_storage",
     dagster_type=dg.Any,

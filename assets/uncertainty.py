@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import dagster as dg
 from pydantic import Field
 
-from assets.evidence import know_lab_markers
 from assets.failures import fatal_errors
-from assets.model_calls import AskConfig, Cast, code_version, describe_calls, describe_expected, settings_of
-from assets.on_demand import GROUP, beside_earlier, chosen_rows, look_ups, panel_of, write_beside_report
-from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
+from assets.model_calls import AskConfig, code_version, describe_calls
+from assets.on_demand import GROUP, Inquiry, look_ups, panel_of
+from assets.partitions import BY_DATASET_AND_RESOLUTION
+from assets.pools import memory_tags, pool_of
 from assets.raw_adata import raw_adata
 from cassia_dagster.agents.annotate import ANNOTATOR
 from cassia_dagster.agents.crew import for_each
@@ -29,7 +29,7 @@ from cassia_dagster.agents.validate import VALIDATOR
 from cassia_dagster.llm.choice import EMBEDDED
 from cassia_dagster.llm.store import Store
 from cassia_dagster.records import AnnotatedCluster, Strategy
-from resources.catalog import CatalogResource, DatasetEntry
+from resources.catalog import CatalogResource
 from resources.llm import ModelOverride, ModelResource, ModelStore
 from resources.settings import AnnotationSettings
 from resources.storage import IF_CELLS, AdataFile, TableFile, TableIOManager
@@ -103,11 +103,12 @@ class Speakers:
     deps=[raw_adata],
     ins={"normalized_adata": IF_CELLS},
     group_name=GROUP,
+    op_tags=memory_tags(matrix=True),
     kinds={"llm", "parquet"},
     code_version=code_version("1", ANNOTATOR, VALIDATOR),
     io_manager_key="table_storage",
     dagster_type=dg.Any,
-    pool="llm",
+    pool=pool_of("annotation"),
 )
 def uncertainty(
     context: dg.AssetExecutionContext,
@@ -129,37 +130,36 @@ def uncertainty(
     whenever it is asked, as the embedded one does, shows no uncertainty this way, and its rows say so. Made on
     demand only; a run that was paid for is never paid again.
     """
-    dataset, resolution = dataset_and_resolution(context)
-    subject = f"{dataset}/{resolution}"
     with fatal_errors():
-        entry = catalog.entry(dataset)
-        know_lab_markers(entry)
-        chosen = settings_of(settings, entry, config)
-        cast = Cast.of({ANNOTATOR: annotation_llm, VALIDATOR: validation_llm}, entry, config)
-        speakers = Speakers.of(cast.models[ANNOTATOR], cast.models[VALIDATOR], config)
-        asked = chosen_rows(annotations, leiden_clusters, config.clusters)
-    with fatal_errors(), model_store.session(context, chosen.limits(dataset)) as store:
-        expected = describe_expected(speakers.expect(asked, store, config.plan, subject))
-        context.log.info("Expected if every run is made: %s", {name: one.value for name, one in expected.items()})
+        inquiry = Inquiry.opened(
+            context,
+            config,
+            catalog,
+            settings,
+            {ANNOTATOR: annotation_llm, VALIDATOR: validation_llm},
+            (annotations, leiden_clusters),
+            config.clusters,
+        )
+        models = inquiry.cast.models
+        speakers = Speakers.of(models[ANNOTATOR], models[VALIDATOR], config)
+    with fatal_errors(), model_store.session(context, inquiry.limits) as store:
+        expected = inquiry.announce(
+            context,
+            speakers.expect(inquiry.asked, store, config.plan, inquiry.subject),
+            "Expected if every run is made",
+        )
         voices = speakers.voices(store)
-        fused = [row for row in asked if row.strategy is Strategy.FUSED]
-        known = look_ups(entry, fused, normalized_adata, leiden_clusters) if fused else {}
+        fused = [row for row in inquiry.asked if row.strategy is Strategy.FUSED]
+        known = look_ups(inquiry.entry, fused, normalized_adata, leiden_clusters) if fused else {}
 
         def repeat(row: AnnotatedCluster) -> UncertainCluster:
             return measure_uncertainty(
-                row, voices, f"{subject}/{row.cluster}", plan=config.plan, look_up=known.get(row.cluster)
+                row, voices, f"{inquiry.subject}/{row.cluster}", plan=config.plan, look_up=known.get(row.cluster)
             )
 
-        new = for_each(asked, repeat, chosen.max_workers)
-        calls = describe_calls(store, cast)
-    present = {row.cluster: row.cells for row in annotations.records(AnnotatedCluster)}
-    again = {row.cluster for row in new}
-    rows = beside_earlier(
-        new,
-        table_storage.made_before("uncertainty", dataset, resolution),
-        UncertainCluster,
-        lambda row: row.cluster not in again and present.get(row.cluster) == row.cells,
-    )
+        new = for_each(inquiry.asked, repeat, inquiry.settings.max_workers)
+        calls = describe_calls(store, inquiry.cast)
+    rows, path = inquiry.keep(new, UncertainCluster, table_storage)
     return dg.MaterializeResult(
         value=rows,
         data_version=version_of_records(rows),
@@ -167,16 +167,11 @@ def uncertainty(
             **_numbers(rows),
             "voices": dg.MetadataValue.json([one.identity for one in speakers.annotators]),
             "agreement": dg.MetadataValue.table([_shown(row) for row in rows]),
-            "json": dg.MetadataValue.path(str(_written(entry, resolution, rows))),
+            "json": dg.MetadataValue.path(str(path)),
             **expected,
             **calls,
         },
     )
-
-
-def _written(entry: DatasetEntry, resolution: str, rows: Sequence[UncertainCluster]) -> str:
-    with fatal_errors():
-        return str(write_beside_report(entry, resolution, "uncertainty", rows))
 
 
 def _numbers(rows: Sequence[UncertainCluster]) -> dict[str, dg.MetadataValue]:

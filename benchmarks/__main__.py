@@ -19,10 +19,11 @@ SCRIPTS = {
     "published": "How right labels are on published data: docs/evaluation.md and the calibration.",
     "crossfit": "The constants of the candidates, chosen on one part of the clusters and tried on the other.",
     "knowledge_speed": "What the offline knowledge costs in time and memory.",
-    "islets": "Makes the cases of the demo's islets anew, benchmarks/islets.csv.",
+    "islets": "Makes the cases of the demo's islets anew, cassia_dagster/data/islets_cases.csv.",
     "model_door": "The door to the models under latency, a quota (quota, unknown) and a kill in the middle.",
     "report": "How large the report of a large dataset is, and how long it takes to make and to open.",
-    "scale": "How a project of a thousand datasets feels: loading it, looking at its files.",
+    "scale": "How a project of a thousand datasets feels: loading it, looking at its files, opening its pages.",
+    "shared_store": "What a reply store costs that several processes share, a file or a database.",
     "soak": "Many partitions under faults at random, and whether what is left adds up.",
     "pictures": "Makes the pictures in the documentation.",
 }

@@ -1,4 +1,4 @@
-"""Makes `islets.csv`, cases that anyone may benchmark with: the clusters of the demo's pancreatic islets.
+"""Makes the cases that come with the package: the clusters of the demo's pancreatic islets.
 
 ``uv run python -m benchmarks.islets`` writes the file again; twice gives the same bytes.
 """
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-CASES = Path(__file__).with_name("islets.csv")
+CASES = Path(__file__).parents[1] / "cassia_dagster" / "data" / "islets_cases.csv"
 RESOLUTION = 0.8
 N_MARKERS = 50
 

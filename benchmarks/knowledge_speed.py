@@ -57,7 +57,7 @@ def measure_here(n_clusters: int) -> Cost:
 
 
 def _islets() -> list[ClusterEvidence]:
-    with (PROJECT / "benchmarks" / "islets.csv").open(encoding="utf-8") as file:
+    with (PROJECT / "cassia_dagster" / "data" / "islets_cases.csv").open(encoding="utf-8") as file:
         return [
             ClusterEvidence(
                 cluster=row["case"],

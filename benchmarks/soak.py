@@ -39,6 +39,7 @@ from resources.storage import TableStorage, stored_table
 
 CLUSTERS = ("0", "1", "2")
 USD = 0.01
+ROUNDING = 1e-6
 ATTEMPTS = 12
 DISK = "4m"
 """Size of the disk that gets full."""
@@ -54,12 +55,16 @@ class Asked(Record):
 
 
 class Faulty:
-    """A model that fails as providers do: overloaded, not answering, answering nonsense, refusing a question."""
+    """A model that fails as providers do: overloaded, not answering, answering nonsense, refusing a question.
+
+    It keeps a bill of its own: a line for each reply that it gave, whatever became of it.
+    """
 
     provider, model = "soak", "soak-1"
 
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(self, chance: random.Random, bill: Path) -> None:
         self._chance = chance
+        self._bill = bill
 
     def identity(self, question: Question[Any]) -> Mapping[str, JSON]:
         """Tell what decides the answer."""
@@ -78,22 +83,23 @@ class Faulty:
         cluster = question.request.model_dump()["cluster"]
         row = Grouping(cluster=cluster, broad="leukocyte", intermediate="T cell", detailed="CD8 T cell")
         text = "{" if fault == "nonsense" else row.model_dump_json()
+        with self._bill.open("a") as bill:  # of so short a line processes write each one whole
+            bill.write(f"{question.user}\t{fault}\n")
         return RawReply(text, "stop", self.model, Usage(10, 10), usd=USD)
 
 
-def _definition(root: Path, chance: random.Random, store: Path, partitions: list[str]) -> dg.AssetsDefinition:
-    pairs = dg.MultiPartitionsDefinition(
-        {"dataset": dg.StaticPartitionsDefinition(partitions), "resolution": dg.StaticPartitionsDefinition(["0.4"])}
-    )
+def _definition(place: Place, chance: random.Random) -> dg.AssetsDefinition:
+    datasets = dg.StaticPartitionsDefinition(place.datasets)
+    pairs = dg.MultiPartitionsDefinition({"dataset": datasets, "resolution": dg.StaticPartitionsDefinition(["0.4"])})
 
     @dg.asset(name="merged", partitions_def=pairs, io_manager_key="tables", dagster_type=dg.Any)
     def merged(context) -> list[Grouping]:  # type: ignore[no-untyped-def] # noqa: ANN001 - see the module's annotations
         key = context.partition_key.keys_by_dimension["dataset"]
-        with Store.open(store, run=context.run_id) as opened:
-            door = Door(Faulty(chance), opened)
+        with Store.open(place.store, run=context.run_id) as store:
+            door = Door(Faulty(chance, place.bill), store)
             return [_ask(door, key, cluster) for cluster in CLUSTERS]
 
-    return merged.with_resources({"tables": TableStorage(root=str(root)).get_resource_definition()})
+    return merged.with_resources({"tables": TableStorage(root=str(place.disk)).get_resource_definition()})
 
 
 def _ask(door: Door, dataset: str, cluster: str) -> Grouping:
@@ -116,7 +122,7 @@ def _work(place: Place, dataset: str, seed: int, clock: float) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     with dg.DagsterInstance.from_config(str(place.home)) as instance:
         done = dg.materialize(
-            [_definition(place.disk, chance, place.store, place.datasets)],
+            [_definition(place, chance)],
             partition_key=dg.MultiPartitionKey({"dataset": dataset, "resolution": "0.4"}),
             instance=instance,
             raise_on_error=False,
@@ -150,6 +156,11 @@ class Place:
         return self.root / "models.sqlite"
 
     @property
+    def bill(self) -> Path:
+        """What the model says that it has answered."""
+        return self.root / "bill.txt"
+
+    @property
     def reasons(self) -> Path:
         """Why runs failed."""
         return self.root / "reasons"
@@ -175,14 +186,22 @@ class Outcome:
     replies_bought_twice: int = 0
     usd: float = 0.0
     usd_of_ledger: float = 0.0
+    usd_billed: float = 0.0
+    """By the model's own account: more than the ledger's only by replies that killed processes could not enter."""
+    finished_billed_twice: int = 0
+    """Usable replies that the model gave a second time, beyond the calls whose process died in them."""
     seconds: float = 0.0
 
     @property
     def sound(self) -> bool:
         """Whether every promise is kept."""
-        broken = (self.lost_or_doubled_rows, self.half_written, self.replies_bought_twice)
+        broken = (self.lost_or_doubled_rows, self.half_written, self.replies_bought_twice, self.finished_billed_twice)
         ended = self.done + self.failed_with_reason == self.partitions
-        return ended and not any(broken) and abs(self.usd - self.usd_of_ledger) < 1e-9
+        unknown = self.usd_billed - self.usd_of_ledger
+        adds_up = (
+            abs(self.usd - self.usd_of_ledger) < ROUNDING and -ROUNDING < unknown < self.calls_lost * USD + ROUNDING
+        )
+        return ended and not any(broken) and adds_up
 
 
 def soak(root: Path, partitions: int, at_once: int = 8, seed: int = 0) -> Outcome:
@@ -300,6 +319,10 @@ def _count(place: Place, outcome: Outcome) -> None:
     outcome.replies_bought_twice = sum(count - 1 for count in bought.values())
     outcome.usd = totals.usd
     outcome.usd_of_ledger = sum(call.usd or 0.0 for call in calls)
+    replies = [line.partition("\t") for line in place.bill.read_text().splitlines()]
+    outcome.usd_billed = len(replies) * USD
+    usable = Counter(question for question, _, fault in replies if fault == "none")
+    outcome.finished_billed_twice = max(0, sum(count - 1 for count in usable.values()) - outcome.calls_lost)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The commands of the analyses on demand: each answers one question about clusters that are annotated already."""
+"""Three commands that ask on: how sure a label is, which of two it is, and what else it could be."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cassia_dagster.agents.boost import MAX_ROUNDS, USUAL_ROUNDS, BoostStrategy
 from cassia_dagster.agents.debate import MOST_ROUNDS, Debate
 from cassia_dagster.agents.hypothesize import ClusterHypotheses
 from cassia_dagster.agents.uncertainty import AGREEMENT, FEWEST_RUNS, MOST_RUNS, USUAL_RUNS, UncertainCluster
@@ -15,26 +14,24 @@ from cassia_dagster.analysing import (
     BudgetOption,
     ClustersOption,
     EstimateOption,
+    OneModelOption,
     PanelOption,
     ResolutionOption,
     Target,
     configured,
     make,
     open_store,
+    override,
     show_expected,
     show_table,
     target_of,
-    walk,
 )
 from cassia_dagster.datasets import HomeOption, NameArgument
-from cassia_dagster.model_options import said_of_model
-from cassia_dagster.records import BoostedCluster, Expression
+from cassia_dagster.records import Expression
 
 if TYPE_CHECKING:
-    from assets.boosted import BoostConfig
     from assets.uncertainty import UncertaintyConfig
     from cassia_dagster.agents.estimate import Expected
-    from cassia_dagster.records import AnnotatedCluster
 
 
 def uncertainty(
@@ -60,11 +57,8 @@ def uncertainty(
     home: HomeOption = None,
 ) -> None:
     """Name every cluster several times, independently, and say how far the names agree."""
-    # First of all, for the assets read at import which resolutions this home has.
     target = target_of(name, resolution, home)
-    from assets.model_calls import as_in_launchpad
     from assets.uncertainty import UncertaintyConfig
-    from resources.llm import ModelOverride
 
     config = configured(
         UncertaintyConfig,
@@ -72,14 +66,14 @@ def uncertainty(
         agreement=agreement,
         stop_when_decided=not every_run,
         clusters=cluster or [],
-        models=[ModelOverride(model=said_of_model(one)) for one in model or []],
+        models=[override(one) for one in model or ()],
         temperature=temperature,
         max_usd_per_run=max_usd,
     )
     show_expected(_expected_runs(target, config), "If every run is made")
     if estimate:
         return
-    make(target, "uncertainty", as_in_launchpad(config))
+    make(target, "uncertainty", config)
     rows = target.rows("uncertainty", UncertainCluster)
     show_table(("cluster", "label", "consistency", "runs", "consensus", "votes", "status"), map(_uncertain, rows))
     if any(row.deterministic for row in rows):
@@ -129,19 +123,16 @@ def symphony(
     home: HomeOption = None,
 ) -> None:
     """Is it A or B? Let a panel of models decide between candidate types of one cluster."""
-    # First of all, for the assets read at import which resolutions this home has.
     target = target_of(name, resolution, home)
-    from assets.model_calls import as_in_launchpad
     from assets.symphony import SymphonyConfig, expected_debate, outcome_of, seats_of
     from cassia_dagster.agents.panel import check_candidates
     from cassia_dagster.models import cast_of
-    from resources.llm import ModelOverride
 
     config = configured(
         SymphonyConfig,
         cluster=cluster,
         candidates=candidate,
-        models=[ModelOverride(model=said_of_model(one)) for one in model or []],
+        models=[override(one) for one in model or ()],
         personas=persona or [],
         max_rounds=max_rounds,
         max_usd_per_run=max_usd,
@@ -153,7 +144,7 @@ def symphony(
         show_expected(expected_debate(row, config, seats, store), "If every round is held")
     if estimate:
         return
-    make(target, "symphony", as_in_launchpad(config))
+    make(target, "symphony", config)
     debates = target.rows("symphony", Debate)
     debate = next(one for one in debates if one.cluster == cluster and {each.name for each in one.contenders} == asked)
     _show_debate(debate, outcome_of(debate))
@@ -188,32 +179,28 @@ def hypotheses(
     name: NameArgument,
     resolution: ResolutionOption = None,
     cluster: ClustersOption = None,
-    model: Annotated[
-        str | None, typer.Option(help="Who is asked (provider/model).  [default: the dataset's annotator]")
-    ] = None,
+    model: OneModelOption = None,
     *,
     max_usd: BudgetOption = None,
     estimate: EstimateOption = False,
     home: HomeOption = None,
 ) -> None:
     """What else could it be? Rank alternatives to every label, with the genes that would tell."""
-    # First of all, for the assets read at import which resolutions this home has.
     target = target_of(name, resolution, home)
-    from assets.hypotheses import HypothesesConfig, expected_hypotheses, final_words
-    from assets.model_calls import as_in_launchpad
+    from assets.hypotheses import HypothesesConfig, expected_hypotheses
+    from assets.on_demand import final_words
     from cassia_dagster.models import cast_of
-    from resources.llm import ModelOverride
 
-    override = ModelOverride(model=said_of_model(model)) if model else ModelOverride()
-    config = configured(HypothesesConfig, clusters=cluster or [], annotation_llm=override, max_usd_per_run=max_usd)
+    chosen = override(model)
+    config = configured(HypothesesConfig, clusters=cluster or [], annotation_llm=chosen, max_usd_per_run=max_usd)
     asked = target.annotated(config.clusters)
     with open_store(target) as store:
-        usual = cast_of(target.entry)["hypothesize"].overlaid(override.choice())
+        usual = cast_of(target.entry)["hypothesize"].overlaid(chosen.choice())
         final = final_words(target.table("reviewed"), asked)
         show_expected(expected_hypotheses(asked, final, usual, store), "Expected")
     if estimate:
         return
-    make(target, "hypotheses", as_in_launchpad(config))
+    make(target, "hypotheses", config)
     wanted = {row.cluster for row in asked}
     rows = [row for row in target.rows("hypotheses", ClusterHypotheses) if row.cluster in wanted]
     show_table(
@@ -241,85 +228,3 @@ def _alternatives(row: ClusterHypotheses) -> Iterator[tuple[str, ...]]:
         genes = [f"{each.gene}{_MARKS[each.expression]}" for each in one.lookups[:6]]
         genes += [f"{gene}?" for gene in one.not_measured[:2]]
         yield (*first, one.celltype, f"{one.plausibility:.0f}", " ".join(genes))
-
-
-def boost(
-    name: NameArgument,
-    cluster: Annotated[list[str], typer.Option(help="Id of a cluster; repeatable.")],
-    resolution: ResolutionOption = None,
-    question: Annotated[
-        str, typer.Option(help="What to answer beside, such as 'Is this malignant?'.", show_default=False)
-    ] = "",
-    strategy: Annotated[
-        BoostStrategy, typer.Option(help="Test all hypotheses in each round, or the strongest first, then the next.")
-    ] = BoostStrategy.BREADTH,
-    rounds: Annotated[int, typer.Option(min=1, max=MAX_ROUNDS, help="Most rounds of hypotheses.")] = USUAL_ROUNDS,
-    model: Annotated[
-        str | None, typer.Option(help="Who looks again (provider/model).  [default: the dataset's booster]")
-    ] = None,
-    *,
-    forget: Annotated[
-        bool, typer.Option("--forget", help="Forget second looks at other clusters that were asked for before.")
-    ] = False,
-    max_usd: BudgetOption = None,
-    estimate: EstimateOption = False,
-    home: HomeOption = None,
-) -> None:
-    """Dig: take a second look at clusters, whatever their score; tables, report and annotated file show the result."""
-    # First of all, for the assets read at import which resolutions this home has.
-    target = target_of(name, resolution, home)
-    from assets.boosted import BoostConfig
-    from assets.model_calls import as_in_launchpad
-    from cassia_dagster.analysis_jobs import LOOK_AGAIN
-    from resources.llm import ModelOverride
-
-    config = configured(
-        BoostConfig,
-        clusters=cluster,
-        additional_task=question,
-        strategy=strategy.value,
-        max_rounds=rounds,
-        boost_llm=ModelOverride(model=said_of_model(model)) if model else ModelOverride(),
-        keep_asked=not forget,
-        max_usd_per_run=max_usd,
-    )
-    asked = target.annotated(cluster)
-    show_expected(_expected_look(target, config, asked), "Expected of the second look")
-    if estimate:
-        return
-    walk(target, {LOOK_AGAIN.name: {"boosted": as_in_launchpad(config)}}, then_write=True)
-    rows = {row.cluster: row for row in target.rows("boosted", BoostedCluster)}
-    show_table(
-        ("cluster", "label before", "label now", "score", "outcome", "why"), (_looked_at(row, rows) for row in asked)
-    )
-    for row in (rows[one.cluster] for one in asked):
-        if row.additional_answer:
-            show_table(("cluster", "answer"), [(row.cluster, row.additional_answer)])
-
-
-def _expected_look(target: Target, config: BoostConfig, asked: list[AnnotatedCluster]) -> list[Expected]:
-    from cassia_dagster.agents.boost import BOOSTER, boost_cluster
-    from cassia_dagster.agents.estimate import rehearsal
-    from cassia_dagster.agents.score import SCORER
-    from cassia_dagster.models import cast_of
-    from cassia_dagster.records import ScoredCluster
-
-    cast, scored = cast_of(target.entry), {row.cluster: row for row in target.rows("scores", ScoredCluster)}
-    with open_store(target) as store:
-        booster = rehearsal(cast["boost"].overlaid(config.boost_llm.choice()).backends()[0], store, BOOSTER)
-        scorer = rehearsal(cast["score"].backends()[0], store, SCORER)
-        for row in asked:
-            boost_cluster(row, scored[row.cluster], booster, scorer, "rehearsal", plan=config.plan)
-    return [*booster.expected.values(), *scorer.expected.values()]
-
-
-def _looked_at(before: AnnotatedCluster, rows: dict[str, BoostedCluster]) -> tuple[str, ...]:
-    now = rows[before.cluster]
-    return (
-        before.cluster,
-        (before.annotation.label if before.annotation else None) or "unresolved",
-        (now.annotation.label if now.annotation else None) or "unresolved",
-        "" if now.score is None else f"{now.score:.0f}",
-        now.outcome.value.replace("_", " "),
-        now.explanation,
-    )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cassia_dagster.errors import InputError
+from cassia_dagster.model_options import said_of_model
 from cassia_dagster.project import prepare_home
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from cassia_dagster.records import AnnotatedCluster, Record
     from resources.catalog import DatasetEntry
     from resources.home import Home
+    from resources.llm import ModelOverride
     from resources.storage import TableFile
 
 ResolutionOption = Annotated[
@@ -35,6 +37,10 @@ PanelOption = Annotated[
     list[str] | None,
     typer.Option("--model", help="Who is asked (provider/model); repeatable.  [default: the dataset's annotator]"),
 ]
+OneModelOption = Annotated[
+    str | None,
+    typer.Option("--model", help="Who is asked (provider/model).  [default: the dataset's annotator]"),
+]
 BudgetOption = Annotated[
     float | None, typer.Option("--max-usd", min=0, help="Most US dollars that this run may spend.", show_default=False)
 ]
@@ -43,7 +49,8 @@ EstimateOption = Annotated[
 ]
 
 
-_SHORT = frozenset({"consistency", "runs", "votes", "calls", "cached", "USD", "at most", "status"})
+_SHORT = {"consistency", "runs", "votes", "calls", "cached", "USD", "at most", "status"}
+_SHORT |= {"rank", "mean hF1", "paid now", "seconds"}
 """Columns of the tables that are never broken."""
 
 
@@ -88,6 +95,8 @@ class Target:
 def target_of(name: str, resolution: str | None, home: Path | None) -> Target:
     """Find the clusters of a dataset.
 
+    Each command begins with it, and imports assets afterwards: they read at import which resolutions this home has.
+
     Raises
     ------
     InputError
@@ -125,17 +134,24 @@ def configured[C: dg.Config](kind: type[C], **said: Any) -> C:
         raise InputError(f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}.") from None
 
 
-def make(target: Target, asset: str, config: Mapping[str, Any]) -> None:
-    """Materialize an analysis through Dagster, and the report, which has a section about it; show how that goes."""
+def override(model: str | None) -> ModelOverride:
+    """Write the model that was typed as the launchpad takes it; it says nothing where none was."""
+    from resources.llm import ModelOverride
+
+    return ModelOverride(model=said_of_model(model)) if model else ModelOverride()
+
+
+def make(target: Target, asset: str, config: dg.Config, *, then_report: bool = True, then_write: bool = False) -> None:
+    """Materialize an analysis through Dagster, and what shows it: the report, the annotated file; say how that goes."""
     from cassia_dagster.analysis_jobs import ANALYSIS_JOBS, REPORT_AGAIN
 
     jobs = {ANALYSIS_JOBS[asset].name: {asset: config}}
-    if target.table("merged").path.exists():
+    if then_report and target.table("merged").path.exists():
         jobs[REPORT_AGAIN.name] = {}
-    walk(target, jobs)
+    walk(target, jobs, then_write=then_write)
 
 
-def walk(target: Target, jobs: Mapping[str, Mapping[str, Mapping[str, Any]]], *, then_write: bool = False) -> None:
+def walk(target: Target, jobs: Mapping[str, Mapping[str, dg.Config]], *, then_write: bool = False) -> None:
     """Run jobs for a target's clusters, one after another, and show how they go.
 
     Parameters
@@ -149,6 +165,7 @@ def walk(target: Target, jobs: Mapping[str, Mapping[str, Mapping[str, Any]]], *,
     """
     from dagster import MultiPartitionKey
 
+    from assets.model_calls import as_in_launchpad
     from cassia_dagster.automation import WRITE_ANNOTATED_FILE
     from cassia_dagster.terminal import Progress
     from cassia_dagster.walk import Stopped, end_dead_runs, materialize_level, open_instance
@@ -160,7 +177,8 @@ def walk(target: Target, jobs: Mapping[str, Mapping[str, Mapping[str, Any]]], *,
             typer.echo(f"Run {run_id[:8]} was killed before; it is marked as failed. What it had finished is kept.")
         try:
             with Progress(target.entry) as progress:
-                for job, config in jobs.items():
+                for job, said in jobs.items():
+                    config = {asset: as_in_launchpad(one) for asset, one in said.items()}
                     materialize_level(job, key, resolution, target.home, instance, progress.tell, config)
                 if then_write and target.entry.has_cells and target.is_complete:
                     materialize_level(WRITE_ANNOTATED_FILE.name, name, None, target.home, instance, progress.tell)

@@ -9,6 +9,7 @@ _DESCRIPTIONS = {
     "subclusters": "Cluster the cells of a cluster among themselves, and name its parts.",
     "drift": "Compare a dataset's labels at one resolution with those of an earlier version.",
     "symphony": "Let a panel of models decide between candidate cell types of one cluster.",
+    "model_comparison": "Let several models name clusters whose labels are known, and rank them with what they cost.",
     "hypotheses": "Rank what each cluster could be besides its label, with the genes that would tell.",
 }
 

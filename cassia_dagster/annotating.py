@@ -246,22 +246,40 @@ def result_of_table(
     )
 
 
-def write_results(result: ResolutionResult, folder: Path) -> dict[str, Path]:
-    """Write the report and the tables of a marker table's clusters; return what was written."""
+def write_results(
+    result: ResolutionResult, folder: Path, *, report: str | None = None, transcripts: bool = True
+) -> dict[str, Path]:
+    """Write what is known of a marker table's clusters; return the files.
+
+    Parameters
+    ----------
+    result, folder
+        What is written, and where to.
+    report
+        Name of the report's file, if not ``<dataset>_report.html``.
+    transcripts
+        Whether to write the conversations as text too, in a folder that holds those of one result only.
+
+    Raises
+    ------
+    ConfigurationError
+        If the folder cannot be written.
+    """
     from cassia_dagster.files import replacing
     from cassia_dagster.outputs.report import render_report
     from cassia_dagster.outputs.tables import write_tables
     from cassia_dagster.outputs.transcripts import write_transcripts
 
-    report = folder / f"{result.dataset}_report.html"
+    page = folder / (report or f"{result.dataset}_report.html")
     try:
         paths = write_tables(result, folder, result.dataset)
-        write_transcripts(result, folder)
-        with replacing(report) as temporary:
+        if transcripts:
+            write_transcripts(result, folder)
+        with replacing(page) as temporary:
             temporary.write_text(render_report(result, cells=None), encoding="utf-8")
     except OSError as error:
-        raise ConfigurationError(f"The output folder {folder} cannot be written: {error.strerror}.") from error
-    return {"report": report, **paths}
+        raise ConfigurationError(f"The folder {folder.absolute()} cannot be written: {error.strerror}.") from error
+    return {"report": page, **paths}
 
 
 def annotate(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from assets.pools import memory_tags
 from cassia_dagster.errors import ConfigurationError
 from cassia_dagster.watching import VERSION
 from resources.catalog import Catalog
@@ -48,6 +49,7 @@ REANNOTATE = dg.define_asset_job(
 APPLY_MANUAL_LABELS = dg.define_asset_job(
     "apply_manual_labels",
     selection=dg.AssetSelection.assets("reviewed", "merged", "report"),
+    tags=memory_tags(matrix=False),
     description=(
         "Lay the labels that persons gave over those of the models, and group and report anew; only the merger may be "
         "asked. Afterwards run write_annotated_file."

@@ -19,11 +19,13 @@ from cassia_dagster import (
     cleaning,
     comparing,
     datasets,
+    digging,
     doctor,
     drawing,
     looking_inside,
     models,
     planning,
+    ranking,
     reviewing,
     sweeping,
 )
@@ -67,9 +69,10 @@ app.command("sweep")(sweeping.sweep)
 app.command("uncertainty")(analyses.uncertainty)
 app.command("symphony")(analyses.symphony)
 app.command("hypotheses")(analyses.hypotheses)
-app.command("boost")(analyses.boost)
+app.command("boost")(digging.boost)
 app.command("subclusters")(looking_inside.subclusters)
 app.command("drift")(comparing.drift)
+app.command("model-comparison")(ranking.model_comparison)
 
 
 def main() -> None:

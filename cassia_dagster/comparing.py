@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cassia_dagster.analysing import ResolutionOption, Target, make, show_table, target_of
+from cassia_dagster.analysing import ResolutionOption, Target, configured, make, show_table, target_of
 from cassia_dagster.datasets import HomeOption, NameArgument
 from cassia_dagster.singlecell.resolutions import folder_of
 
@@ -36,7 +36,9 @@ def drift(
     if versions:
         show_table(("data version", "written", "run"), _versions(target))
         return
-    make(target, "drift", {"against": against, "max_changed_share": max_changed})
+    from assets.drift import DriftConfig
+
+    make(target, "drift", configured(DriftConfig, against=against, max_changed_share=max_changed))
     found = _read(target)
     show_table(("cluster", "before", "overlap", "label", "label before", "change", "score"), map(_row, found.clusters))
     for cause in found.causes:
@@ -49,9 +51,10 @@ def drift(
 
 
 def _versions(target: Target) -> list[tuple[str, str, str]]:
+    from assets.drift import STANDING
     from resources.versions_kept import versions_of
 
-    kept = versions_of(target.home.artifacts, "boosted", target.entry.name, target.resolution)
+    kept = versions_of(target.home.artifacts, STANDING, target.entry.name, target.resolution)
     return [(one.data_version, f"{one.written:%Y-%m-%d %H:%M} UTC", one.run) for one in kept]
 
 

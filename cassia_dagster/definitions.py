@@ -16,6 +16,7 @@ from assets.leiden_clusters import leiden_clusters
 from assets.manual_labels import manual_labels
 from assets.marker_table import marker_table
 from assets.merged import merged
+from assets.model_comparison import model_comparison
 from assets.normalized_adata import normalized_adata
 from assets.on_change import on_change
 from assets.raw_adata import raw_adata
@@ -58,7 +59,7 @@ ASSETS = (
 )
 """The method, from the file to what is taken home."""
 
-ANALYSES = (uncertainty, symphony, hypotheses, subclusters, drift)
+ANALYSES = (uncertainty, symphony, hypotheses, subclusters, drift, model_comparison)
 """What is made only where a user asks for it: no automation requests it."""
 
 

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cassia_dagster.agents.subclusters import Subcluster
-from cassia_dagster.analysing import BudgetOption, ResolutionOption, configured, make, show_table, target_of
+from cassia_dagster.analysing import (
+    BudgetOption,
+    EstimateOption,
+    ResolutionOption,
+    Target,
+    configured,
+    make,
+    open_store,
+    show_expected,
+    show_table,
+    target_of,
+)
 from cassia_dagster.datasets import HomeOption, NameArgument
+
+if TYPE_CHECKING:
+    from assets.subclusters import SubclustersConfig
+    from cassia_dagster.agents.estimate import Expected
 
 
 def subclusters(
@@ -27,12 +42,11 @@ def subclusters(
         float, typer.Option(min=0.01, max=10, help="Resolution of the clustering inside.")
     ] = 0.4,
     max_usd: BudgetOption = None,
+    estimate: EstimateOption = False,
     home: HomeOption = None,
 ) -> None:
     """What is inside this cluster? Cluster its cells among themselves, and name the parts as kinds of their parent."""
-    # First of all, for the assets read at import which resolutions this home has.
     target = target_of(name, resolution, home)
-    from assets.model_calls import as_in_launchpad
     from assets.subclusters import SubclustersConfig
 
     config = configured(
@@ -42,11 +56,36 @@ def subclusters(
         inner_resolution=inner_resolution,
         max_usd_per_run=max_usd,
     )
-    make(target, "subclusters", as_in_launchpad(config))
+    target.entry.require_cells()
+    show_expected(_expected_naming(target, config), "Expected, with the parts that the cells fall into")
+    if estimate:
+        return
+    make(target, "subclusters", config, then_write=True)
     show_table(
         ("part", "cells", "label", "score", "parent", "relation", "against its siblings"),
         map(_row, target.rows("subclusters", Subcluster)),
     )
+
+
+def _expected_naming(target: Target, config: SubclustersConfig) -> list[Expected]:
+    """Cluster the cells inside to see how many parts there are to ask about; only where asking costs something."""
+    from assets.on_demand import final_words
+    from assets.parts import ROLES, expected_naming, find_parts
+    from cassia_dagster.llm.choice import EMBEDDED
+    from cassia_dagster.models import cast_of
+    from resources.storage import stored_cells
+
+    cast = cast_of(target.entry)
+    models = {role: cast[role.name] for role in ROLES}
+    if {model.title for model in models.values()} == {EMBEDDED}:
+        return []
+    rows = target.annotated([])
+    final = final_words(target.table("reviewed"), rows)
+    labels = target.table("leiden_clusters").read().set_index("cell_id")["cluster"]
+    cells = stored_cells(target.home.artifacts, target.entry.name)
+    parts = find_parts(target.entry, config.inside, rows, final, cells, labels)
+    with open_store(target) as store:
+        return expected_naming(parts, final, models, store)
 
 
 def _row(row: Subcluster) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from cassia_dagster.agents.merge import UNRESOLVED
 from cassia_dagster.evaluation.agreement import Agreement, ClusterAgreement
 from cassia_dagster.outputs.result import ResolutionResult, final_label, final_state
 from cassia_dagster.records import ClusterResult, Status
+from cassia_dagster.singlecell.cluster import digest_clusters
 from cassia_dagster.singlecell.resolutions import folder_of
 from resources.storage import TableFile, stored_cells, stored_table
 
@@ -52,6 +53,7 @@ SUMMARIES: dict[str, Callable[[Mapping[str, Any]], str]] = {
         + _calls(seen)
     ),
     "subclusters": lambda seen: f"{_count(seen['parts'], 'part')} of {_count(seen['parents'], 'parent')}{_calls(seen)}",
+    "model_comparison": lambda seen: f"{seen['best']} first of {_count(len(seen['models']), 'model')}{_calls(seen)}",
     "drift": lambda seen: f"{_count(seen['clusters_changed'], 'cluster')} called something else",
     "annotated_adata": lambda seen: f"{seen['bytes'] / 1e6:.0f} MB",
     "review": lambda seen: f"recommends {seen['recommended_resolution']}",
@@ -175,8 +177,9 @@ def read_result(entry: DatasetEntry, home: Home, resolution: str) -> tuple[Resol
         return stored_table(home.artifacts, asset, entry.name, resolution)
 
     tables = Tables(*(table(asset) for asset in ("annotations", "scores", "reviewed", "merged")))
-    labels = table("leiden_clusters").read().set_index("cell_id")["cluster"]
-    return assemble(entry, resolution, labels, tables), labels
+    clusters = table("leiden_clusters").read()
+    result = assemble(entry, resolution, digest_clusters(clusters), tables)
+    return result, clusters.set_index("cell_id")["cluster"]
 
 
 def _table(result: ResolutionResult, agreements: Mapping[str, Agreement]) -> Table:

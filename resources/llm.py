@@ -1,18 +1,28 @@
 """Providers of language models as Dagster resources, one a role, and the store that all of them share."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 import dagster as dg
 from pydantic import Field, ValidationError
 
-from cassia_dagster.errors import ConfigurationError
+from cassia_dagster.errors import CassiaError, ConfigurationError
 from cassia_dagster.llm.choice import EMBEDDED, ModelChoice, ModelFields, ModelRole, chosen_in_environment
 from cassia_dagster.llm.door import Door
 from cassia_dagster.llm.litellm_backend import LiteLLMBackend
+from cassia_dagster.llm.retry import LONGEST_PAUSE
 from cassia_dagster.llm.store import Limits, Store
 
 if TYPE_CHECKING:
     from cassia_dagster.llm.backend import Backend
+
+LONGEST_WAIT = 1800.0
+"""Seconds that a step waits for a provider; after a longer pause it is for a person to start it again."""
+MOST_RETRIES = 3
+"""How often it does."""
+MARGIN = 1.0
+"""Seconds that it comes back later than it was asked to."""
 
 __all__ = ["EMBEDDED", "ModelOverride", "ModelResource", "ModelStore"]
 
@@ -22,10 +32,37 @@ class ModelStore(dg.ConfigurableResource):
 
     path: str = Field(description="A SQLite file, or the address of a PostgreSQL database; shared by all runs.")
 
-    def session(self, context: dg.AssetExecutionContext, limits: Limits | None = None) -> Store:
-        """Open the store for one asset of one run, and what that may spend; a context manager that closes itself."""
+    @contextmanager
+    def session(self, context: dg.AssetExecutionContext, limits: Limits | None = None) -> Iterator[Store]:
+        """Open the store for one asset of one run, and what that may spend.
+
+        Where a question stays unanswered because its provider wants to be left alone for minutes, the step ends
+        here and is tried again after that. Until then its place in the pool is free; what was answered is kept.
+
+        Raises
+        ------
+        dagster.RetryRequested
+            If it is worth to wait: the pause is no longer than `LONGEST_WAIT`, and it is not the fourth.
+        """
         run = f"{context.run_id}/{context.asset_key.to_user_string()}"
-        return Store.open(self.path, run=run, limits=limits)
+        with Store.open(self.path, run=run, limits=limits) as store:
+            try:
+                yield store
+            except CassiaError:
+                _wait_for_the_provider(context, store)
+                raise
+            _wait_for_the_provider(context, store)
+
+
+def _wait_for_the_provider(context: dg.AssetExecutionContext, store: Store) -> None:
+    pause = store.pause
+    if pause > LONGEST_PAUSE and pause <= LONGEST_WAIT and context.retry_number < MOST_RETRIES:
+        context.log.warning(
+            "A provider of models asked to be left alone for %.0f seconds. This step gives its place to others and is "
+            "tried again after that; what was answered is kept.",
+            pause,
+        )
+        raise dg.RetryRequested(max_retries=MOST_RETRIES, seconds_to_wait=pause + MARGIN)
 
 
 class ModelOverride(dg.Config, ModelFields):

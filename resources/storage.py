@@ -10,6 +10,7 @@ import dagster as dg
 from pydantic import Field
 from upath import UPath
 
+from cassia_dagster.errors import ConfigurationError
 from cassia_dagster.records import Record
 from cassia_dagster.singlecell.stored import (
     StoredCells,
@@ -21,6 +22,7 @@ from cassia_dagster.singlecell.stored import (
 )
 from cassia_dagster.singlecell.streaming import PreparedCells
 from resources.artifact_files import copy_to, on_disk, putting
+from resources.dataset_entry import check_name
 from resources.places import Place, artifact_root
 from resources.record_tables import read_records, to_arrow
 from resources.versions import version_of_records, version_of_table
@@ -108,7 +110,23 @@ class TableFile:
         return set(pq.read_schema(str(on_disk(_existing(self.path)))).names) == set(record.model_fields)
 
 
-class AdataIOManager(dg.UPathIOManager):
+class _KeptInside(dg.UPathIOManager):
+    """Keeps nothing outside of its root, whatever a partition is called that somebody adds by hand."""
+
+    @override
+    def get_path_for_partition(self, context: dg.InputContext | dg.OutputContext, path: UPath, partition: str) -> UPath:
+        try:
+            for part in partition.split("/"):
+                check_name(part)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"Partition {partition!r} names no file of the project: {error}. Delete it in the user interface; a "
+                "dataset in the catalog makes its own."
+            ) from error
+        return super().get_path_for_partition(context, path, partition)
+
+
+class AdataIOManager(_KeptInside):
     """Stores prepared cells as h5ad, block by block; what does not fit into memory is made as it is written."""
 
     extension = ".h5ad"
@@ -126,7 +144,7 @@ class AdataIOManager(dg.UPathIOManager):
         return AdataFile(path if _may_be_absent(context) else _existing(path))
 
 
-class TableIOManager(dg.UPathIOManager):
+class TableIOManager(_KeptInside):
     """Stores data frames, and sequences of records, as parquet, and keeps the versions of those that have a past."""
 
     extension = ".parquet"

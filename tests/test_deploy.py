@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
 import yaml
+from dagster import Shape
+from dagster._config import process_config
 from dagster._core.instance.config import dagster_instance_config
+from dagster_k8s.job import UserDefinedDagsterK8sConfig
+from dagster_k8s.models import k8s_model_from_dict, k8s_snake_case_dict
+from kubernetes import client as kubernetes
 
+DCLINT = Path(__file__).parent / "servers" / "node_modules" / "dclint" / "bin" / "dclint.cjs"
 DEPLOY = Path(__file__).parents[1] / "deploy"
 PROJECT = DEPLOY.parent
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+VALUES = yaml.safe_load((DEPLOY / "values.yaml").read_text())
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
 
 
@@ -44,8 +56,9 @@ def test_services_depend_on_services_and_use_volumes_that_there_are():
 
 
 def test_the_image_runs_as_nobody_of_importance_and_from_the_lock():
-    assert re.search(r"^USER cassia$", DOCKERFILE, re.MULTILINE)
-    assert DOCKERFILE.index("USER cassia") < DOCKERFILE.index("\nCMD")
+    (user,) = re.findall(r"useradd .*--uid (\d+)", DOCKERFILE)
+    assert re.findall(r"^USER (.*)$", DOCKERFILE, re.MULTILINE) == [user]
+    assert DOCKERFILE.index(f"USER {user}") < DOCKERFILE.index("\nCMD")
     assert "--require-hashes" in DOCKERFILE
     copied = re.findall(r"^COPY (?:--chown=\S+ )?(\S+) \S+$", DOCKERFILE, re.MULTILINE)
     assert copied
@@ -61,13 +74,12 @@ def test_no_password_or_key_stands_in_a_file():
 
 
 def test_the_chart_asks_for_the_memory_of_the_rule():
-    values = yaml.safe_load((DEPLOY / "values.yaml").read_text())
-    container = values["runLauncher"]["config"]["k8sRunLauncher"]["runK8sConfig"]["containerConfig"]
+    container = VALUES["runLauncher"]["config"]["k8sRunLauncher"]["runK8sConfig"]["containerConfig"]
     assert container["resources"]["requests"]["memory"] == container["resources"]["limits"]["memory"] == "16Gi"
     assert (1 * 2**30 + 24 * 600 * 10**6) <= 16 * 2**30
-    pod = values["runLauncher"]["config"]["k8sRunLauncher"]["runK8sConfig"]["podSpecConfig"]
+    pod = VALUES["runLauncher"]["config"]["k8sRunLauncher"]["runK8sConfig"]["podSpecConfig"]
     assert pod["securityContext"]["runAsNonRoot"] is True
-    (code,) = values["dagster-user-deployments"]["deployments"]
+    (code,) = VALUES["dagster-user-deployments"]["deployments"]
     assert code["dagsterApiGrpcArgs"] == ["-m", "cassia_dagster.definitions"]
 
 
@@ -77,3 +89,92 @@ def test_the_instance_has_no_setting_that_dagster_does_not_know(monkeypatch, tmp
         monkeypatch.setenv(name, "any")
     config, _ = dagster_instance_config(str(tmp_path))  # raises if there is one
     assert config["run_launcher"]["class"] == "WatchedCeleryRunLauncher"
+
+
+def test_the_dockerfile_passes_its_linter(tmp_path):
+    assert lint(DEPLOY / "Dockerfile") == []
+    root = tmp_path / "Dockerfile"
+    root.write_text(DOCKERFILE.replace("USER 10001", "USER root").replace("python:3.13-slim", "python"))
+    assert {finding["code"] for finding in lint(root)} >= {"DL3002", "DL3006"}
+
+
+def lint(dockerfile):
+    command = [Path(sys.executable).with_name("hadolint"), "--format", "json", "--no-color", dockerfile]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode in {0, 1}, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("there", "other"),
+    [
+        ("", ""),
+        ("restart: unless-stopped", "restarts: unless-stopped"),
+        ("condition: service_healthy", "condition: service_in_health"),
+    ],
+)
+def test_the_compose_file_fits_the_schema_of_compose_files(there, other, tmp_path):
+    file = tmp_path / "compose.yaml"
+    file.write_text((DEPLOY / "compose.yaml").read_text().replace(there, other, 1))
+    command = ["node", DCLINT, "--quiet", "--formatter", "json", file]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
+    assert any(found["errorCount"] for found in json.loads(done.stdout)) == bool(there), done.stdout
+
+
+def test_the_instance_that_the_chart_makes_is_one_that_dagster_takes(tmp_path):
+    """The chart turns these values into a dagster.yaml, name by name."""
+    daemon = VALUES["dagsterDaemon"]
+    launcher = VALUES["runLauncher"]["config"]["k8sRunLauncher"]
+    instance = {
+        "run_launcher": {
+            "module": "dagster_k8s",
+            "class": VALUES["runLauncher"]["type"],
+            "config": {
+                "service_account_name": "dagster",
+                "instance_config_map": "dagster-instance",
+                "dagster_home": "/opt/dagster/dagster_home",
+                "run_k8s_config": snake(launcher["runK8sConfig"]),
+            },
+        },
+        "run_coordinator": {
+            "module": "dagster._core.run_coordinator",
+            "class": daemon["runCoordinator"]["type"],
+            "config": snake(daemon["runCoordinator"]["config"]["queuedRunCoordinator"]),
+        },
+        "run_monitoring": snake(daemon["runMonitoring"]),
+        "run_retries": snake(daemon["runRetries"]),
+        "telemetry": VALUES["telemetry"],
+        "concurrency": {part: snake(limits) for part, limits in VALUES["concurrency"].items() if part != "enabled"},
+    }
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(instance))
+    config, _ = dagster_instance_config(str(tmp_path))
+    ours = yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
+    assert config["run_retries"] == ours["run_retries"]
+    assert config["concurrency"] == ours["concurrency"]
+    for section in ("run_launcher", "run_coordinator"):
+        kind = getattr(importlib.import_module(instance[section]["module"]), instance[section]["class"])
+        checked = process_config(Shape(kind.config_type()), instance[section]["config"])
+        assert checked.success, checked.errors
+
+
+def test_what_the_chart_hands_to_the_cluster_is_what_the_cluster_knows():
+    settings = VALUES["runLauncher"]["config"]["k8sRunLauncher"]["runK8sConfig"]
+    known = UserDefinedDagsterK8sConfig.from_dict(snake(settings))  # raises at a field that pods do not have
+    assert known.container_config["resources"]["limits"] == {"memory": "16Gi"}
+    (code,) = VALUES["dagster-user-deployments"]["deployments"]
+    for field, model in (
+        ("resources", kubernetes.V1ResourceRequirements),
+        ("podSecurityContext", kubernetes.V1PodSecurityContext),
+        ("volumes", kubernetes.V1Volume),
+        ("volumeMounts", kubernetes.V1VolumeMount),
+        ("envSecrets", kubernetes.V1SecretEnvSource),
+    ):
+        parts = code[field] if isinstance(code[field], list) else [code[field]]
+        assert all(k8s_model_from_dict(model, k8s_snake_case_dict(model, part)) for part in parts)
+    with pytest.raises(Exception, match="Unexpected keys"):
+        k8s_snake_case_dict(kubernetes.V1ResourceRequirements, {"limit": {}})
+
+
+def snake(tree):
+    """Write the chart's names as Dagster writes them; what is within them is Kubernetes' own."""
+    return {re.sub(r"([A-Z])", r"_\1", name).lower(): value for name, value in tree.items()}

@@ -6,7 +6,8 @@ it from its siblings, then those that tell it from all other cells, and the mode
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, override
 
 from cassia_dagster.agents.annotate import annotate_cluster
@@ -25,8 +26,11 @@ from cassia_dagster.records import (
     Percent,
     Status,
 )
+from cassia_dagster.singlecell.cluster import digest_of
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from cassia_dagster.llm.door import Door
     from cassia_dagster.records import ClusterResult
 
@@ -41,10 +45,10 @@ class Subcluster(ClusterFinding):
 
     parent: str
     """Id of the cluster, or of several with a plus between them."""
-    parent_cells: tuple[str, ...] = ()
-    """Digest of the cells of each of them: the parts are parts of these and no others."""
     parent_label: Name | None
     n_cells: int
+    members: tuple[str, ...] = ()
+    """Ids of its cells."""
     share_of_parent: Fraction
     markers_against_siblings: tuple[str, ...]
     status: Status
@@ -63,8 +67,12 @@ class Subcluster(ClusterFinding):
 
     @override
     def is_about(self, clusters: Mapping[str, ClusterResult]) -> bool:
-        found = [clusters.get(cluster) for cluster in self.parent.split("+")]
-        return self.parent_cells == tuple(row.annotated.cells for row in found if row)
+        """Tell whether its parent is there; `parts_of_now` and `lies_in_parent` tell about the cells."""
+        return set(self.parent.split("+")) <= clusters.keys()
+
+    def lies_in_parent(self, labels: pd.Series) -> bool:
+        """Tell whether all its cells are in clusters of the parent's ids, by the cluster of each cell."""
+        return set(labels.reindex(list(self.members))) <= set(self.parent.split("+"))
 
 
 def asks_to_be_looked_into(row: BoostedCluster) -> bool:
@@ -84,9 +92,8 @@ def markers_of_part(against_siblings: Sequence[Marker], against_all: Sequence[Ma
 
 def name_part(
     evidence: ClusterEvidence,
-    cells: str,
+    members: Sequence[str],
     parent: Sequence[BoostedCluster],
-    parent_cells: Sequence[str],
     n_parent: int,
     doors: tuple[Door, Door, Door],
     subject: str,
@@ -97,12 +104,10 @@ def name_part(
     ----------
     evidence
         Of the part, with `markers_of_part`.
-    cells
-        Digest of its cells.
+    members
+        Ids of its cells.
     parent
         The final word on each cluster that the parent is made of.
-    parent_cells
-        Digest of the cells of each of these.
     n_parent
         Cells of the parent.
     doors
@@ -117,11 +122,11 @@ def name_part(
     own = annotated.check.cl_id if annotated.check else None
     return Subcluster(
         cluster=evidence.cluster,
-        cells=cells,
+        cells=digest_of(members),
         parent="+".join(row.cluster for row in parent),
-        parent_cells=tuple(parent_cells),
         parent_label=label,
         n_cells=evidence.n_cells or 0,
+        members=tuple(members),
         share_of_parent=(evidence.n_cells or 0) / n_parent,
         markers_against_siblings=tuple(marker.gene for marker in evidence.markers[:10]),
         status=annotated.status,
@@ -132,6 +137,31 @@ def name_part(
         relation=load_ontology().relation(own, cl_id) if own and cl_id else None,
         history=(*annotated.history, *scored.history),
     )
+
+
+def parts_of_now(rows: Iterable[Subcluster], labels: pd.Series, looked_into: Collection[str] = ()) -> list[Subcluster]:
+    """Return the parts whose parents have the very cells that they had; each cell is in one of them at most.
+
+    Parameters
+    ----------
+    rows
+        All parts of each parent; where two parents share cells, the first has them.
+    labels
+        Cell id → cluster id, as they are now.
+    looked_into
+        Clusters that are looked into anew, so that older parts of them are dropped.
+    """
+    by_parent: defaultdict[str, list[Subcluster]] = defaultdict(list)
+    for row in rows:
+        by_parent[row.parent].append(row)
+    taken, held = set(looked_into), list[Subcluster]()
+    for parts in by_parent.values():
+        members = [cell for part in parts for cell in part.members]
+        clusters = set(labels.reindex(members))  # a cell that is gone has NaN, which is the id of no cluster
+        if members and len(members) == int(labels.isin(clusters).sum()) and not clusters & taken:
+            taken |= clusters
+            held += parts
+    return held
 
 
 def _name_of(parent: Sequence[BoostedCluster]) -> tuple[str | None, str | None]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cassia_dagster.compat.models import cast, chosen_model, note_unused
-from cassia_dagster.compat.pipeline import place_of, write_files
+from cassia_dagster.compat.pipeline import place_of
 from cassia_dagster.errors import ConfigurationError, InputError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def runCASSIA_annotationboost(  # noqa: N802 - CASSIA's name
         If the cluster is in neither table.
     """
     from cassia_dagster.agents.boost import boost_cluster
-    from cassia_dagster.annotating import open_doors, open_store, result_of_table
+    from cassia_dagster.annotating import open_doors, open_store, result_of_table, write_results
     from cassia_dagster.outputs.tables import full_table
     from cassia_dagster.records import ClusterResult, Grouping
     from resources.home import Home
@@ -105,7 +105,7 @@ def runCASSIA_annotationboost(  # noqa: N802 - CASSIA's name
         grouping=Grouping(cluster=evidence.cluster, broad=general, intermediate=label, detailed=label),
     )
     result = result_of_table((row,), name, evidence.species, evidence.tissue, totals)
-    write_files(result, folder, f"{name}_summary.html")
+    write_results(result, folder, report=f"{name}_summary.html", transcripts=False)
     return full_table(result)
 
 
@@ -145,6 +145,7 @@ def _read_back(path: Path, evidence: ClusterEvidence) -> tuple[AnnotatedCluster,
     import pandas as pd
 
     from cassia_dagster.knowledge.evidence import check_annotation
+    from cassia_dagster.outputs.tables import as_it_was
     from cassia_dagster.records import AnnotatedCluster, ScoredCluster, Status
 
     try:
@@ -154,8 +155,7 @@ def _read_back(path: Path, evidence: ClusterEvidence) -> tuple[AnnotatedCluster,
     if missing := sorted(_READ - set(table.columns)):
         raise InputError(f"{path} has no column {', '.join(missing)}: it is no …_full.csv of runCASSIA_pipeline.")
     rows: dict[str, dict[str, str]] = {
-        _as_written(row["cluster"]): {str(name): value for name, value in row.items()}
-        for row in table.to_dict("records")
+        as_it_was(row["cluster"]): {str(name): value for name, value in row.items()} for row in table.to_dict("records")
     }
     if evidence.cluster not in rows:
         raise InputError(f"{path} has no cluster {evidence.cluster!r}; it has {', '.join(rows)}.")
@@ -204,8 +204,3 @@ def _annotation(row: Mapping[str, str]) -> Annotation | None:
         contradicting_genes=tuple(gene for gene in row.get("contradicting_genes", "").split(", ") if gene),
         rationale=row["rationale"],
     )
-
-
-def _as_written(cluster: str) -> str:
-    """Take off the mark that keeps a spreadsheet from running a cell."""
-    return cluster.removeprefix("'")

@@ -87,7 +87,7 @@ def runCASSIA_pipeline(  # noqa: N802 - CASSIA's name
     from cassia_dagster.outputs.tables import scored_table
 
     note_unused("runCASSIA_pipeline", others)
-    result, folder = _named(
+    result = _written(
         output_file_name,
         marker,
         tissue,
@@ -104,7 +104,6 @@ def runCASSIA_pipeline(  # noqa: N802 - CASSIA's name
         max_workers=max_workers,
         score_threshold=score_threshold,
     )
-    write_files(result, folder, f"{result.dataset}_report.html")
     return scored_table(result)
 
 
@@ -132,7 +131,7 @@ def runCASSIA_batch(  # noqa: N802 - CASSIA's name
 
     note_unused("runCASSIA_batch", others)
     chosen = chosen_model(model, provider, temperature=temperature)
-    result, folder = _named(
+    result = _written(
         output_name,
         marker,
         tissue,
@@ -143,7 +142,6 @@ def runCASSIA_batch(  # noqa: N802 - CASSIA's name
         n_genes=n_genes,
         max_workers=max_workers,
     )
-    write_files(result, folder, f"{result.dataset}_report.html")
     return summary_table(result)
 
 
@@ -166,7 +164,7 @@ def place_of(output: str, folder: str | Path | None = None) -> tuple[Path, str]:
     return path.parent, name
 
 
-def _named(
+def _written(
     output: str,
     marker: pd.DataFrame | str | Path,
     tissue: str,
@@ -178,8 +176,8 @@ def _named(
     n_genes: int,
     max_workers: int,
     score_threshold: float | None = None,
-) -> tuple[ResolutionResult, Path]:
-    from cassia_dagster.annotating import name_marker_table
+) -> ResolutionResult:
+    from cassia_dagster.annotating import name_marker_table, write_results
 
     folder, name = place_of(output, output_dir)
     said = "" if additional_info in {None, "None"} else str(additional_info)
@@ -202,18 +200,5 @@ def _named(
             "ranked on scaled values? Keep the log-normalised ones (adata.raw = adata after log1p), and rank again.",
             stacklevel=3,
         )
-    return result, folder
-
-
-def write_files(result: ResolutionResult, folder: Path, report: str) -> None:
-    """Write the tables and the report; transcripts are in the full table, for a folder may hold many results."""
-    from cassia_dagster.files import replacing
-    from cassia_dagster.outputs.report import render_report
-    from cassia_dagster.outputs.tables import write_tables
-
-    try:
-        write_tables(result, folder, result.dataset)
-        with replacing(folder / report) as temporary:
-            temporary.write_text(render_report(result, cells=None), encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"The folder {folder.absolute()} cannot be written: {error.strerror}.") from error
+    write_results(result, folder, transcripts=False)  # they are in the full table; a folder may hold many results
+    return result

@@ -17,7 +17,7 @@ from cassia_dagster.evaluation.without_gold import Calibration, Standing, calibr
 from cassia_dagster.knowledge.candidates import shortlist
 from cassia_dagster.knowledge.ontology import Relation, load_ontology
 from cassia_dagster.knowledge.versions import knowledge_version, source_versions
-from cassia_dagster.method import Doors, name_clusters
+from cassia_dagster.method import MAX_WORKERS, Doors, name_clusters
 from cassia_dagster.records import BoostedCluster, Fraction, Percent, Record, Status, Strategy
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Answer(Record):
     label_id: str | None
     """``None`` where there is no label, or it is no term."""
     status: Status
+    status_reason: str = ""
     score: Percent | None
     """What the method's own scorer gave the label; ``None`` for answers of others."""
     compared: Comparison
@@ -81,12 +82,23 @@ class BenchmarkRun(Record):
     calls: Annotated[int, Field(ge=0)]
     cached_calls: Annotated[int, Field(ge=0)]
     seconds: float
+    saved_usd: float = 0.0
+    """What the cached answers cost when they were bought."""
+    model_seconds: float = 0.0
+    """Time that the replies took when they were bought, summed over calls."""
     versions: dict[str, str]
     answers: tuple[Answer, ...]
 
 
 def run_benchmark(
-    cases: Sequence[Case], door: Door | Doors, store: Store, title: str, strategy: Strategy = Strategy.VALIDATED
+    cases: Sequence[Case],
+    door: Door | Doors,
+    store: Store,
+    title: str,
+    strategy: Strategy = Strategy.VALIDATED,
+    *,
+    subject: str = "benchmark",
+    max_workers: int = MAX_WORKERS,
 ) -> BenchmarkRun:
     """Ask a model to name the cases by the whole method (without grouping), and score its answers.
 
@@ -100,10 +112,15 @@ def run_benchmark(
         What the run is called.
     strategy
         How labels are arrived at.
+    subject
+        What the ledger calls the cases.
+    max_workers
+        Cases that are worked on at once.
     """
-    begun, before = time.monotonic(), store.totals(store.run)
-    subjects = [f"benchmark/{case.case}" for case in cases]
-    rows = name_clusters([case.evidence for case in cases], door, subjects, strategy=strategy)
+    begun, before, took = time.monotonic(), store.totals(store.run), store.ledger.seconds_when_bought(store.run)
+    subjects = [f"{subject}/{case.case}" for case in cases]
+    evidence = [case.evidence for case in cases]
+    rows = name_clusters(evidence, door, subjects, strategy=strategy, max_workers=max_workers)
     seconds, after = time.monotonic() - begun, store.totals(store.run)
     answers = [_answer_of(case, boosted) for case, (_, _, boosted) in zip(cases, rows, strict=True)]
     return _run(title, answers).model_copy(
@@ -113,6 +130,8 @@ def run_benchmark(
             "calls": after.calls + after.cached - before.calls - before.cached,
             "cached_calls": after.cached - before.cached,
             "seconds": seconds,
+            "saved_usd": after.saved_usd - before.saved_usd,
+            "model_seconds": store.ledger.seconds_when_bought(store.run) - took,
         }
     )
 
@@ -135,7 +154,8 @@ def _answer_of(case: Case, row: BoostedCluster) -> Answer:
     annotation, check = row.annotation, row.check
     named = annotation is not None and annotation.unresolved is None and annotation.label is not None
     label = annotation.label if named and annotation else None
-    return _answer(case, label, check.cl_id if named and check else None, row.status, row.score)
+    answer = _answer(case, label, check.cl_id if named and check else None, row.status, row.score)
+    return answer.model_copy(update={"status_reason": row.status_reason})
 
 
 def _given_answer(case: Case, text: str) -> Answer:

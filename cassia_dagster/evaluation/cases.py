@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,9 @@ from cassia_dagster.errors import InputError
 from cassia_dagster.evaluation.reading import read_gold_labels
 from cassia_dagster.knowledge.ontology import load_ontology
 from cassia_dagster.records import SPECIES, ClusterEvidence, Marker, Record, Species
+
+SHIPPED = "shipped"
+"""Stands for the cases that come with the package: clusters of human pancreatic islets."""
 
 REQUIRED = ("species", "tissue", "gold_label", "markers")
 
@@ -77,6 +81,20 @@ def read_cases(path: Path) -> Cases:
     if doubled := next((one for position, one in enumerate(ids) if one in ids[:position]), None):
         raise InputError(f"{path} has two cases {doubled!r}; the column case must tell them apart.")
     return cases
+
+
+def read_named_cases(name: str) -> Cases:
+    """Read the cases that come with the package, or those of the file that is named.
+
+    Raises
+    ------
+    InputError
+        As `read_cases` does.
+    """
+    if name != SHIPPED:
+        return read_cases(Path(name))
+    with as_file(files("cassia_dagster") / "data" / "islets_cases.csv") as path:
+        return read_cases(path)
 
 
 def _case(row: Mapping[Any, str], path: Path, line: int) -> Case:

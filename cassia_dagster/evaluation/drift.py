@@ -81,12 +81,10 @@ class Drift(Record):
         return {change: counts[change] for change in Change}
 
     def is_about(self, clusters: Mapping[str, ClusterResult]) -> bool:
-        """Tell whether it still holds: whether the clusters of now are these, and are called what they are here.
-
-        What a person said of a cluster stands over the models' labels, which are compared here.
-        """
+        """Tell whether it still holds: whether the clusters of now are these, and are called what they are here."""
         return {row.cluster for row in self.clusters} == clusters.keys() and all(
-            row.cells == clusters[row.cluster].annotated.cells and _is_called(clusters[row.cluster].boosted, row.label)
+            row.cells == clusters[row.cluster].annotated.cells
+            and _label(clusters[row.cluster].boosted).label == row.label
             for row in self.clusters
         )
 
@@ -94,11 +92,6 @@ class Drift(Record):
 def labels_of(rows: Sequence[BoostedCluster]) -> dict[str, LabelBefore]:
     """Read the final labels of a version."""
     return {row.cluster: _label(row) for row in rows}
-
-
-def _is_called(row: BoostedCluster, label: str | None) -> bool:
-    said_by_a_person = row.review is not None and row.review.outcome is not ManualOutcome.STALE
-    return said_by_a_person or _label(row).label == label
 
 
 def _label(row: BoostedCluster) -> LabelBefore:
@@ -200,18 +193,20 @@ def _change(first: LabelBefore | None, second: LabelBefore) -> Change:
 def find_causes(
     annotated_before: Sequence[AnnotatedCluster],
     annotated_now: Sequence[AnnotatedCluster],
-    boosted_before: Sequence[BoostedCluster] = (),
-    boosted_now: Sequence[BoostedCluster] = (),
+    final_before: Sequence[BoostedCluster] = (),
+    final_now: Sequence[BoostedCluster] = (),
 ) -> tuple[str, ...]:
-    """Say what else changed between two versions: the cells of clusters, and each role's prompt and model.
+    """Say what else changed: the cells (or markers) of clusters, each role's prompt and model, what persons said.
 
     The embedded model is named with the version of its knowledge, so that another knowledge is another model.
     """
     causes: list[str] = []
     if {row.cells for row in annotated_before} != {row.cells for row in annotated_now}:
-        causes.append("clusters: their cells are others")
-    first = _asked([*annotated_before, *boosted_before])
-    second = _asked([*annotated_now, *boosted_now])
+        causes.append("clusters: their cells or markers are others")
+    if said := sorted(_said_by_persons(final_before) ^ _said_by_persons(final_now)):
+        causes.append(f"labels of persons: clusters {', '.join(natural_order({cluster for cluster, *_ in said}))}")
+    first = _asked([*annotated_before, *final_before])
+    second = _asked([*annotated_now, *final_now])
     for role in sorted(first.keys() & second.keys()):
         causes += [
             f"{what} of {role}: {', '.join(sorted(one))} → {', '.join(sorted(other))}"
@@ -219,6 +214,14 @@ def find_causes(
             if one != other
         ]
     return tuple(causes)
+
+
+def _said_by_persons(rows: Sequence[BoostedCluster]) -> set[tuple[str, str, str]]:
+    return {
+        (row.cluster, row.review.label, row.review.outcome.value)
+        for row in rows
+        if row.review and row.review.outcome is not ManualOutcome.STALE
+    }
 
 
 def _asked(rows: Sequence[AnnotatedCluster | BoostedCluster]) -> dict[str, tuple[set[str], set[str]]]:

@@ -23,6 +23,7 @@ from cassia_dagster.llm.parse import parse_reply
 from cassia_dagster.llm.question import Answer, Question, Usage
 from cassia_dagster.llm.retry import next_take, pause_before
 from cassia_dagster.llm.store import Store
+from cassia_dagster.llm.watched import tell
 
 __all__ = ["Answer", "Door", "Question"]
 
@@ -76,7 +77,11 @@ class Door:
                 raise
             except UnusableReply:
                 continue  # the ledger has the reason
-        return self._ask(question, last)
+        try:
+            return self._ask(question, last)
+        except RateLimited as error:
+            self._store.note_pause(error.retry_after)
+            raise
 
     def _ask[R: BaseModel](self, question: Question[R], backend: Backend) -> Answer[R]:
         begun = time.monotonic()
@@ -85,6 +90,7 @@ class Door:
         cached = shared or outcome.cached
         if cached:
             self._store.ledger.hit(question, key, backend, outcome.kept.model)
+            tell(question, backend, "cached", time.monotonic() - begun)
         return Answer(
             reply=question.reply_type.model_validate_json(outcome.kept.text),
             text=outcome.kept.text,
@@ -145,7 +151,9 @@ class Door:
             if isinstance(error, Unavailable) and isinstance(backend, MeteredBackend):
                 self._heed(error, backend, sent)
             fate: CallState = "lost" if isinstance(error, Unavailable) and error.unanswered else "failed"
-            ledger.settle(call, fate, time.monotonic() - begun, getattr(error, "raw", None), error)
+            received = getattr(error, "raw", None)
+            ledger.settle(call, fate, time.monotonic() - begun, received, error)
+            tell(question, backend, fate, time.monotonic() - begun, received, error)
             raise
         except BaseException as error:
             # Interrupted while the provider may be at work, and may send a bill.
@@ -154,6 +162,7 @@ class Door:
         with self._store.transaction():
             kept = self._store.replies.keep(key, text, raw, provider=backend.provider, model=backend.model)
             ledger.settle(call, "done", time.monotonic() - begun, raw)
+        tell(question, backend, "done", time.monotonic() - begun, raw)
         return _Outcome(kept, cached=False, usage=raw.usage, usd=raw.usd)
 
     def _heed(self, error: Unavailable, backend: MeteredBackend, sent: float) -> None:

@@ -243,6 +243,15 @@ class Ledger:
         usage = Usage(int(read), int(written), int(from_cache), int(reasoning))
         return Totals(calls, cached, failed, lost, usage, usd, unpriced, saved, seconds)
 
+    def seconds_when_bought(self, run: str) -> float:
+        """Tell how long the replies that a run used took when they were bought, summed over questions."""
+        sql = (
+            "SELECT TOTAL(seconds) FROM calls WHERE id IN (SELECT MAX(id) FROM calls WHERE state = 'done'"
+            " AND key IN (SELECT key FROM calls WHERE run = ?) GROUP BY key)"
+        )
+        (seconds,) = self._database.one(sql, run) or (0.0,)
+        return float(seconds)
+
     def _insert(
         self,
         state: CallState,

@@ -52,6 +52,16 @@ class Store:
         self.ledger = Ledger(database, run)
         self.gate = Gate(database)
         self.budget = Budget(database, limits or Limits(), run)
+        self._closed_until = 0.0
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the provider wants to be asked again that left a question unanswered; 0 if there is none."""
+        return max(0.0, self._closed_until - time.monotonic())
+
+    def note_pause(self, seconds: float) -> None:
+        """Remember that a question stays unanswered because its provider asked for so long a pause."""
+        self._closed_until = max(self._closed_until, time.monotonic() + seconds)
 
     @classmethod
     def open(cls, path: str | Path, run: str | None = None, limits: Limits | None = None) -> Self:

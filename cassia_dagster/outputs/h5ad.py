@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cassia_dagster.errors import InputError
 from cassia_dagster.files import replacing
+from cassia_dagster.outputs.refined import OF_PART
 from cassia_dagster.outputs.result import ResolutionResult, final_label, final_state, reviewer_of
 from cassia_dagster.outputs.words import review_of
 from cassia_dagster.records import natural_order
@@ -26,6 +27,15 @@ UNKNOWN_TERM = "unknown"
 
 TERM_COLUMN = "cell_type_ontology_term_id"
 
+REFINED = {
+    "CASSIA_subcluster": "subcluster",
+    "CASSIA_refined_annotation": "label",
+    "CASSIA_refined_cl_id": "cl_id",
+    "CASSIA_refined_parent": "parent",
+    "CASSIA_refined_source": "source",
+}
+"""Columns of the parts of clusters, and what they are called in the table of `outputs.refined`."""
+
 
 def annotate(
     adata: AnnData,
@@ -33,6 +43,7 @@ def annotate(
     clusters: Mapping[str, pd.Series[Any]],
     umap: np.ndarray[Any, np.dtype[np.floating[Any]]] | None,
     primary: str,
+    refined: Mapping[str, pd.DataFrame] | None = None,
 ) -> AnnData:
     """Give every cell the names of its cluster, at every resolution.
 
@@ -48,6 +59,8 @@ def annotate(
         Coordinates, cells × 2 in the order of ``adata``, or ``None`` to leave ``obsm`` alone.
     primary
         The resolution that also fills the columns without a resolution in their name.
+    refined
+        Resolution to what `outputs.refined.refine` returns, where clusters were looked into.
 
     Returns
     -------
@@ -57,7 +70,10 @@ def annotate(
         the label, if there is one), ``CASSIA_merged_grouping_1_res_<r>`` (the broadest) to ``_3_``, and
         ``cell_type_ontology_term_id_res_<r>``; the same but the first without suffix for the primary one. For clusters
         that a column of the authors gave, the same but the first with the suffix ``_given``: the column itself stays
-        as it is. One with a name of ours is kept as ``<name>_original``.
+        as it is. Where clusters were looked into, also ``CASSIA_subcluster_res_<r>`` (the part, or the cluster),
+        ``CASSIA_refined_annotation_res_<r>``, ``CASSIA_refined_cl_id_res_<r>``, ``CASSIA_refined_parent_res_<r>`` (what
+        the parent is called; empty outside of parents) and ``CASSIA_refined_source_res_<r>`` (``subclusters`` or
+        ``clusters``), also without suffix for the primary one. One with a name of ours is kept as ``<name>_original``.
         ``uns["cassia"]`` tells where it all comes from.
 
     Raises
@@ -70,13 +86,16 @@ def annotate(
         raise InputError(f"The primary resolution {primary!r} is not among the annotated ones, {names}.")
     if absent := sorted(set(names) - set(clusters)):
         raise InputError(f"No clustering was given for resolution {absent[0]!r}, only for {sorted(clusters)}.")
+    if umap is not None and umap.shape != (adata.n_obs, 2):
+        raise InputError(f"The UMAP has shape {umap.shape}, expected {(adata.n_obs, 2)}: one row a cell.")
     annotated = _sharing_matrices(adata)
     theirs = set() if "cassia" in annotated.uns else set(annotated.obs)
     theirs |= {result.column for result in resolutions if result.column is not None}
     for result in resolutions:
         of_cells = _cluster_of_cells(annotated, result, clusters[result.resolution])
         ours = {} if result.column else {folder_of(result.resolution): of_cells}
-        for column, values in _columns(result, of_cells).items():
+        columns = _columns(result, of_cells) | _refined((refined or {}).get(result.resolution), annotated)
+        for column, values in columns.items():
             ours[f"{column}_{suffix_of(result.resolution)}"] = values
             if result.resolution == primary:
                 ours[column] = values
@@ -85,10 +104,8 @@ def annotate(
                 annotated.obs[f"{column}_original"] = annotated.obs[column]
             annotated.obs[column] = values
     if umap is not None:
-        if umap.shape != (annotated.n_obs, 2):
-            raise InputError(f"The UMAP has shape {umap.shape}, expected {(annotated.n_obs, 2)}: one row a cell.")
         annotated.obsm["X_umap"] = umap
-    annotated.uns["cassia"] = _provenance(resolutions, primary)
+    annotated.uns["cassia"] = _provenance(resolutions, primary, refined or {})
     return annotated
 
 
@@ -172,7 +189,19 @@ def _columns(result: ResolutionResult, of_cells: pd.Series[Any]) -> dict[str, pd
     return columns | {"CASSIA_score": spread(scores)}
 
 
-def _provenance(resolutions: Sequence[ResolutionResult], primary: str) -> dict[str, Any]:
+def _refined(table: pd.DataFrame | None, annotated: AnnData) -> dict[str, pd.Series[Any]]:
+    """Return what is known of the parts of clusters as one value a cell; nothing where none was looked into."""
+    if table is None:
+        return {}
+    if len(table) != annotated.n_obs or not annotated.obs_names.isin(table.index).all():
+        raise InputError("The parts of clusters are of other cells than the matrix; look into the clusters anew.")
+    of_cells = table.loc[annotated.obs_names]
+    return {name: of_cells[column].astype("category") for name, column in REFINED.items()}
+
+
+def _provenance(
+    resolutions: Sequence[ResolutionResult], primary: str, refined: Mapping[str, pd.DataFrame]
+) -> dict[str, Any]:
     """Say where the columns come from, in strings and numbers that any HDF5 reader understands."""
     first = resolutions[0]
     return {
@@ -189,11 +218,18 @@ def _provenance(resolutions: Sequence[ResolutionResult], primary: str) -> dict[s
                 "strategies": ", ".join(sorted({row.annotated.strategy.value for row in result.clusters})),
                 "annotated_on": result.created,
                 **({"manual_labels": manual} if (manual := _manual_labels(result)) else {}),
+                **({"looked_into": _looked_into(refined[result.resolution])} if result.resolution in refined else {}),
                 "versions": dict(result.versions),
             }
             for result in resolutions
         },
     }
+
+
+def _looked_into(table: pd.DataFrame) -> dict[str, str]:
+    """Name the parts that took the place of each cluster."""
+    parts = table[table["source"] == OF_PART].groupby("cluster", observed=True)["subcluster"]
+    return {str(cluster): ", ".join(natural_order(set(found))) for cluster, found in parts}
 
 
 def _prompts(result: ResolutionResult) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -61,10 +62,30 @@ def digest_cells(labels: pd.Series) -> dict[str, str]:
     dict
         Cluster id → digest of the sorted ids of its cells.
     """
-    return {
-        str(cluster): hashlib.sha256("\n".join(sorted(map(str, cells))).encode()).hexdigest()[:16]
-        for cluster, cells in labels.groupby(labels).groups.items()
-    }
+    return {str(cluster): digest_of(cells) for cluster, cells in labels.groupby(labels).groups.items()}
+
+
+def digest_of(cells: Iterable[object]) -> str:
+    """Name a set of cells by their ids, in whatever order."""
+    return hashlib.sha256("\n".join(sorted(map(str, cells))).encode()).hexdigest()[:16]
+
+
+def digest_clusters(table: pd.DataFrame) -> dict[str, str]:
+    """Name what every cluster is made of: its cells or, where none is known, its markers.
+
+    Parameters
+    ----------
+    table
+        As the asset `leiden_clusters` holds it: ``cell_id, cluster``, and of a marker table ``markers``.
+
+    Returns
+    -------
+    dict
+        Cluster id → digest.
+    """
+    if "markers" in table:
+        return dict(zip(table["cluster"], table["markers"], strict=True))
+    return digest_cells(table.set_index("cell_id")["cluster"])
 
 
 def neighbour_graph(adata: AnnData, *, directed: bool = False) -> Graph:

@@ -11,13 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from cassia_dagster.agents.annotate import annotate_cluster
+from cassia_dagster.agents.boost import keep_as_is
 from cassia_dagster.agents.embedded import EmbeddedBackend
 from cassia_dagster.agents.score import score_cluster
 from cassia_dagster.definitions import ANALYSES, ASSETS
 from cassia_dagster.llm.choice import MODEL_ROLES
 from cassia_dagster.llm.door import Door
 from cassia_dagster.llm.store import Store
-from cassia_dagster.records import Record
+from cassia_dagster.records import AnnotatedCluster, Record, ScoredCluster
 from cassia_dagster.singlecell.cluster import digest_cells
 from cassia_dagster.singlecell.profile import gather_evidence
 from resources.catalog import Catalog, CatalogResource, DatasetEntry
@@ -25,7 +26,7 @@ from resources.llm import ModelResource, ModelStore
 from resources.manual_labels import ManualLabelsFile
 from resources.record_tables import read_records, to_arrow
 from resources.settings import AnnotationSettings
-from resources.storage import AdataStorage, TableStorage
+from resources.storage import AdataStorage, TableStorage, stored_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,11 +67,11 @@ def _made(root: Path, asset: str) -> Path:
 
 
 @pytest.fixture
-def materialize(artifacts: Path, tmp_path: Path) -> Iterator[Callable[..., list[Any]]]:
-    """Materialize one asset with a configuration; gives its rows. What it makes is taken away after the test."""
+def execute(artifacts: Path, tmp_path: Path) -> Iterator[Callable[..., dg.ExecuteInProcessResult]]:
+    """Materialize one asset with a configuration. What it makes is taken away after the test."""
     before: dict[Path, bytes | None] = {}
 
-    def make[R: Record](asset: str, record: type[R], **config: Any) -> list[R]:
+    def run(asset: str, **config: Any) -> dg.ExecuteInProcessResult:
         path = _made(artifacts, asset)
         before.setdefault(path, path.read_bytes() if path.exists() else None)
         with dg.DagsterInstance.ephemeral() as instance:
@@ -95,11 +96,33 @@ def materialize(artifacts: Path, tmp_path: Path) -> Iterator[Callable[..., list[
             failures = [event.event_specific_data for event in done.get_step_failure_events()]
         if failures:
             raise RuntimeError(str(failures[0]))
-        return read_records(path, record)
+        return done
 
-    yield make
+    yield run
     for path, content in before.items():
         if content is None:
             path.unlink(missing_ok=True)
         else:
             path.write_bytes(content)
+
+
+@pytest.fixture
+def materialize(artifacts: Path, execute: Callable[..., dg.ExecuteInProcessResult]) -> Callable[..., list[Any]]:
+    """Materialize one asset with a configuration; gives its rows."""
+
+    def make[R: Record](asset: str, record: type[R], **config: Any) -> list[R]:
+        execute(asset, **config)
+        return read_records(_made(artifacts, asset), record)
+
+    return make
+
+
+@pytest.fixture
+def final_labels(artifacts: Path) -> Iterator[None]:
+    """Let the models' first word on every cluster be the last."""
+    annotated = stored_table(artifacts, "annotations", "islets", "0.4").records(AnnotatedCluster)
+    scored = stored_table(artifacts, "scores", "islets", "0.4").records(ScoredCluster)
+    rows = [keep_as_is(row, score) for row, score in zip(annotated, scored, strict=True)]
+    pq.write_table(to_arrow(rows), _made(artifacts, "reviewed"))
+    yield
+    _made(artifacts, "reviewed").unlink()

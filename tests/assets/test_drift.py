@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -13,6 +14,7 @@ from cassia_dagster.agents.boost import keep_as_is
 from cassia_dagster.definitions import ASSETS
 from cassia_dagster.evaluation.comparison import Change
 from cassia_dagster.evaluation.drift import Drift
+from cassia_dagster.evaluation.manual import ManualLabel, apply_manual_labels, evidence_digest
 from cassia_dagster.llm.choice import MODEL_ROLES
 from cassia_dagster.records import AnnotatedCluster, BoostedCluster, ScoredCluster
 from resources.catalog import Catalog, CatalogResource, DatasetEntry
@@ -83,7 +85,7 @@ def project(artifacts, rows, tmp_path) -> Iterator[dict[str, Callable[..., Any]]
                 raise_on_error=False,
             )
 
-        write(leiden_clusters=cells, annotations=rows[0], boosted=rows[1])
+        write(leiden_clusters=cells, annotations=rows[0], reviewed=rows[1])
         yield {"write": write, "compare": compare, "root": tmp_path}
 
 
@@ -99,7 +101,7 @@ def test_exactly_the_planted_change_is_reported_with_its_cause(project, rows):
     exchange = annotated[0].history[0].model_copy(update={"template": "annotate.v9@planted"})
     project["write"](
         annotations=[row.model_copy(update={"history": (exchange, *row.history[1:])}) for row in annotated],
-        boosted=[renamed(boosted[0], "a name that is no term"), *boosted[1:]],
+        reviewed=[renamed(boosted[0], "a name that is no term"), *boosted[1:]],
     )
     done = project["compare"]()
     assert done.success
@@ -113,8 +115,32 @@ def test_exactly_the_planted_change_is_reported_with_its_cause(project, rows):
     assert metadata["clusters_changed"].value == 1
 
 
+def test_a_label_that_a_person_gave_is_a_change_and_named_as_its_cause(project, rows):
+    annotated, final = rows
+    row = annotated[3]
+    said = ManualLabel(
+        dataset="islets",
+        resolution="0.4",
+        cluster=row.cluster,
+        label="mast cell",
+        who="Ada",
+        why="TPSAB1 in every cell",
+        date=date(2026, 11, 2),
+        evidence=evidence_digest(row),
+    )
+    project["write"](boosted=final, reviewed=apply_manual_labels(final, annotated, [said]))
+    done = project["compare"]()
+    assert done.success
+    (stored,) = stored_table(project["root"], "drift", "islets", "0.4").records(Drift)
+    found = stored.clusters
+    (changed,) = [one for one in found if one.change is not Change.SAME]
+    assert (changed.cluster, changed.label, changed.label_before) == ("3", "mast cell", final[3].annotation.label)
+    metadata = done.asset_materializations_for_node("drift")[0].metadata
+    assert metadata["causes"].value == ["labels of persons: clusters 3"]
+
+
 def test_more_than_is_allowed_fails_the_check_as_severely_as_is_said(project, rows):
-    project["write"](boosted=[renamed(row, "no term") for row in rows[1]])
+    project["write"](reviewed=[renamed(row, "no term") for row in rows[1]])
     for severity in ("warn", "error"):
         (check,) = project["compare"](severity=severity).get_asset_check_evaluations()
         assert (check.passed, check.severity.value) == (False, severity.upper())
@@ -125,8 +151,8 @@ def test_more_than_is_allowed_fails_the_check_as_severely_as_is_said(project, ro
 
 def test_an_older_version_is_named_by_how_its_data_version_begins(project, rows):
     for name in ("no term", "no term either"):
-        project["write"](boosted=[renamed(rows[1][0], name), *rows[1][1:]])
-    oldest = versions_of(project["root"], "boosted", "islets", "0.4")[-1]
+        project["write"](reviewed=[renamed(rows[1][0], name), *rows[1][1:]])
+    oldest = versions_of(project["root"], "reviewed", "islets", "0.4")[-1]
     done = project["compare"](against=oldest.data_version[:20])
     metadata = done.asset_materializations_for_node("drift")[0].metadata
     assert metadata["against"].value.startswith(oldest.data_version)
@@ -139,7 +165,7 @@ def test_an_older_version_is_named_by_how_its_data_version_begins(project, rows)
 )
 def test_a_version_that_is_not_there_is_said(project, rows, config, planted, message):
     if planted:
-        project["write"](boosted=[renamed(rows[1][0], "no term"), *rows[1][1:]])
+        project["write"](reviewed=[renamed(rows[1][0], "no term"), *rows[1][1:]])
     done = project["compare"](**config)
     assert not done.success
     (failure,) = [event.step_failure_data for event in done.get_step_failure_events()]

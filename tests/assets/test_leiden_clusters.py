@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from assets.leiden_clusters import LeidenConfig, leiden_clusters
+from cassia_dagster.singlecell.cluster import digest_clusters
 from resources.catalog import Catalog, CatalogResource, DatasetEntry
 from resources.storage import AdataFile
 
@@ -60,3 +61,24 @@ def test_a_key_that_stands_for_no_column_is_refused_with_those_that_do(cells: Ad
     with pytest.raises(dg.Failure) as failed:
         made(cells, "given-lost", "mine")
     assert "'given-lost'; it brings: given (column mine)" in str(failed.value.description)
+
+
+def test_a_cluster_without_cells_is_told_by_its_markers(tmp_path: Path) -> None:
+    def digests(text: str) -> dict[str, str]:
+        (tmp_path / "lists.csv").write_text(text)
+        entry = DatasetEntry(name="lists", path=tmp_path / "lists.csv", tissue="blood", kind="markers")
+        Catalog().with_entry(entry).write(tmp_path / "datasets.yaml")
+        pair = dg.MultiPartitionKey({"dataset": "lists", "resolution": "given"})
+        nothing = AdataFile(tmp_path / "none.h5ad")
+        with dg.build_asset_context(partition_key=pair) as context:
+            catalog = CatalogResource(path=str(tmp_path / "datasets.yaml"))
+            result = leiden_clusters(context, LeidenConfig(), catalog, normalized_adata=nothing)
+        assert isinstance(result, dg.MaterializeResult)
+        assert set(result.value["cell_id"]) == {""}
+        return digest_clusters(result.value)
+
+    before = digests('cluster,markers\nB,"MS4A1,CD79A,CD19"\nT,"CD3D,CD3E,IL7R"\n')
+    after = digests('cluster,markers\nB,"MS4A1,CD79A,CD19"\nT,"CD3D,CD3E,CD8A"\n')
+    assert before["B"] != before["T"]
+    assert before["B"] == after["B"]
+    assert before["T"] != after["T"]

@@ -13,12 +13,12 @@ from cassia_dagster.agents.validate import VALIDATOR
 from cassia_dagster.definitions import build_defs
 
 READERS = {
-    ANNOTATOR: {"annotations", "uncertainty", "subclusters"},
-    ASKING_ANNOTATOR: {"annotations", "uncertainty", "subclusters"},
-    VALIDATOR: {"annotations", "uncertainty", "subclusters"},
-    SCORER: {"scores", "boosted", "subclusters"},
-    BOOSTER: {"boosted"},
-    CONCLUDING_BOOSTER: {"boosted"},
+    ANNOTATOR: {"annotations", "uncertainty", "subclusters", "model_comparison"},
+    ASKING_ANNOTATOR: {"annotations", "uncertainty", "subclusters", "model_comparison"},
+    VALIDATOR: {"annotations", "uncertainty", "subclusters", "model_comparison"},
+    SCORER: {"scores", "boosted", "subclusters", "model_comparison"},
+    BOOSTER: {"boosted", "model_comparison"},
+    CONCLUDING_BOOSTER: {"boosted", "model_comparison"},
     MERGER: {"merged"},
     COMPARER: {"symphony"},
     HYPOTHESIZER: {"hypotheses"},

@@ -122,7 +122,7 @@ def tables(tmp_path: Path) -> Tables:
 
 @pytest.fixture
 def result(tables: Tables) -> ResolutionResult:
-    return assemble(ENTRY, "0.4", LABELS, tables)
+    return assemble(ENTRY, "0.4", digest_cells(LABELS), tables)
 
 
 def series(values: Sequence[object]) -> pd.Series:
@@ -142,7 +142,7 @@ def test_annotations_of_another_clustering_are_refused_though_its_ids_and_sizes_
     others = pd.Series(CLUSTERS[::-1], index=LABELS.index)
     assert sorted(others) == sorted(LABELS)
     with pytest.raises(InputError, match="about other clusters"):
-        assemble(ENTRY, "0.4", others, tables)
+        assemble(ENTRY, "0.4", digest_cells(others), tables)
 
 
 def test_known_labels_need_not_be_text(result: ResolutionResult) -> None:
@@ -157,7 +157,7 @@ def test_a_cluster_that_a_table_lacks_is_an_error(tables: Tables, table: str) ->
     rows = pq.read_table(handle.path)
     pq.write_table(rows.filter([cluster != "10" for cluster in rows["cluster"].to_pylist()]), handle.path)
     with pytest.raises(KeyError, match="10"):
-        assemble(ENTRY, "0.4", LABELS, tables)
+        assemble(ENTRY, "0.4", digest_cells(LABELS), tables)
 
 
 def test_a_result_says_what_it_is_of_and_who_made_it(result: ResolutionResult) -> None:
@@ -169,7 +169,9 @@ def test_a_result_says_what_it_is_of_and_who_made_it(result: ResolutionResult) -
 
 def test_what_was_spent_is_told_where_it_is_known(tables: Tables, result: ResolutionResult) -> None:
     assert (result.usd, result.calls, result.cached_calls) == (None, 0, 0)
-    paid = assemble(ENTRY, "0.4", LABELS, tables, Spent(usd=0.25, calls=12, cached_calls=3, unpriced_calls=1))
+    paid = assemble(
+        ENTRY, "0.4", digest_cells(LABELS), tables, Spent(usd=0.25, calls=12, cached_calls=3, unpriced_calls=1)
+    )
     assert (paid.usd, paid.calls, paid.cached_calls) == (0.25, 12, 3)
 
 

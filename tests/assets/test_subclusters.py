@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import json
+
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 
-from cassia_dagster.agents.boost import keep_as_is
-from cassia_dagster.agents.subclusters import Subcluster
-from cassia_dagster.knowledge.ontology import Relation
-from cassia_dagster.records import AnnotatedCluster, ScoredCluster
+from cassia_dagster.agents.annotate import annotate_cluster
+from cassia_dagster.agents.embedded import EmbeddedBackend
+from cassia_dagster.agents.score import ScoreReply
+from cassia_dagster.agents.subclusters import Subcluster, markers_of_part, parts_of_now
+from cassia_dagster.knowledge.ontology import Relation, load_ontology
+from cassia_dagster.llm.door import Door
+from cassia_dagster.llm.store import Store
+from cassia_dagster.records import Annotation, Rubric, Verdict
+from cassia_dagster.singlecell.cluster import leiden
+from cassia_dagster.singlecell.embed import embed
+from cassia_dagster.singlecell.load import load_counts
+from cassia_dagster.singlecell.markers import as_markers
+from cassia_dagster.singlecell.normalize import normalize
+from cassia_dagster.singlecell.profile import gather_evidence
+from cassia_dagster.singlecell.subset import recluster
 from resources.catalog import Catalog
-from resources.record_tables import to_arrow
 from resources.storage import stored_table
+from tests.servers.aimock import aimock, aimock_server
+
+__all__ = ["aimock", "aimock_server"]
 
 
 @pytest.fixture
-def look_inside(artifacts, materialize):
-    annotated = stored_table(artifacts, "annotations", "islets", "0.4").records(AnnotatedCluster)
-    scored = stored_table(artifacts, "scores", "islets", "0.4").records(ScoredCluster)
-    rows = [keep_as_is(row, score) for row, score in zip(annotated, scored, strict=True)]
-    path = artifacts / "reviewed" / "islets" / "0.4.parquet"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(to_arrow(rows), path)
+def look_inside(materialize, final_labels):
     return lambda **config: materialize("subclusters", Subcluster, **config)
 
 
@@ -49,6 +57,41 @@ def test_every_cell_of_two_clusters_together_is_in_one_part_and_ids_round_trip(
     assert rest["subcluster"].tolist() == rest["cluster"].tolist()
 
 
+def test_parts_of_all_parents_stand_in_the_whole_annotation_with_their_parent_and_source(
+    artifacts, look_inside, islets_labels, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    look_inside(clusters=["0"])
+    rows = look_inside(clusters=["2"])
+    table = cells_written(artifacts).set_index("cell_id")
+    assert table.index.tolist() == islets_labels.index.tolist()
+    for row in rows:
+        assert set(row.members) == set(table.index[table["subcluster"] == row.cluster])
+        (cell,) = table.loc[list(row.members), ["label", "cl_id", "parent", "source"]].drop_duplicates().to_numpy()
+        assert list(cell) == [row.annotation.label, row.check.cl_id, row.parent_label, "subclusters"]
+    outside = table[~table["cluster"].isin(["0", "2"])]
+    assert set(outside["source"]) == {"clusters"}
+    assert outside["parent"].isna().all()
+    assert (table["source"] == "subclusters").sum() == islets_labels.isin(["0", "2"]).sum()
+
+
+def test_no_cell_is_in_two_parts_though_parents_share_it_and_parts_of_other_cells_are_dropped(
+    look_inside, islets_labels, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    look_inside(clusters=["0"])
+    rows = look_inside(clusters=["0", "2"], together=True)
+    assert {row.parent for row in rows} == {"0+2"}
+    cells = [cell for row in rows for cell in row.members]
+    assert sorted(cells) == sorted(islets_labels.index[islets_labels.isin(["0", "2"])])
+    assert parts_of_now(rows, islets_labels) == rows
+    moved = islets_labels.copy()
+    moved[cells[0]] = "5"
+    assert parts_of_now(rows, moved) == []
+    assert parts_of_now(rows, islets_labels.drop(cells[0])) == []
+    assert parts_of_now(rows, islets_labels, {"2"}) == []
+
+
 def test_two_types_that_were_joined_come_apart_again(look_inside, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     rows = look_inside(clusters=["0", "2"], together=True)
@@ -67,6 +110,35 @@ def test_parts_of_other_parents_are_kept_and_those_of_the_same_are_replaced(look
     assert len([row for row in again if row.parent == "2"]) >= len([row for row in rows if row.parent == "2"])
 
 
+def test_over_the_wire_a_model_is_told_of_the_parent_and_a_stranger_is_flagged(
+    execute, artifacts, final_labels, aimock, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TEST_API_KEY", "sk-not-a-real-key-0123456789")
+    sure = ScoreReply(rubric=Rubric(identity=10, specificity=10, balance=10, alternatives=10), reasoning="clear")
+    stranger = Annotation(general_celltype="T cell", subtypes=("T cell",))
+    for asked, reply in (
+        ("Which cell type is this cluster?", stranger),
+        ("Does the annotation hold?", Verdict(accepted=True, reasons="it does")),
+        ("Rate this label.", sure),
+    ):
+        aimock.play({"match": {"userMessage": asked}, "response": {"content": reply.model_dump_json()}})
+    model = {"model": "openai/gpt-4o-mini", "api_base": f"{aimock.url}/v1", "api_key_env": "TEST_API_KEY"}
+    cast = dict.fromkeys(("annotation_llm", "validation_llm", "score_llm"), model)
+    done = execute("subclusters", clusters=["2"], **cast)
+    rows = stored_table(artifacts, "subclusters", "islets", "0.4").records(Subcluster)
+    assert {(row.annotation.label, row.within_parent) for row in rows} == {("T cell", False)}
+    assert len(aimock.requests()) == 3 * len(rows)
+    first = json.dumps(aimock.requests()[0]["body"])
+    assert "a part of a cluster that was named pancreatic A cell" in first
+    said = done.asset_materializations_for_node("subclusters")[0].metadata
+    assert said["expected_calls"].value == said["calls"].value == 3 * len(rows)
+    (check,) = done.get_asset_check_evaluations()
+    assert not check.passed
+    again = execute("subclusters", clusters=["2"], **cast)
+    assert again.asset_materializations_for_node("subclusters")[0].metadata["calls"].value == 0
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
@@ -78,3 +150,33 @@ def test_parts_of_other_parents_are_kept_and_those_of_the_same_are_replaced(look
 def test_what_cannot_be_looked_into_says_why(look_inside, config, message):
     with pytest.raises(RuntimeError, match=message):
         look_inside(**config)
+
+
+@pytest.mark.long
+def test_the_t_and_nk_cells_of_blood_come_apart_without_losing_a_cell(evaluation_data, tmp_path):
+    cells = embed(normalize(load_counts(evaluation_data / "pbmc3k" / "pbmc3k.h5ad")))
+    clusters = leiden(cells, 0.4).labels
+    gold = cells.obs["cell_type"].astype(str)
+    lymphoid = {"Naive CD4 T": "CD4", "Memory CD4 T": "CD4", "CD8 T": "CD8 or NK", "NK": "CD8 or NK"}
+    majority = gold.groupby(clusters).agg(lambda labels: labels.mode()[0])
+    compartment = [cluster for cluster in majority.index if majority[cluster] in lymphoid]
+    inside = recluster(cells, clusters, compartment)
+    assert sorted(inside.labels.index) == sorted(clusters.index[clusters.isin(compartment)])
+    kinds = gold.reindex(inside.labels.index).map(lymphoid).fillna("other")
+    of_part = kinds.groupby(inside.labels).agg(lambda labels: labels.mode()[0])
+    assert set(of_part) == {"CD4", "CD8 or NK"}
+    assert (kinds == inside.labels.map(of_part)).mean() > 0.9
+
+    refined = clusters.where(~clusters.isin(compartment), inside.labels.reindex(clusters.index))
+    siblings = dict(iter(inside.against_siblings.groupby("cluster", observed=True)))
+    named = {}
+    with Store.open(tmp_path / "models.sqlite") as store:
+        door = Door(EmbeddedBackend(), store)
+        for one in gather_evidence(cells, refined, inside.against_all, species="human", tissue="blood"):
+            if one.cluster in siblings:
+                markers = markers_of_part(as_markers(siblings[one.cluster], 100), one.markers)
+                row = annotate_cluster(one.model_copy(update={"markers": markers}), door, door, "x")
+                named[of_part[one.cluster]] = row.check.cl_id
+    # Of CD4 there is little messenger RNA in such cells: marker knowledge stops at the T cell, and says nothing wrong.
+    assert load_ontology().relation(named["CD4"], "CL:0000624") in {Relation.EXACT, Relation.COARSER}
+    assert {"CL:0000625", "CL:0000623"} & load_ontology().ancestors(named["CD8 or NK"])

@@ -1,15 +1,18 @@
 """The commands of the analyses, on the demo with the embedded model: what they show, keep and refuse."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
+import anndata
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from cassia_dagster.cli import app
 from cassia_dagster.errors import CassiaError
+from cassia_dagster.outputs.h5ad import REFINED
 from resources.catalog import Catalog
 from resources.home import Home
 
@@ -69,6 +72,18 @@ def test_hypotheses_are_shown_with_the_genes_that_would_tell(run, analysed):
     assert (row["label"], row["status"]) == ("type B pancreatic cell", "ok")
 
 
+def test_a_second_look_shows_the_label_that_a_person_gave_for_that_is_what_stands(run):
+    said = ("--label", "mast cell", "--who", "Ada", "--why", "TPSAB1 in every cell")
+    run("review", "set", "demo", "5", *said)
+    shown = run("boost", "demo", "--cluster", "5", "--rounds", "1")
+    (row,) = [line for line in shown.splitlines() if line.strip().startswith("5 ")]
+    assert re.split(r"\s{2,}", row.strip())[2] == "mast cell", "the label now"
+    assert "Cluster 5 has the label that Ada gave it: TPSAB1 in every cell" in shown
+    drifted = run("drift", "demo", "--max-changed", "1")
+    assert "labels of persons: clusters 5" in drifted
+    run("review", "remove", "demo", "5")
+
+
 def test_boost_answers_and_its_result_is_in_the_tables(run, analysed):
     said = run("boost", "demo", "--cluster", "3", "--question", "Is this malignant?", "--rounds", "1")
     assert "endothelial cell" in said
@@ -95,9 +110,11 @@ def test_what_cannot_be_asked_is_refused_before_any_run(run, words, why):
 
 
 def test_a_dataset_that_is_not_annotated_yet_is_named(run, analysed):
-    (analysed.artifacts / "annotations" / "demo" / "0.8.parquet").unlink()
+    made = analysed.artifacts / "annotations" / "demo" / "0.8.parquet"
+    away = made.rename(made.with_suffix(".away"))
     with pytest.raises(CassiaError, match=r"demo is not annotated at resolution 0\.8 yet: run it first"):
         run("hypotheses", "demo", "--resolution", "0.8")
+    away.rename(made)
 
 
 def test_an_estimate_sends_nothing_and_makes_nothing(run, analysed, monkeypatch):
@@ -111,13 +128,39 @@ def test_an_estimate_sends_nothing_and_makes_nothing(run, analysed, monkeypatch)
         ("symphony", "demo", "--cluster", "2", *a_or_b, "--model", "openai/o3"),
     ):
         assert "calls and" in run(*words, "--estimate")
+    assert "calls and" in run("model-comparison", "demo", "--model", "openai/gpt-4.1", "--estimate")
+    assert "nothing is sent" in run("model-comparison", "demo", "--model", "embedded", "--estimate")
+    monkeypatch.setenv("CASSIA_MODEL", "openai/gpt-4.1")
+    assert "calls and" in run("subclusters", "demo", "--cluster", "0", "--estimate")
     assert sorted(analysed.artifacts.rglob("*.parquet")) == made
 
 
 def test_parts_of_a_cluster_are_shown_with_what_they_are_of(run, analysed):
     said = run("subclusters", "demo", "--cluster", "0", "--cluster", "2", "--together")
     assert "0+2.0" in said
-    assert (folder_of(analysed) / "demo_subclusters.csv").exists()
+    table = pd.read_csv(folder_of(analysed) / "demo_subclusters.csv", dtype=str, keep_default_na=False)
+    obs = anndata.read_h5ad(folder_of(analysed).parent / "demo_annotated.h5ad", backed="r").obs.astype(str)
+    assert obs.index.tolist() == table["cell_id"].tolist()
+    for column, ours in REFINED.items():
+        assert obs[column].tolist() == table[ours].tolist()
+        assert obs[f"{column}_res_0.4"].tolist() == table[ours].tolist()
+        assert f"{column}_res_0.8" not in obs
+    inside = obs["CASSIA_refined_source"] == "subclusters"
+    assert set(obs.loc[inside, "leiden_res_0.4"]) == {"0", "2"}
+    assert (obs.loc[~inside, "CASSIA_refined_annotation"] == obs.loc[~inside, "CASSIA_annotation"]).all()
+
+
+def test_models_are_compared_at_once_on_the_published_labels_of_the_demo(run, analysed):
+    said = run("model-comparison", "demo", "--model", "embedded")
+    assert "nothing is sent and nothing is paid" in said
+    board = pd.read_csv(folder_of(analysed) / "demo_model_comparison.csv")
+    assert board[["rank", "model", "usd"]].to_numpy().tolist() == [[1, "embedded", 0]]
+    assert board["mean_hf1"][0] > 0.7
+    assert f"{board['mean_hf1'][0]:.2f}" in said
+    again = run("model-comparison", "demo", "--model", "embedded")
+    assert f"{board['mean_hf1'][0]:.2f}" in again
+    board = pd.read_csv(folder_of(analysed) / "demo_model_comparison.csv")
+    assert board["cached"][0] == board["calls"][0]
 
 
 def test_the_versions_that_drift_can_be_told_from_are_listed(run):

@@ -58,6 +58,7 @@ def test_every_cluster_of_the_demo_has_a_row(demo, resolution):
 def test_the_demo_agrees_with_the_published_labels(demo, resolution):
     from assets.results import Tables, assemble, compare
     from cassia_dagster.knowledge.ontology import Relation
+    from cassia_dagster.singlecell.cluster import digest_cells
     from resources.storage import stored_cells, stored_table
 
     entry = Catalog.read(demo.home.catalog).entry("demo")
@@ -66,7 +67,7 @@ def test_the_demo_agrees_with_the_published_labels(demo, resolution):
         for name in ("annotations", "scores", "boosted", "merged", "leiden_clusters")
     }
     labels = files.pop("leiden_clusters").read().set_index("cell_id")["cluster"]
-    result = assemble(entry, resolution, labels, Tables(**files))
+    result = assemble(entry, resolution, digest_cells(labels), Tables(**files))
     known = stored_cells(demo.home.artifacts, "demo").read().obs["cell_type"]
     agreement = compare(entry, result, labels, known)
     share = agreement.cell_share

@@ -40,7 +40,7 @@ NAMES = {
 EXTERNAL = {"raw_adata", "manual_labels"}
 """What users make: files."""
 
-ON_DEMAND = {"uncertainty", "symphony", "hypotheses", "subclusters", "drift"}
+ON_DEMAND = {"uncertainty", "symphony", "hypotheses", "subclusters", "drift", "model_comparison"}
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -127,3 +128,24 @@ def test_another_run_and_a_second_look_end_well(made: Made) -> None:
     ):
         done = command(made.folder, *words)
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.long
+def test_what_was_found_out_of_a_cluster_whose_markers_are_others_now_is_dropped(made: Made) -> None:
+    table = made.folder / "lists.csv"
+    debate = ("symphony", "lists", "--candidate", "T cell", "--candidate", "B cell", "--cluster")
+    for words in (("hypotheses", "lists"), (*debate, "7"), (*debate, "B")):
+        assert command(made.folder, *words).returncode == 0
+    table.write_text(table.read_text().replace("BANK1", "CD37"))
+    for words in (
+        ("run", "lists.csv", "--tissue", "blood", "--species", "human"),
+        ("hypotheses", "lists", "--cluster", "odd"),
+        (*debate, "odd"),
+    ):
+        done = command(made.folder, *words)
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    for analysis in ("hypotheses", "symphony"):
+        rows = json.loads((made.results / "given" / f"lists_{analysis}.json").read_text())
+        assert [row["cluster"] for row in rows] == ["7", "odd"]
+    drifted = command(made.folder, "drift", "lists", "--max-changed", "1")
+    assert "their cells or markers are others" in drifted.stdout

@@ -83,7 +83,7 @@ def test_causes_name_the_role_whose_prompt_or_model_is_another(annotated_row):
     other = [annotated_row(template="annotate.v2@bbbb", model="m2", cells="another")]
     assert find_causes(before, same) == ()
     assert find_causes(before, other) == (
-        "clusters: their cells are others",
+        "clusters: their cells or markers are others",
         "prompt of annotate: annotate.v2@aaaa → annotate.v2@bbbb",
         "model of annotate: p/m1 → p/m2",
     )

@@ -8,9 +8,12 @@ import pandas as pd
 import pytest
 from scipy.sparse import csr_array
 
+from cassia_dagster.agents.subclusters import Subcluster
 from cassia_dagster.errors import InputError
 from cassia_dagster.outputs.h5ad import annotate, write_h5ad
+from cassia_dagster.outputs.refined import refine
 from cassia_dagster.outputs.result import ResolutionResult
+from cassia_dagster.records import Status
 
 
 @pytest.fixture
@@ -53,6 +56,43 @@ def test_the_file_holds_every_resolution_and_can_be_read_again(
     assert (read.layers["counts"] != adata.layers["counts"]).nnz == 0
     assert read.uns["cassia"]["primary_resolution"] == "1.0"
     assert read.uns["cassia"]["resolutions"]["0.4"]["models"]["annotate"] == "openai/gpt-4o"
+
+
+def test_parts_of_a_cluster_are_told_cell_by_cell_whatever_the_order(
+    adata: ad.AnnData, both: list[ResolutionResult], blood_cells: pd.DataFrame, tmp_path: Path
+) -> None:
+    clusters = of_both(blood_cells)
+    final = {row.cluster: row.boosted for row in both[0].clusters}
+    members = clusters["0.4"].index[clusters["0.4"] == "0"]
+    part = Subcluster(
+        cluster="0.0",
+        cells="",
+        parent="0",
+        parent_label="T cell",
+        n_cells=len(members),
+        members=tuple(members),
+        share_of_parent=1.0,
+        markers_against_siblings=(),
+        status=Status.UNRESOLVED,
+        annotation=None,
+        check=None,
+        score=None,
+        relation=None,
+    )
+    refined = {"0.4": refine(clusters["0.4"], [part], final)}
+    write_h5ad(annotate(adata, both, clusters, None, primary="1.0", refined=refined), tmp_path / "cells.h5ad")
+    read = ad.read_h5ad(tmp_path / "cells.h5ad")
+    inside = read.obs["leiden_res_0.4"] == "0"
+    assert set(read.obs["CASSIA_subcluster_res_0.4"][inside]) == {"0.0"}
+    assert set(read.obs["CASSIA_refined_annotation_res_0.4"][inside]) == {"unresolved"}
+    assert set(read.obs["CASSIA_refined_parent_res_0.4"][inside]) == {"T cell"}
+    assert set(read.obs["CASSIA_refined_source_res_0.4"][~inside]) == {"clusters"}
+    named = read.obs["CASSIA_annotation_res_0.4"][~inside].astype(str).tolist()
+    assert read.obs["CASSIA_refined_annotation_res_0.4"][~inside].astype(str).tolist() == named
+    assert not [column for column in read.obs if "refined" in column and not column.endswith("_res_0.4")]
+    assert read.uns["cassia"]["resolutions"]["0.4"]["looked_into"] == {"0": "0.0"}
+    with pytest.raises(InputError, match="parts of clusters are of other cells"):
+        annotate(adata, both, clusters, None, primary="1.0", refined={"0.4": refined["0.4"].iloc[1:]})
 
 
 def test_a_cluster_without_a_name_is_unknown_and_has_its_status(

@@ -1,3 +1,5 @@
+import csv
+import io
 import json
 import os
 from collections.abc import Callable
@@ -9,7 +11,7 @@ import pandas as pd
 import pytest
 
 from cassia_dagster.outputs.result import ResolutionResult
-from cassia_dagster.outputs.tables import full_table, scored_table, summary_table, write_tables
+from cassia_dagster.outputs.tables import as_it_was, full_table, inert_csv, scored_table, summary_table, write_tables
 from cassia_dagster.records import Marker
 
 CD8 = "CD8-positive, alpha-beta T cell"
@@ -164,3 +166,9 @@ def test_a_write_that_fails_leaves_the_old_table_and_nothing_else(
         write_tables(with_label(blood, "other"), tmp_path, "blood")
     assert path.read_bytes() == before
     assert set(tmp_path.iterdir()) == files
+
+
+@pytest.mark.parametrize("text", ["=1+1", "-x", "'quoted'", "'", "'=1", "-1.5", "3", "CD4+"])
+def test_a_written_id_is_read_back_as_it_was(text: str) -> None:
+    (_, written) = csv.reader(io.StringIO(inert_csv(pd.DataFrame({"cluster": [text]}))))
+    assert as_it_was(written[0]) == (text if text != "'=1" else "=1"), "of two texts with one form, the likelier"

@@ -1,0 +1,88 @@
+"""What a second look at clusters needs to know of the data, and what it is expected to cost."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from cassia_dagster.agents.boost import BOOSTER, BoostPlan, boost_cluster
+from cassia_dagster.agents.estimate import Expected, rehearsal
+from cassia_dagster.agents.score import SCORER
+from cassia_dagster.errors import InputError
+from cassia_dagster.llm.choice import EMBEDDED
+from cassia_dagster.llm.store import Store
+from cassia_dagster.records import AnnotatedCluster, Marker, ScoredCluster
+from cassia_dagster.singlecell.cluster import digest_clusters
+from cassia_dagster.singlecell.lookup import LookUp, look_up_markers, sum_expression
+from cassia_dagster.singlecell.markers import contrast
+from resources.llm import ModelResource
+from resources.storage import AdataFile, TableFile
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterData:
+    """What the booster can be told of one cluster beside its markers."""
+
+    contrast: tuple[Marker, ...]
+    look_up: LookUp | None
+    """What answers for its genes; the markers do where there is none."""
+
+
+def expected_look(
+    pairs: Sequence[tuple[AnnotatedCluster, ScoredCluster]],
+    players: tuple[ModelResource, ModelResource],
+    store: Store,
+    plan: BoostPlan,
+    data: Mapping[str, ClusterData] | None = None,
+) -> list[Expected]:
+    """Say what second looks would take; nobody is asked.
+
+    Parameters
+    ----------
+    pairs
+        The clusters, as they are annotated and scored.
+    players
+        Booster and scorer.
+    store, plan
+        The replies that are there, and what the booster is told.
+    data
+        What answers for the genes of each; where none is given, its markers do.
+    """
+    if {model.title for model in players} == {EMBEDDED}:
+        return []  # free
+    booster = rehearsal(players[0].backends()[0], store, BOOSTER)
+    scorer = rehearsal(players[1].backends()[0], store, SCORER)
+    for row, score in pairs:
+        known = data[row.cluster] if data else ClusterData((), None)
+        boost_cluster(
+            row, score, booster, scorer, "rehearsal", look_up=known.look_up, contrast=known.contrast, plan=plan
+        )
+    return [*booster.expected.values(), *scorer.expected.values()]
+
+
+def data_of(
+    rows: list[AnnotatedCluster], normalized_adata: AdataFile | None, leiden_clusters: TableFile
+) -> dict[str, ClusterData]:
+    """Prepare what is asked of each cluster; the matrix is read only if there is a cluster to look at."""
+    if not rows:
+        return {}
+    clusters = leiden_clusters.read()
+    labels = clusters.set_index("cell_id")["cluster"]
+    digests = digest_clusters(clusters)
+    if strangers := [row.cluster for row in rows if row.cells != digests.get(row.cluster)]:
+        raise InputError(
+            f"The annotation of cluster {strangers[0]} is about other cells than those that leiden_clusters holds now. "
+            "Materialize annotations and scores again."
+        )
+    if normalized_adata is None:  # nothing can be looked up beyond the marker table
+        return {row.cluster: ClusterData((), partial(look_up_markers, row.evidence)) for row in rows}
+    with normalized_adata.expression() as cells:
+        sums = sum_expression(cells, labels)
+        return {
+            row.cluster: ClusterData(
+                contrast=contrast(cells, labels, row.cluster, row.evidence.nearest[0].cluster)
+                if row.evidence.nearest
+                else (),
+                look_up=partial(sums.look_up, row.evidence),
+            )
+            for row in rows
+        }

@@ -1,0 +1,117 @@
+"""The command that digs: a second look at clusters, whatever their score."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cassia_dagster.agents.boost import MAX_ROUNDS, USUAL_ROUNDS, BoostStrategy
+from cassia_dagster.analysing import (
+    BudgetOption,
+    EstimateOption,
+    ResolutionOption,
+    Target,
+    configured,
+    open_store,
+    override,
+    show_expected,
+    show_table,
+    target_of,
+    walk,
+)
+from cassia_dagster.datasets import HomeOption, NameArgument
+from cassia_dagster.records import BoostedCluster, ManualOutcome
+
+if TYPE_CHECKING:
+    from assets.boosted import BoostConfig
+    from cassia_dagster.agents.estimate import Expected
+    from cassia_dagster.records import AnnotatedCluster
+
+
+def boost(
+    name: NameArgument,
+    cluster: Annotated[list[str], typer.Option(help="Id of a cluster; repeatable.")],
+    resolution: ResolutionOption = None,
+    question: Annotated[
+        str, typer.Option(help="What to answer beside, such as 'Is this malignant?'.", show_default=False)
+    ] = "",
+    strategy: Annotated[
+        BoostStrategy, typer.Option(help="Test all hypotheses in each round, or the strongest first, then the next.")
+    ] = BoostStrategy.BREADTH,
+    rounds: Annotated[int, typer.Option(min=1, max=MAX_ROUNDS, help="Most rounds of hypotheses.")] = USUAL_ROUNDS,
+    model: Annotated[
+        str | None, typer.Option(help="Who looks again (provider/model).  [default: the dataset's booster]")
+    ] = None,
+    *,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Forget second looks at other clusters that were asked for before.")
+    ] = False,
+    max_usd: BudgetOption = None,
+    estimate: EstimateOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Dig: take a second look at clusters, whatever their score; tables, report and annotated file show the result."""
+    target = target_of(name, resolution, home)
+    from rich.console import Console
+
+    from assets.boosted import BoostConfig
+    from cassia_dagster.analysis_jobs import LOOK_AGAIN
+    from cassia_dagster.terminal import plain
+
+    config = configured(
+        BoostConfig,
+        clusters=cluster,
+        additional_task=question,
+        strategy=strategy.value,
+        max_rounds=rounds,
+        boost_llm=override(model),
+        keep_asked=not forget,
+        max_usd_per_run=max_usd,
+    )
+    asked = target.annotated(cluster)
+    before = {row.cluster: row for row in target.rows("reviewed", BoostedCluster)}
+    show_expected(_expected_look(target, config, asked), "Expected of the second look")
+    if estimate:
+        return
+    walk(target, {LOOK_AGAIN.name: {"boosted": config}}, then_write=True)
+    after = {row.cluster: row for row in target.rows("reviewed", BoostedCluster)}
+    show_table(
+        ("cluster", "label before", "label now", "score", "outcome", "why"),
+        (_looked_at(row.cluster, before, after) for row in asked),
+    )
+    for row in (after[one.cluster] for one in asked):
+        if row.additional_answer:
+            show_table(("cluster", "answer"), [(row.cluster, row.additional_answer)])
+        if row.review and row.review.outcome is ManualOutcome.LABELLED:
+            said = plain(f"Cluster {row.cluster} has the label that {row.review.who} gave it: {row.review.why}")
+            Console(highlight=False).print(f"[yellow]![/] {said}", soft_wrap=True)
+
+
+def _expected_look(target: Target, config: BoostConfig, asked: list[AnnotatedCluster]) -> list[Expected]:
+    from assets.second_look import expected_look
+    from cassia_dagster.models import cast_of
+    from cassia_dagster.records import ScoredCluster
+
+    cast, scored = cast_of(target.entry), {row.cluster: row for row in target.rows("scores", ScoredCluster)}
+    players = cast["boost"].overlaid(config.boost_llm.choice()), cast["score"]
+    with open_store(target) as store:
+        return expected_look([(row, scored[row.cluster]) for row in asked], players, store, config.plan)
+
+
+def _looked_at(cluster: str, before: dict[str, BoostedCluster], after: dict[str, BoostedCluster]) -> tuple[str, ...]:
+    """Show what stood and what stands, the labels of persons among it, and what the second look made of it."""
+    now = after[cluster]
+    return (
+        cluster,
+        _label(before[cluster]) if cluster in before else "",
+        _label(now),
+        "" if now.score is None else f"{now.score:.0f}",
+        now.outcome.value.replace("_", " "),
+        now.explanation,
+    )
+
+
+def _label(row: BoostedCluster) -> str:
+    named = row.annotation is not None and row.annotation.unresolved is None
+    return (row.annotation.label if row.annotation and named else None) or "unresolved"

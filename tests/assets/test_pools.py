@@ -1,0 +1,66 @@
+"""What steps share: places with a provider, and memory."""
+
+from __future__ import annotations
+
+import json
+
+import dagster as dg
+import pytest
+from dagster_k8s.job import get_user_defined_k8s_config
+
+from assets.pools import LARGEST, MATRIX, memory_tags, pool_of
+from cassia_dagster.automation import APPLY_MANUAL_LABELS
+from cassia_dagster.definitions import ANALYSES, ASSETS
+from cassia_dagster.errors import ConfigurationError
+from cassia_dagster.singlecell.memory import memory_needed
+
+MADE = [asset for asset in (*ASSETS, *ANALYSES) if isinstance(asset, dg.AssetsDefinition)]
+
+
+def memory(tags):
+    tags = {name: said if isinstance(said, str) else json.dumps(said) for name, said in tags.items()}
+    resources = get_user_defined_k8s_config(tags).container_config["resources"]
+    assert resources["requests"] == resources["limits"]
+    return resources["limits"]["memory"]
+
+
+def test_each_provider_has_a_pool(monkeypatch):
+    assert pool_of("annotation") == "llm"
+    monkeypatch.setenv("CASSIA_MODEL", "openrouter/anthropic/claude-sonnet-4.5")
+    monkeypatch.setenv("CASSIA_SCORE_MODEL", "openai/gpt-5-mini")
+    assert pool_of("annotation") == pool_of("merge") == "llm-openrouter"
+    assert pool_of("score") == "llm-openai"
+
+
+def test_steps_that_ask_and_steps_that_hold_a_matrix_have_pools():
+    pools = {asset.key.to_user_string(): asset.op.pool for asset in MADE}
+    assert {name for name, pool in pools.items() if pool == MATRIX} == {
+        "normalized_adata",
+        "umap",
+        "marker_table",
+        "annotated_adata",
+    }
+    asks = {asset.key.to_user_string() for asset in MADE if "model_store" in asset.required_resource_keys}
+    assert {name for name, pool in pools.items() if pool == "llm"} == asks - {"report", "marker_table"}
+
+
+@pytest.mark.parametrize("asset", MADE, ids=lambda asset: asset.key.to_user_string())
+def test_an_asset_that_opens_a_matrix_asks_the_cluster_for_its_memory(asset):
+    opens = asset.key.to_user_string() == "normalized_adata" or dg.AssetKey("normalized_adata") in {
+        dep.asset_key for spec in asset.specs for dep in spec.deps
+    }
+    assert memory(asset.op.tags) == memory(memory_tags(matrix=opens)) == ("14687Mi" if opens else "954Mi")
+
+
+def test_memory_follows_the_rule_and_the_largest_matrix_of_the_project(monkeypatch):
+    monkeypatch.setenv(LARGEST, "2000000000")
+    assert 2**20 * int(memory(memory_tags(matrix=True)).removesuffix("Mi")) == pytest.approx(
+        memory_needed(2_000_000_000), abs=2**20
+    )
+    monkeypatch.setenv(LARGEST, "large")
+    with pytest.raises(ConfigurationError, match="CASSIA_LARGEST_MATRIX: 'large' is no number"):
+        memory_tags(matrix=True)
+
+
+def test_a_job_that_opens_no_matrix_gets_a_small_container():
+    assert memory(APPLY_MANUAL_LABELS.tags) == "954Mi"
