@@ -29,6 +29,7 @@ class Listed(dg.AutomationCondition[dg.AssetKey]):
 
     def __init__(self, catalog: Path) -> None:
         self.catalog = catalog
+        self._known: tuple[Catalog, dict[str, frozenset[str]]] = (Catalog(), {})
 
     @property
     @override
@@ -50,14 +51,23 @@ class Listed(dg.AutomationCondition[dg.AssetKey]):
         if subset.is_empty:
             return subset
         try:
-            entries = Catalog.read_sound(self.catalog)[0].datasets
+            catalog, _ = Catalog.read_sound(self.catalog)
         except ConfigurationError as error:
             context.log.warning("Nothing is requested until this is mended: %s", error)
             return context.asset_graph_view.get_empty_subset(key=subset.key)
-        applies = (entry for entry in entries if self.applies(entry, subset.key.to_user_string()))
-        listed = {key for entry in applies for key in (entry.name, *_pairs(entry))}
+        listed = self._keys(catalog, subset.key.to_user_string())
         # Dagster refuses keys that are no partitions yet.
         return subset.compute_intersection_with_partition_keys(subset.expensively_compute_partition_keys() & listed)
+
+    def _keys(self, catalog: Catalog, asset: str) -> frozenset[str]:
+        """Name the partitions that a catalog lists; once for each, for a tick asks hundreds of times."""
+        if catalog is not self._known[0]:
+            self._known = (catalog, {})
+        kind, known = "cells" if asset in OF_CELLS else "any", self._known[1]
+        if kind not in known:
+            applies = (entry for entry in catalog.datasets if self.applies(entry, asset))
+            known[kind] = frozenset(key for entry in applies for key in (entry.name, *_pairs(entry)))
+        return known[kind]
 
 
 class Imported(Listed):

@@ -135,7 +135,7 @@ def _ask_pages(home: Home, seconds: dict[str, list[float]]) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [Path(sys.executable).with_name("dagster-webserver"), "-h", "127.0.0.1", "-p", str(port)]
+    command = [str(Path(sys.executable).with_name("dagster-webserver")), "-h", "127.0.0.1", "-p", str(port)]
     environment = os.environ | {"DAGSTER_HOME": str(home.dagster), "PYTHONWARNINGS": "ignore"}
     workspace = Path(__file__).parents[1] / "workspace.yaml"
     with _timed(seconds, "start the web server"):
