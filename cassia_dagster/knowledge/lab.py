@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cassia_dagster.bounded import read_bounded
 from cassia_dagster.errors import InputError
 from cassia_dagster.knowledge.anatomy import read_tissue
 from cassia_dagster.knowledge.genes import knows_symbol, symbols_of
@@ -30,6 +31,7 @@ WEIGHT = 0.3
 """What a row adds to the weight of its gene: about as much as the heaviest gene of a shipped type has."""
 
 LARGEST_TABLE = 50_000
+LARGEST_FILE = 20_000_000
 _SIGNS = {"": "+", "+": "+", "positive": "+", "up": "+", "-": "-", "\N{MINUS SIGN}": "-", "negative": "-", "down": "-"}
 _MOST_MESSAGES = 10
 
@@ -92,7 +94,7 @@ def read_lab_markers(path: Path, species: Species) -> LabMarkers:
     Parameters
     ----------
     path
-        CSV (or, named ``.tsv``, tab-separated) with a header. ``cell_type``: a name or a Cell Ontology id; ``gene``: a
+        CSV (or, named ``.tsv``, tab-separated; also ``.gz``) with a header. ``cell_type``: a name or a Cell Ontology id; ``gene``: a
         symbol of the species, present or former, or an Ensembl id; ``sign``: + (also where empty)
         or -; ``tissue``: where it holds, everywhere if empty; ``source``: free text. Lines that begin with # are
         comments.
@@ -128,13 +130,13 @@ def read_lab_markers(path: Path, species: Species) -> LabMarkers:
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_bounded(path, LARGEST_FILE).getvalue().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
         raise InputError(f"{path} cannot be read as UTF-8 text: {error}") from error
     numbered = [(n, one) for n, one in enumerate(text.splitlines(), 1) if one.strip() and not one.startswith("#")]
     if len(numbered) > LARGEST_TABLE:
         raise InputError(f"{path} has {len(numbered):,} lines; a marker table has at most {LARGEST_TABLE:,}.")
-    delimiter = "\t" if path.suffix == ".tsv" else ","
+    delimiter = "\t" if path.name.lower().removesuffix(".gz").endswith(".tsv") else ","
     header = [name.lower().replace(" ", "_") for name in _fields(numbered[0][1], delimiter)] if numbered else []
     if missing := [name for name in COLUMNS[:2] if name not in header]:
         raise InputError(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cassia_dagster.bounded import read_bounded
 from cassia_dagster.errors import InputError
 from cassia_dagster.singlecell.marker_columns import names_clusters_and_genes, split_genes, tidy_markers
 
@@ -19,6 +20,9 @@ RANKING = "rank_genes_groups"
 
 _LONGEST_HEADER = 10_000
 """A table of counts has a longer first line than this; that of a marker table is short."""
+
+_MOST_ROWS = 5_000_000
+"""Fifty thousand genes in a hundred clusters."""
 
 
 def read_marker_table(path: Path) -> pd.DataFrame:
@@ -92,7 +96,8 @@ def _read_text(path: Path, separator: str) -> pd.DataFrame:
     import pandas as pd
 
     # As text, so that a cluster "01" or "NA" keeps its name.
-    table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    content = read_bounded(path)
+    table = pd.read_csv(content, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     if table.shape[1] == 1:
         raise InputError(
             f"{path} has one column when it is read with {'commas' if separator == ',' else 'tabs'} between columns. "
@@ -100,8 +105,9 @@ def _read_text(path: Path, separator: str) -> pd.DataFrame:
         )
     if table.shape[1] == 2 and len(split_genes(str(table.columns[1]))) > 1:
         # A bare list has no header; its first row is a cluster like the others.
+        content.seek(0)
         table = pd.read_csv(
-            path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", header=None
+            content, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", header=None
         ).rename(columns={0: "cluster", 1: "markers"})
         return tidy_markers(table, str(path), first_line=1)
     return tidy_markers(table, str(path), first_line=2)
@@ -109,7 +115,13 @@ def _read_text(path: Path, separator: str) -> pd.DataFrame:
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     import pandas as pd
+    import pyarrow.parquet as pq
 
+    n_rows = pq.read_metadata(path).num_rows
+    if n_rows > _MOST_ROWS:
+        raise InputError(
+            f"{path} declares {n_rows:,} rows; a marker table has at most {_MOST_ROWS:,}. Keep the significant ones."
+        )
     return tidy_markers(pd.read_parquet(path), str(path))
 
 
