@@ -201,7 +201,7 @@ def test_the_terms_that_the_user_gives_go_before_those_that_are_guessed(
     [
         (None, "There is no file"),
         ("name,term\nbeta,CL:0000169\n", "has the columns name, term; it needs label and cl_id"),
-        ("label,cl_id\na,b,c,d\n\"", "cannot be read as CSV"),
+        ('label,cl_id\na,b,c,d\n"', "cannot be read as CSV"),
         ("", "cannot be read as CSV"),
         (b"label,cl_id\n\xff\xfe,x\n", "cannot be read as CSV"),
     ],
