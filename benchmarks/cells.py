@@ -181,7 +181,7 @@ def table_of_labels(measured: Sequence[Measured], refused: Mapping[str, str] = M
 
 
 def table_of_totals(measured: Sequence[Measured]) -> str:
-    """Write all data sets with known types together, each cell counting once: as recommended, and at each resolution."""
+    """Write all sets with known types together, each cell counting once: as recommended, and at each resolution."""
     comparable = [one for one in measured if one.agreement.by_cluster and one.name not in PART_OF_ANOTHER]
     rows = {"as recommended, each set at its own": [one for one in comparable if one.recommended]}
     rows |= {one.resolution: [] for one in comparable}

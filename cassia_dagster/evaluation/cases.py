@@ -56,9 +56,9 @@ def read_cases(path: Path) -> Cases:
     Parameters
     ----------
     path
-        Also gzipped, as ``.csv.gz``. Columns ``species, tissue, gold_label, markers`` (genes with commas between them, best first), and if there
-        are any ``gold_cl_id`` (empty: no term), ``case``, and answers of others. Without ``gold_cl_id``, gold labels
-        are read as terms by their names.
+        Also gzipped, as ``.csv.gz``. Columns ``species, tissue, gold_label, markers`` (genes with commas between
+        them, best first), and if there are any ``gold_cl_id`` (empty: no term), ``case``, and answers of others.
+        Without ``gold_cl_id``, gold labels are read as terms by their names.
 
     Raises
     ------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,15 +70,23 @@ def has_marker_columns(path: Path) -> bool:
     suffix = _suffix(path)
     if suffix is None or suffix == ".h5ad" or not path.is_file():
         return False
+    return suffix == ".parquet" or names_clusters_and_genes(columns_of(path))
+
+
+def columns_of(path: Path) -> list[str]:
+    """Name the columns of a table, as far as its first line can be read."""
+    suffix = _suffix(path) or ""
     if suffix == ".parquet":
-        return True
+        import pyarrow.parquet as pq
+
+        return list(pq.read_schema(path).names)
     opened = gzip.open if suffix.endswith(".gz") else open
     try:
         with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
             line = file.readline(_LONGEST_HEADER)
-    except (OSError, EOFError, UnicodeDecodeError):  # what is wrong with it is told by whoever reads it
-        return False
-    return names_clusters_and_genes(next(csv.reader([line], delimiter="," if ".csv" in suffix else "\t"), []))
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError):  # what is wrong with it is told by whoever reads it
+        return []
+    return next(csv.reader([line], delimiter="," if ".csv" in suffix else "\t"), [])
 
 
 def _suffix(path: Path) -> str | None:

@@ -4,9 +4,10 @@ from cassia_dagster.knowledge.markers import tells_identity
 from cassia_dagster.records import Marker
 
 RIBOSOMES = [f"RP{part}{number}" for part in "SL" for number in range(3, 28)]
-NAIVE_T = (
-    "LDHB CD3D CD3E CCR7 LEF1 TCF7 IL7R MAL NOSIP PIK3IP1 TRAC LTB SELL FHIT CAMK4 OXNAD1 TRABD2A CD27 MYC FLT3LG SARAF"
-).split()
+NAIVE_T = [
+    *("LDHB", "CD3D", "CD3E", "CCR7", "LEF1", "TCF7", "IL7R", "MAL", "NOSIP", "PIK3IP1", "TRAC", "LTB", "SELL"),
+    *("FHIT", "CAMK4", "OXNAD1", "TRABD2A", "CD27", "MYC", "FLT3LG", "SARAF"),
+]
 
 
 def _markers(*genes: str) -> tuple[Marker, ...]:
