@@ -6,6 +6,7 @@ import dagster as dg
 
 from assets.advice import advice
 from cassia_dagster.evaluation.agreement import PURITY_FLOOR, Agreement
+from cassia_dagster.outputs.confusion_picture import draw_confusion
 
 AGREES = dg.AssetCheckSpec(
     "agrees_with_known_labels",
@@ -90,12 +91,18 @@ def _trouble(beyond: Mapping[str, float], agreements: Mapping[str, Agreement], m
 
 
 def describe_agreement(agreements: Mapping[str, Agreement]) -> dict[str, dg.MetadataValue]:
-    """Give numbers that the UI can plot, a table of the clusters, and a table of all measures, for each column."""
+    """Give numbers that the UI can plot, two tables and a heat map, known labels against ours, for each column."""
     metadata: dict[str, dg.MetadataValue] = {}
     for column, one in agreements.items():
         said = {name: dg.MetadataValue.float(value) for name, value in _numbers(one).items()}
         tables = {"clusters": _clusters(one), "measures": _measures(one)}
-        shown = {name: dg.MetadataValue.table(rows) for name, rows in tables.items() if rows}
+        shown: dict[str, dg.MetadataValue] = {
+            name: dg.MetadataValue.table(rows) for name, rows in tables.items() if rows
+        }
+        if one.crossings:
+            shown["known labels by ours"] = dg.MetadataValue.md(
+                f"![known labels by ours]({draw_confusion(one.crossings)})"
+            )
         metadata |= {f"{column}: {name}": value for name, value in (said | shown).items()}
     return metadata
 

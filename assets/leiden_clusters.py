@@ -8,7 +8,7 @@ from pydantic import Field
 from assets.failures import fatal_errors
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from assets.pools import memory_tags
-from assets.raw_adata import raw_adata
+from assets.raw_adata import raw_adata, same_file
 from cassia_dagster.errors import InputError
 from cassia_dagster.marker_tables import WITHOUT_CELLS
 from cassia_dagster.records import natural_order
@@ -66,7 +66,8 @@ def leiden_clusters(
         entry = catalog.entry(dataset)
         if not entry.has_cells:
             _given_column(entry, resolution)
-            return _without_cells(entry)
+            with same_file(context.instance, entry):
+                return _without_cells(entry)
     made: dict[str, Any]
     if is_given(resolution):
         with fatal_errors():

@@ -8,6 +8,7 @@ from assets.failures import fatal_errors
 from assets.model_calls import MODELS, expected_calls
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from assets.pools import MATRIX, memory_tags
+from assets.raw_adata import same_file
 from cassia_dagster.records import natural_order
 from cassia_dagster.singlecell.markers import MarkerEngine, rank_markers
 from cassia_dagster.singlecell.memory import measured
@@ -78,7 +79,8 @@ def marker_table(
             cells = normalized_adata.read("obsm/X_pca")
             made: dict[str, dg.MetadataValue] = {"parameters": dg.MetadataValue.json(config.model_dump(mode="json"))}
         else:
-            cells, markers = None, load_table(entry).table
+            with same_file(context.instance, entry):
+                cells, markers = None, load_table(entry).table
             made = {"imported_from": dg.MetadataValue.path(str(entry.path))}
     counts = markers["cluster"].value_counts()
     clusters = natural_order(labels.unique())

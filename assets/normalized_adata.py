@@ -9,7 +9,7 @@ from pydantic import Field
 from assets.failures import failed_check, fatal_errors
 from assets.partitions import BY_DATASET
 from assets.pools import MATRIX, memory_tags
-from assets.raw_adata import raw_adata
+from assets.raw_adata import raw_adata, same_file
 from cassia_dagster.knowledge.versions import gene_names_version
 from cassia_dagster.singlecell.columns import cells_per_batch
 from cassia_dagster.singlecell.embed import embed
@@ -82,8 +82,9 @@ def normalized_adata(
     with fatal_errors(), failed_check(context, "file_can_be_annotated"), measured() as usage:
         entry = catalog.entry(context.partition_key)
         entry.require_cells()
-        way = choose_way(count_stored(entry.path, entry.counts) or 0, memory_available())
-        made = (_stream if way.streams else _load)(entry, config)
+        with same_file(context.instance, entry):
+            way = choose_way(count_stored(entry.path, entry.counts) or 0, memory_available())
+            made = (_stream if way.streams else _load)(entry, config)
         cells = made.tables
         batches = _batches(entry, cells.obs)
         version = version_of_adata(cells, entry.given, made.digest)

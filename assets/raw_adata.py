@@ -1,12 +1,14 @@
 """The user's file, as lineage sees it: Dagster does not make it, it observes it."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
 
 from assets.partitions import BY_DATASET
+from cassia_dagster.errors import InputError
 from cassia_dagster.llm.choice import MODEL_ROLES
 from cassia_dagster.singlecell.load import fingerprint, size
 from resources.catalog import DatasetEntry
@@ -60,3 +62,35 @@ def observe(entry: DatasetEntry, content_of: Callable[[Path], str] = fingerprint
             **({"notes": dg.MetadataValue.text(entry.notes)} if entry.notes else {}),
         },
     )
+
+
+@contextmanager
+def same_file(instance: dg.DagsterInstance, entry: DatasetEntry) -> Iterator[None]:
+    """Read a dataset's file in this block, and know that it is the one that lineage begins with.
+
+    The file could be replaced between the look at it and the reading, or while it is read; what is made of it would
+    then be traced to bytes that it was never made from. A file that nobody looked at yet is read as it is.
+
+    Raises
+    ------
+    InputError
+        If the content is another when the block ends than when it was last looked at before the block began.
+    """
+    looked_at = _observed_content(instance, entry.name)
+    yield
+    if looked_at is None or (found := fingerprint(entry.path)) == looked_at:
+        return
+    raise InputError(
+        f"{entry.path} was replaced after raw_adata looked at it (its SHA-256 was {looked_at[:12]}… and is "
+        f"{found[:12]}…), so what was read is not kept. When the file is complete, look at it again: `cassia-dagster "
+        f"run --name {entry.name} {entry.path}`, or the sensor that watches the files."
+    )
+
+
+def _observed_content(instance: dg.DagsterInstance, name: str) -> str | None:
+    wanted = dg.AssetRecordsFilter(raw_adata.key, asset_partitions=[name])
+    for record in instance.fetch_materializations(wanted, limit=1).records:
+        made = record.asset_materialization
+        said = made.metadata.get("sha256") if made else None
+        return str(said.value) if said else None
+    return None

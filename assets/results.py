@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cassia_dagster.bounded import read_bounded
 from cassia_dagster.errors import InputError
 from cassia_dagster.evaluation.agreement import (
     Agreement,
@@ -25,6 +26,9 @@ from resources.storage import TableFile
 
 if TYPE_CHECKING:
     import pandas as pd
+
+LARGEST_FILE = 20_000_000
+"""Bytes of a table of the terms of known labels."""
 
 LIBRARIES = ("dagster", "scanpy", "anndata", "leidenalg", "litellm")
 
@@ -140,7 +144,16 @@ def _given_terms(entry: DatasetEntry) -> dict[str, str | None]:
 
     if not entry.label_terms.exists():
         raise InputError(f"There is no file {entry.label_terms}, the label_terms of dataset {entry.name!r}.")
-    table = pd.read_csv(entry.label_terms, dtype=str, keep_default_na=False)
+    try:
+        table = pd.read_csv(
+            read_bounded(entry.label_terms, LARGEST_FILE), dtype=str, keep_default_na=False, encoding="utf-8-sig"
+        )
+    except ValueError as error:  # pandas' own errors and undecodable text are ones
+        reason = (str(error).splitlines() or [""])[0]
+        raise InputError(
+            f"{entry.label_terms}, the label_terms of dataset {entry.name!r}, cannot be read as CSV: {reason}. "
+            "It needs the columns label and cl_id."
+        ) from error
     if not {"label", "cl_id"} <= set(table.columns):
         raise InputError(f"{entry.label_terms} has the columns {', '.join(table.columns)}; it needs label and cl_id.")
     return {label: cl_id.strip() or None for label, cl_id in zip(table["label"], table["cl_id"], strict=True)}

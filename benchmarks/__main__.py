@@ -18,6 +18,7 @@ PERFORMANCE = PROJECT / "docs" / "performance.md"
 SCRIPTS = {
     "published": "How right labels are on published data: docs/evaluation.md and the calibration.",
     "crossfit": "The constants of the candidates, chosen on one part of the clusters and tried on the other.",
+    "resolver": "How free texts are read as terms of the Cell Ontology.",
     "knowledge_speed": "What the offline knowledge costs in time and memory.",
     "islets": "Makes the cases of the demo's islets anew, cassia_dagster/data/islets_cases.csv.",
     "model_door": "The door to the models under latency, a quota (quota, unknown) and a kill in the middle.",

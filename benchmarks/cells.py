@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from cassia_dagster.agents.boost import SCORE_THRESHOLD
@@ -43,36 +46,68 @@ SAMPLES = {
     "lungcelllines297_celseq2_5cl": Sample("human", "lung", "cancer cell lines"),
 }
 
-LABEL_HEADINGS = (
-    "data set", "resolution", "clusters (mixed)", "cells in lineage", "exact or finer", "cells in pure clusters",
-    "of these, exact or finer", "contradicted clusters", "right with ≥ 75", "labels with ≥ 75",
+_FIGURES = (
+    "cells in lineage", "exact or finer", "cells in pure clusters", "of these, exact or finer",
+    "contradicted clusters", "right with ≥ 75", "labels with ≥ 75",
 )  # fmt: skip
+LABEL_HEADINGS = ("data set", "resolution", "recommended", "clusters (mixed)", *_FIGURES)
+TOTAL_HEADINGS = ("data sets", "resolution", "sets", "cells", *_FIGURES)
 CLUSTERING_HEADINGS = ("data set", "resolution", "hF1 by cluster", "by cell", "by type", "ARI", "NMI", "homogeneity")
 
 
-class Lines(NamedTuple):
-    """What is said of one data set at one resolution: of its labels, and of its clustering."""
+PART_OF_ANOTHER = {"pancreas_baron_demo"}
+"""Sets whose cells are in another set too, so that they are left out where all are counted together."""
 
-    labels: str
-    clustering: str
+
+class Measured(NamedTuple):
+    """One data set at one resolution, beside its known labels."""
+
+    name: str
+    resolution: str
+    recommended: bool
+    """Whether the product's review recommends this one of the resolutions."""
+    agreement: Agreement
+    scores: pd.Series
+    """Cluster → score of its label; NaN where it has none."""
+
+
+class Tally(NamedTuple):
+    """Cells and clusters of one or several data sets, counted together."""
+
+    cells: int
+    in_lineage: float
+    exact_or_finer: float
+    pure: int
+    pure_and_right: int
+    contradicted: int
+    right: int
+    right_and_high: int
+    labels: int
+    high: int
+
+    def __add__(self, other: object) -> Tally:
+        """Count what two hold."""
+        if not isinstance(other, Tally):
+            return NotImplemented
+        return Tally(*(one + another for one, another in zip(self, other, strict=True)))
 
 
 def measure_cells(folder: Path) -> dict[str, str]:
     """Run every data set at all resolutions by the command, and write the figures as Markdown: a table of each kind."""
-    labels, clusterings = (
-        [f"| {' | '.join(headings)} |", f"|---|{'--:|' * (len(headings) - 1)}"]
-        for headings in (LABEL_HEADINGS, CLUSTERING_HEADINGS)
-    )
+    measured: list[Measured] = []
+    refused = {}
     for name, sample in SAMPLES.items():
         with TemporaryDirectory() as place:
             trouble = _run(folder / name / f"{name}.h5ad", sample, Path(place))
             if trouble:
-                labels.append(f"| {name} | {trouble} |{' |' * (len(LABEL_HEADINGS) - 2)}")
-                continue
-            for lines in rows_of(name, Path(place) / "cells", gold_terms(folder, name)):
-                labels.append(lines.labels)
-                clusterings.append(lines.clustering)
-    return {"cells": "\n".join(labels), "clusterings": "\n".join(clusterings)}
+                refused[name] = trouble
+            else:
+                measured += compare_output(name, Path(place) / "cells", gold_terms(folder, name))
+    return {
+        "cells": table_of_labels(measured, refused),
+        "all cells": table_of_totals(measured),
+        "clusterings": table_of_clusterings(measured),
+    }
 
 
 def _run(file: Path, sample: Sample, place: Path) -> str:
@@ -98,9 +133,9 @@ def gold_terms(folder: Path, name: str) -> dict[str, str | None]:
     return {label: term or None for label, term in zip(known["label"], known["cl_id"], strict=True)}
 
 
-def rows_of(
+def compare_output(
     title: str, output: Path, gold_ids: dict[str, str | None], resolutions: tuple[str, ...] = RESOLUTIONS
-) -> list[Lines]:
+) -> list[Measured]:
     """Compare what a run wrote with the known labels in the annotated file, at each resolution.
 
     Parameters
@@ -118,6 +153,7 @@ def rows_of(
     import pandas as pd
 
     cells = anndata.read_h5ad(output / f"{output.name}_annotated.h5ad", backed="r").obs
+    review = json.loads((output / f"{output.name}_review.json").read_text("utf-8"))
     rows = []
     for resolution in resolutions:
         table = output / f"leiden_res_{resolution}" / f"{output.name}_scored.csv"
@@ -128,41 +164,87 @@ def rows_of(
         gold = cells["cell_type"].astype(str).tolist()
         labels = {str(cluster): term if isinstance(term, str) else None for cluster, term in terms.items()}
         agreement = compare_with_gold(labels, clusters, gold, gold_ids)
-        rows.append(_lines(title, resolution, agreement, pd.to_numeric(scored["score"])))
+        recommended = review["recommendation"]["resolution"] == resolution
+        rows.append(Measured(title, resolution, recommended, agreement, pd.to_numeric(scored["score"])))
     return rows
 
 
-def _lines(name: str, resolution: str, agreement: Agreement, scores: pd.Series) -> Lines:
-    right = [row.cluster for row in agreement.clusters if row.grade == 1 and not row.is_mixed]
-    high = set(scores.index[scores >= SCORE_THRESHOLD])
-    # Of a data set whose gold labels are no terms, only what needs none of them is said.
-    mapped = agreement.by_cluster is not None
-    compared = (
-        *_shares(agreement),
-        str(len(agreement.contradicted)),
-        f"{len(high.intersection(right))} of {len(right)}",
-    )
-    labels = (
-        name,
-        resolution,
-        f"{len(agreement.clusters)} ({len(agreement.mixed)})",
-        *(compared if mapped else [""] * len(compared)),
-        f"{len(high)} of {len(scores)}",
-    )
-    hf1s = [one and one.mean_hf1 for one in (agreement.by_cluster, agreement.by_cell, agreement.by_type)]
-    indices = (agreement.adjusted_rand_index, agreement.normalized_mutual_information, agreement.homogeneity)
-    figures = ("" if value is None else f"{value:.2f}" for value in (*hf1s, *indices))
-    return Lines(f"| {' | '.join(labels)} |", f"| {' | '.join((name, resolution, *figures))} |")
+def table_of_labels(measured: Sequence[Measured], refused: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Write a row for each data set and resolution as Markdown; of a set that was refused, why."""
+    lines = _head(LABEL_HEADINGS)
+    for one in measured:
+        clusters = f"{len(one.agreement.clusters)} ({len(one.agreement.mixed)})"
+        figures = _figures(tally(one), compared=one.agreement.by_cluster is not None)
+        lines.append(_row(one.name, one.resolution, "yes" if one.recommended else "", clusters, *figures))
+    lines += [_row(name, why, *[""] * (len(LABEL_HEADINGS) - 2)) for name, why in refused.items()]
+    return "\n".join(lines)
 
 
-def _shares(agreement: Agreement) -> tuple[str, ...]:
-    """Cells in lineage, exact or finer, in pure clusters, and of these exact or finer."""
+def table_of_totals(measured: Sequence[Measured]) -> str:
+    """Write all sets with known types together, each cell counting once: as recommended, and at each resolution."""
+    comparable = [one for one in measured if one.agreement.by_cluster and one.name not in PART_OF_ANOTHER]
+    rows = {"as recommended, each set at its own": [one for one in comparable if one.recommended]}
+    rows |= {one.resolution: [] for one in comparable}
+    for one in comparable:
+        rows[one.resolution].append(one)
+    lines = _head(TOTAL_HEADINGS)
+    for resolution, some in rows.items():
+        if some:
+            total = sum((tally(one) for one in some[1:]), tally(some[0]))
+            lines.append(_row("all", resolution, str(len(some)), f"{total.cells:,}", *_figures(total, compared=True)))
+    return "\n".join(lines)
+
+
+def table_of_clusterings(measured: Sequence[Measured]) -> str:
+    """Write the measures of names and clusterings for each data set and resolution as Markdown."""
+    lines = _head(CLUSTERING_HEADINGS)
+    for one in measured:
+        agreement = one.agreement
+        hf1s = [by and by.mean_hf1 for by in (agreement.by_cluster, agreement.by_cell, agreement.by_type)]
+        indices = (agreement.adjusted_rand_index, agreement.normalized_mutual_information, agreement.homogeneity)
+        figures = ("" if value is None else f"{value:.2f}" for value in (*hf1s, *indices))
+        lines.append(_row(one.name, one.resolution, *figures))
+    return "\n".join(lines)
+
+
+def tally(one: Measured) -> Tally:
+    """Count the cells and clusters of a data set by how their labels stand to the known ones."""
+    agreement = one.agreement
+    cells = sum(row.n_cells for row in agreement.clusters)
     pure = [row for row in agreement.clusters if row.purity >= PURE]
-    n_cells, n_pure = (sum(row.n_cells for row in rows) for rows in (agreement.clusters, pure))
-    n_right = sum(row.n_cells for row in pure if row.grade == 1)
-    return (
-        f"{sum(agreement.cell_share[relation] for relation in IN_LINEAGE):.0%}",
-        f"{agreement.cell_share[Relation.EXACT] + agreement.cell_share[Relation.FINER]:.0%}",
-        f"{n_pure / n_cells:.0%}",
-        f"{n_right / n_pure:.0%}" if n_pure else "",
+    right = [row.cluster for row in agreement.clusters if row.grade == 1 and not row.is_mixed]
+    high = set(one.scores.index[one.scores >= SCORE_THRESHOLD])
+    share = agreement.cell_share
+    return Tally(
+        cells=cells,
+        in_lineage=cells * sum(share[relation] for relation in IN_LINEAGE),
+        exact_or_finer=cells * (share[Relation.EXACT] + share[Relation.FINER]),
+        pure=sum(row.n_cells for row in pure),
+        pure_and_right=sum(row.n_cells for row in pure if row.grade == 1),
+        contradicted=len(agreement.contradicted),
+        right=len(right),
+        right_and_high=len(high.intersection(right)),
+        labels=len(one.scores),
+        high=len(high),
     )
+
+
+def _figures(of: Tally, *, compared: bool) -> tuple[str, ...]:
+    """Write what `_FIGURES` names; where the known labels are no terms, only what needs none of them."""
+    figures = (
+        f"{of.in_lineage / of.cells:.0%}",
+        f"{of.exact_or_finer / of.cells:.0%}",
+        f"{of.pure / of.cells:.0%}",
+        f"{of.pure_and_right / of.pure:.0%}" if of.pure else "",
+        str(of.contradicted),
+        f"{of.right_and_high} of {of.right}",
+    )
+    return (*(figures if compared else [""] * len(figures)), f"{of.high} of {of.labels}")
+
+
+def _head(headings: Sequence[str]) -> list[str]:
+    return [_row(*headings), f"|---|{'--:|' * (len(headings) - 1)}"]
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -32,6 +32,7 @@ GRID: Mapping[str, tuple[float, ...]] = {
     "half_fit": (0.02, 0.04, 0.08, 0.15),
     "sure": (1.1, 0.9, 0.75, 0.6),
     "clear_kind": (0.5, 0.75, 0.9),
+    "kind_explains": (0.0, 0.75, 0.9, 1.0),
     "mixed": (1.0, 0.4, 0.3, 0.2, 0.1),
     "min_speaking": (1, 2, 3, 5),
     "min_confidence": (0.0, 0.1, 0.25, 0.4),

@@ -22,6 +22,7 @@ from cassia_dagster import (
     digging,
     doctor,
     drawing,
+    inspecting,
     looking_inside,
     models,
     planning,
@@ -55,7 +56,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(datasets.app, name="datasets")
-app.command("inspect")(datasets.inspect_file)
+app.command("inspect")(inspecting.inspect_file)
 app.add_typer(models.cache, name="cache")
 app.add_typer(reviewing.review, name="review")
 app.command("estimate")(models.estimate)

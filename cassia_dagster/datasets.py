@@ -1,4 +1,4 @@
-"""The commands about datasets: what a file holds, and which datasets the project knows."""
+"""The commands about the datasets that the project knows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from cassia_dagster.files import make_folder
 from resources.home import DEFAULT, VARIABLE, Home
 
 if TYPE_CHECKING:
-    from cassia_dagster.inspection import Column, Inspection
     from resources.catalog import DatasetEntry
 
 HomeOption = Annotated[
@@ -27,8 +26,6 @@ HomeOption = Annotated[
 ]
 
 NameArgument = Annotated[str, typer.Argument(help="Name of the dataset.")]
-
-ROLES = {"labels": "known cell types?", "clusters": "a clustering?", "batch": "a batch?", "tissue": "the tissue?"}
 
 app = typer.Typer(help="The datasets that the project knows.", no_args_is_help=True)
 
@@ -233,86 +230,3 @@ def remove_dataset(name: NameArgument, home: HomeOption = None) -> None:
     with FileLock(place.catalog.with_suffix(".lock"), timeout=60):
         remove_entry(place.catalog, name)
     typer.echo(f"{name!r} is no longer in the catalog. Its file and what was made of it were not touched.")
-
-
-def inspect_file(
-    file: Annotated[Path, typer.Argument(help="Counts: .h5ad, 10x .h5 or folder, .zarr, .csv or .tsv.")],
-) -> None:
-    """Show what a file holds, and what `run` would do with it."""
-    from rich.console import Console
-
-    from cassia_dagster.inspection import inspect
-
-    console = Console(highlight=False)
-    seen = inspect(file)
-    for title, lines in _sections(seen):
-        console.print(f"[bold]{title}[/]", soft_wrap=True)
-        for line in lines:
-            console.print(f"  {line}", soft_wrap=True)
-    if seen.obstacle:
-        raise InputError(seen.obstacle)
-
-
-def _sections(seen: Inspection) -> list[tuple[str, list[str]]]:
-    from cassia_dagster.singlecell.values import KINDS
-    from cassia_dagster.terminal import plain
-
-    matrices = [f"{plain(one.place)}: {KINDS[one.holds.kind]} ({one.holds.signs})" for one in seen.matrices]
-    genes = [f"{seen.gene_ids}, such as {plain(', '.join(seen.gene_examples))}"]
-    if seen.gene_symbols:
-        genes.append(f"symbols in the column {plain(seen.gene_symbols)} of var")
-    known = ", ".join(f"{number:,} known symbols of {one}" for one, number in seen.known_genes.items())
-    genes.append(f"species: {seen.species or 'not told'} ({known})")
-    columns = [plain(_line(column)) for column in seen.columns]
-    sections = [
-        (f"{plain(str(seen.path))}: {seen.n_cells:,} cells × {seen.n_genes:,} genes", []),
-        ("matrices", matrices or ["none"]),
-        ("genes", genes),
-        ("columns of obs", columns or ["none"]),
-    ]
-    if seen.obstacle:
-        return [*sections, ("run", ["would refuse this file"])]
-    return [*sections, ("run", _plan(seen)), ("need", _need(seen)), ("command", [plain(seen.command)])]
-
-
-def _line(column: Column) -> str:
-    values = f"{column.n_values:,} value{'' if column.n_values == 1 else 's'} ({', '.join(column.examples)})"
-    return f"{column.name}: {values}" + (f" ← {ROLES[column.role]}" if column.role else "")
-
-
-def _plan(seen: Inspection) -> list[str]:
-    from cassia_dagster.singlecell.values import KINDS
-    from cassia_dagster.terminal import plain
-    from resources.catalog import DEFAULT_RESOLUTIONS
-
-    taken = [f"would take the {KINDS[seen.taken.holds.kind]} of {plain(seen.taken.place)}"] if seen.taken else []
-    lines = [
-        *taken,
-        *(plain(note) for note in seen.notes),
-        f"would cluster the cells at the resolutions {', '.join(DEFAULT_RESOLUTIONS)}, and name every cluster",
-    ]
-    if batches := seen.having("batch"):
-        lines.append(f"would not align batches ({plain(', '.join(batches))}) unless --batch-key names them")
-    return lines
-
-
-def _need(seen: Inspection) -> list[str]:
-    """Say what a run takes: memory, and questions to a model, of which there is a number for each cluster."""
-    from cassia_dagster.inspection import questions
-    from cassia_dagster.singlecell.memory import memory_of_machine
-    from cassia_dagster.terminal import plain
-
-    lines = []
-    if seen.memory is not None:
-        there = memory_of_machine()
-        scarce = ", more than there is: take fewer cells, or a larger machine" if seen.memory > there else ""
-        lines.append(f"memory: about {seen.memory / 1e9:.1f} GB of {there / 1e9:.0f} GB{scarce}")
-    least, most = questions(1)
-    lines.append(f"questions to a language model: {least} to {most} for each cluster, and one for each resolution")
-    for name, n_clusters in ((column.name, column.n_values) for column in seen.columns if column.role == "clusters"):
-        low, high = questions(n_clusters)
-        lines.append(f"of the {n_clusters:,} clusters of {plain(name)} it would be asked {low + 1:,} to {high + 1:,}")
-    return [
-        *lines,
-        "with the embedded model, which is the default: no question leaves this machine, and nothing is paid",
-    ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import Field, model_validator
 
 from cassia_dagster.agents.role import Role
+from cassia_dagster.agents.shown import with_markers_shown
 from cassia_dagster.agents.validate import VALIDATOR, ValidateRequest
 from cassia_dagster.errors import ModelError
 from cassia_dagster.knowledge.candidates import shortlist
@@ -36,9 +37,6 @@ from cassia_dagster.singlecell.lookup import look_up_markers
 if TYPE_CHECKING:
     from cassia_dagster.llm.door import Door
     from cassia_dagster.singlecell.lookup import LookUp
-
-N_MARKERS = 50
-"""Markers that a model is shown; more cost tokens and add nothing."""
 
 FEW_CELLS = 10
 """Clusters smaller than this often have no significant marker, whatever they are."""
@@ -133,8 +131,7 @@ def annotate_cluster(
         )
         return _row(evidence, _Work(annotation=nothing), strategy, None)
     work, candidates = _Work(), shortlist(evidence)
-    shown = evidence.model_copy(update={"markers": evidence.markers[:N_MARKERS]})
-    request = AnnotateRequest(evidence=shown, candidates=candidates)
+    request = AnnotateRequest(evidence=with_markers_shown(evidence), candidates=candidates)
     try:
         match strategy:
             case Strategy.ONE_SHOT:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from cassia_dagster.agents.annotate import N_MARKERS
 from cassia_dagster.agents.role import Role
+from cassia_dagster.agents.shown import with_markers_shown
 from cassia_dagster.knowledge.candidates import shortlist
 from cassia_dagster.knowledge.deciding import deciding_genes, leaning
 from cassia_dagster.knowledge.evidence import check_annotation
@@ -162,7 +162,7 @@ def rank_hypotheses(
     if not evidence.markers:
         return row
     request = HypothesizeRequest(
-        evidence=evidence.model_copy(update={"markers": evidence.markers[:N_MARKERS]}),
+        evidence=with_markers_shown(evidence),
         annotation=annotation,
         cl_id=check.cl_id if check and row.label else None,
         findings=check.findings if check else (),

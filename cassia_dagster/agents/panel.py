@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cassia_dagster.agents.annotate import N_MARKERS
 from cassia_dagster.agents.compare import (
     COMPARER,
     FEWEST_CANDIDATES,
@@ -19,6 +18,7 @@ from cassia_dagster.agents.compare import (
     Opinion,
 )
 from cassia_dagster.agents.crew import for_each
+from cassia_dagster.agents.shown import with_markers_shown
 from cassia_dagster.errors import InputError, ModelError
 from cassia_dagster.knowledge.deciding import deciding_genes, leaning
 from cassia_dagster.knowledge.resolver import LONGEST_NAME, resolve_name
@@ -141,7 +141,7 @@ class Panel:
 
     def _ask(self, member: Member, heard: Sequence[Statement]) -> tuple[Statement, list[Exchange]]:
         request = CompareRequest(
-            evidence=self.evidence.model_copy(update={"markers": self.evidence.markers[:N_MARKERS]}),
+            evidence=with_markers_shown(self.evidence),
             candidates=tuple(self.terms),
             lookups=self.lookups,
             persona=member.persona,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cassia_dagster.agents.role import Role
+from cassia_dagster.agents.shown import with_markers_shown
 from cassia_dagster.llm.errors import UnusableReply
 from cassia_dagster.records import (
     AnnotatedCluster,
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 WEIGHTS = {"identity": 4.0, "specificity": 2.0, "balance": 2.0, "alternatives": 2.0}
 """Points of the total for each point of a rating; they make 100 of four tens."""
-
-N_MARKERS = 50
 
 
 class ScoreRequest(Record):
@@ -73,7 +72,7 @@ def score_cluster(evidence: ClusterEvidence, annotated: AnnotatedCluster, scorer
             reasoning="There is no label to score.",
         )
     request = ScoreRequest(
-        evidence=evidence.model_copy(update={"markers": evidence.markers[:N_MARKERS]}),
+        evidence=with_markers_shown(evidence),
         annotation=annotation,
         check=check,
         verdicts=annotated.rounds,

@@ -17,6 +17,9 @@ PURITY_FLOOR = 0.5
 """Where no gold label has more than this share of a cluster's labelled cells, no one label can be right for it."""
 
 
+UNRESOLVED = "unresolved"
+
+
 class ClusterAgreement(Record):
     """One cluster: the gold label of most of its cells beside ours."""
 
@@ -39,10 +42,21 @@ class ClusterAgreement(Record):
     """1, 0.5 or 0 by the rule of `measures.GRADES`; ``None`` as for the F1."""
 
 
+class Crossing(Record):
+    """Cells that have one gold label and one of our labels."""
+
+    gold_label: str
+    label: str
+    """``unresolved`` where the cluster has none."""
+    n_cells: Annotated[int, Field(ge=1)]
+
+
 class Agreement(Record):
     """All clusters of one clustering against gold labels."""
 
     clusters: tuple[ClusterAgreement, ...]
+    crossings: tuple[Crossing, ...]
+    """Every gold label by every label that its cells got, the most cells first; cells without a gold label left out."""
     cell_share: dict[Relation, Fraction]
     """Share of all cells that are in clusters of each relation; sums to 1."""
     by_cluster: Measures | None
@@ -150,6 +164,7 @@ def compare_with_gold(
     ari, nmi, homogeneity = _partition_agreement(clusters, gold_of_cell)
     return Agreement(
         clusters=rows,
+        crossings=_cross(rows, members),
         cell_share={relation: shares[relation] / n_cells for relation in Relation},
         by_cluster=measure(compared),
         by_cell=by_cell,
@@ -184,6 +199,16 @@ def _compare_cluster(
         relation=compared.relation,
         hierarchical_f1=compared.f1,
         grade=compared.grade,
+    )
+
+
+def _cross(rows: Sequence[ClusterAgreement], members: Mapping[str, list[str | None]]) -> tuple[Crossing, ...]:
+    counts = Counter[tuple[str, str]]()
+    for row in rows:
+        counts.update((gold, row.label or UNRESOLVED) for gold in members[row.cluster] if gold is not None)
+    return tuple(
+        Crossing(gold_label=gold, label=label, n_cells=cells)
+        for (gold, label), cells in sorted(counts.items(), key=lambda one: (-one[1], one[0]))
     )
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from cassia_dagster.bounded import read_bounded
 from cassia_dagster.errors import InputError
 from cassia_dagster.evaluation.reading import read_gold_labels
 from cassia_dagster.knowledge.ontology import load_ontology
@@ -16,6 +17,9 @@ from cassia_dagster.records import SPECIES, ClusterEvidence, Marker, Record, Spe
 
 SHIPPED = "shipped"
 """Stands for the cases that come with the package: clusters of human pancreatic islets."""
+
+LARGEST_FILE = 50_000_000
+"""Bytes; a hundred thousand cases of fifty genes have fewer."""
 
 REQUIRED = ("species", "tissue", "gold_label", "markers")
 
@@ -52,9 +56,9 @@ def read_cases(path: Path) -> Cases:
     Parameters
     ----------
     path
-        Columns ``species, tissue, gold_label, markers`` (genes with commas between them, best first), and if there
-        are any ``gold_cl_id`` (empty: no term), ``case``, and answers of others. Without ``gold_cl_id``, gold labels
-        are read as terms by their names.
+        Also gzipped, as ``.csv.gz``. Columns ``species, tissue, gold_label, markers`` (genes with commas between
+        them, best first), and if there are any ``gold_cl_id`` (empty: no term), ``case``, and answers of others.
+        Without ``gold_cl_id``, gold labels are read as terms by their names.
 
     Raises
     ------
@@ -66,7 +70,7 @@ def read_cases(path: Path) -> Cases:
     if not path.is_file():
         raise InputError(f"There is no file {path}. Give a CSV file with the columns {', '.join(REQUIRED)}.")
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        table = pd.read_csv(read_bounded(path, LARGEST_FILE), dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except (ValueError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read as CSV: {str(error).splitlines()[0]}.") from error
     if missing := [column for column in REQUIRED if column not in table]:

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 AS_SOUND = 0.05
 """Share of cells that a resolution may have less under sound labels than the best one, and count as equally sound."""
 
-STABLE = 0.6
-"""Below this stability a clustering is a matter of chance (Hennig 2007 calls clusters under 0.6 not to be trusted)."""
+LEAST_STABILITY = 0.6
+"""Below this a clustering is a matter of chance (Hennig 2007 calls clusters under 0.6 not to be trusted). To be worth
+choosing is less than to be called stable, which takes `cassia_dagster.singlecell.stability.STABLE`."""
 
 
 class Recommendation(Record):
@@ -28,8 +29,8 @@ def recommend(levels: Sequence[Level]) -> Recommendation:
     """Choose among the Leiden resolutions; known labels have no say, so that they can judge the choice.
 
     Those count whose share of cells under sound labels (scored well, nothing found against them) is nearly the best,
-    and which are stable, where that was measured. Of these it is the one that tells the most types apart; of several,
-    the one with the fewest clusters.
+    and which are no matter of chance, where that was measured. Of these it is the one that tells the most types apart;
+    of several, the one with the fewest clusters.
 
     Parameters
     ----------
@@ -39,15 +40,15 @@ def recommend(levels: Sequence[Level]) -> Recommendation:
     ours = [level for level in levels if not level.is_given] or list(levels)
     if len(ours) == 1:
         return Recommendation(resolution=ours[0].resolution, reason=f"{_title(ours[0])} is the only one to choose.")
-    stable = [level for level in ours if level.stability is None or level.stability >= STABLE]
-    candidates = stable or ours
+    settled = [level for level in ours if level.stability is None or level.stability >= LEAST_STABILITY]
+    candidates = settled or ours
     best = max(level.sound_share for level in candidates)
     sound = [level for level in candidates if level.sound_share >= best - AS_SOUND]
     chosen = min(sound, key=lambda level: (-level.sound_types, len(level.clusters)))
-    return Recommendation(resolution=chosen.resolution, reason=_reason(chosen, ours, sound, stable))
+    return Recommendation(resolution=chosen.resolution, reason=_reason(chosen, ours, sound, settled))
 
 
-def _reason(chosen: Level, ours: Sequence[Level], sound: Sequence[Level], stable: Sequence[Level]) -> str:
+def _reason(chosen: Level, ours: Sequence[Level], sound: Sequence[Level], settled: Sequence[Level]) -> str:
     if not any(level.sound_share for level in ours):
         return (
             f"No resolution has a label that the markers bear out, so nothing speaks for one of them; "
@@ -61,8 +62,8 @@ def _reason(chosen: Level, ours: Sequence[Level], sound: Sequence[Level], stable
     for level in ours:
         if level is chosen:
             continue
-        if stable and level not in stable:
-            why = f"is not stable ({level.stability:.2f})"
+        if settled and level not in settled:
+            why = f"is a matter of chance (stability {level.stability:.2f})"
         elif level not in sound:
             why = f"has only {level.sound_share:.0%} of the cells under such labels"
         elif level.sound_types < chosen.sound_types:
@@ -70,8 +71,10 @@ def _reason(chosen: Level, ours: Sequence[Level], sound: Sequence[Level], stable
         else:
             why = f"needs {_count(len(level.clusters), 'cluster')} for the same number, not {len(chosen.clusters)}"
         sentences.append(f"{_title(level)} {why}.")
-    if not stable:
-        sentences.append("None of the clusterings is stable: look at the clusters before you believe in any of them.")
+    if not settled:
+        sentences.append(
+            "Each of the clusterings is a matter of chance: look at the clusters before you believe in any of them."
+        )
     return " ".join(sentences)
 
 

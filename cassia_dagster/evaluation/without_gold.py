@@ -12,9 +12,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from cassia_dagster.evaluation.measures import Comparison
-from cassia_dagster.knowledge.candidates import shortlist
 from cassia_dagster.knowledge.ontology import Relation, load_ontology
-from cassia_dagster.records import Candidate, ClusterEvidence, Fraction, Percent, Record
+from cassia_dagster.records import Candidate, Fraction, Percent, Record
 
 CALIBRATION = "calibration.csv"
 SCORE_CALIBRATION = "calibration_of_scores.csv"
@@ -101,11 +100,6 @@ def confidence_in(label_id: str | None, candidates: Sequence[Candidate], own_sco
         right=(measured.right + 1) / (measured.n + 2) if measured.n else None,
         n=measured.n,
     )
-
-
-def confidence_without_gold(label_id: str | None, evidence: ClusterEvidence) -> Confidence:
-    """Give the confidence in a label of a model that never saw the shortlist, from its cluster alone."""
-    return confidence_in(label_id, shortlist(evidence))
 
 
 def calibrate(labels: Iterable[tuple[Standing, Comparison]]) -> list[Calibration]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import hashlib
 import json
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cassia_dagster.bounded import read_bounded
 from cassia_dagster.errors import InputError
 from cassia_dagster.knowledge.anatomy import read_tissue
 from cassia_dagster.knowledge.genes import knows_symbol, symbols_of
@@ -30,8 +33,11 @@ WEIGHT = 0.3
 """What a row adds to the weight of its gene: about as much as the heaviest gene of a shipped type has."""
 
 LARGEST_TABLE = 50_000
+LARGEST_FILE = 20_000_000
 _SIGNS = {"": "+", "+": "+", "positive": "+", "up": "+", "-": "-", "\N{MINUS SIGN}": "-", "negative": "-", "down": "-"}
 _MOST_MESSAGES = 10
+_MOST_COMMENTS = 100  # lines above the header that are looked through for it
+_LONGEST_HEADER = 10_000
 
 
 class LabMarker(NamedTuple):
@@ -92,9 +98,9 @@ def read_lab_markers(path: Path, species: Species) -> LabMarkers:
     Parameters
     ----------
     path
-        CSV (or, named ``.tsv``, tab-separated) with a header. ``cell_type``: a name or a Cell Ontology id; ``gene``: a
-        symbol of the species, present or former, or an Ensembl id; ``sign``: + (also where empty)
-        or -; ``tissue``: where it holds, everywhere if empty; ``source``: free text. Lines that begin with # are
+        CSV (or, named ``.tsv``, tab-separated; also ``.gz``) with a header. ``cell_type``: a name or a Cell Ontology
+        id; ``gene``: a symbol of the species, present or former, or an Ensembl id; ``sign``: + (also where empty) or
+        -; ``tissue``: where it holds, everywhere if empty; ``source``: free text. Lines that begin with # are
         comments.
     species
         Whose symbols the genes are.
@@ -126,23 +132,63 @@ def read_lab_markers(path: Path, species: Species) -> LabMarkers:
     return LabMarkers(tuple(rows), species, tuple(unknown))
 
 
-def _lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+def is_lab_table(path: Path) -> bool:
+    """Tell by its header whether a file is a lab's table: a cell type and a gene, and what only such a table has."""
+    if not path.name.lower().removesuffix(".gz").endswith((".csv", ".tsv")):
+        return False
+    opened = gzip.open if path.name.lower().endswith(".gz") else open
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        with opened(path, "rt", encoding="utf-8-sig") as file:
+            lines = (file.readline(_LONGEST_HEADER) for _ in range(_MOST_COMMENTS))
+            header = next((line for line in lines if line.strip() and not line.startswith("#")), "")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError):  # what is wrong with it is told by whoever reads it
+        return False
+    names = set(_named(header, path))
+    return {*COLUMNS[:2]} <= names and bool(names & {"sign", "source"})
+
+
+def column_names(path: Path) -> dict[str, str]:
+    """Say of each column of a lab's table which of ours it is read as; nothing of those that are not read."""
+    _, header = _rows_of(path)[0]
+    given = _fields(header, _delimiter(path))
+    return {name: plain if plain in COLUMNS else "" for name, plain in zip(given, _named(header, path), strict=True)}
+
+
+def genes_of_lab(path: Path) -> list[str]:
+    """Return the gene of each row of a lab's table, as it is written."""
+    return [gene for _, fields in _lines(path) if (gene := fields.get("gene", ""))]
+
+
+def _rows_of(path: Path) -> list[tuple[int, str]]:
+    """Lines of the file that are neither empty nor comments, the header first, with their numbers."""
+    try:
+        text = read_bounded(path, LARGEST_FILE).getvalue().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
         raise InputError(f"{path} cannot be read as UTF-8 text: {error}") from error
     numbered = [(n, one) for n, one in enumerate(text.splitlines(), 1) if one.strip() and not one.startswith("#")]
     if len(numbered) > LARGEST_TABLE:
         raise InputError(f"{path} has {len(numbered):,} lines; a marker table has at most {LARGEST_TABLE:,}.")
-    delimiter = "\t" if path.suffix == ".tsv" else ","
-    header = [name.lower().replace(" ", "_") for name in _fields(numbered[0][1], delimiter)] if numbered else []
+    return numbered
+
+
+def _lines(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    numbered = _rows_of(path)
+    header = _named(numbered[0][1], path) if numbered else []
     if missing := [name for name in COLUMNS[:2] if name not in header]:
         raise InputError(
             f"{path} has no column {missing[0]!r}; it has {', '.join(map(repr, header)) or 'none'}. "
             f"A marker table has the columns {', '.join(COLUMNS)}; the last three may be left out."
         )
     for line, one in numbered[1:]:
-        yield line, dict(zip_longest(header, _fields(one, delimiter)[: len(header)], fillvalue=""))
+        yield line, dict(zip_longest(header, _fields(one, _delimiter(path))[: len(header)], fillvalue=""))
+
+
+def _named(header: str, path: Path) -> list[str]:
+    return [name.lower().replace(" ", "_") for name in _fields(header, _delimiter(path))]
+
+
+def _delimiter(path: Path) -> str:
+    return "\t" if path.name.lower().removesuffix(".gz").endswith(".tsv") else ","
 
 
 def _fields(line: str, delimiter: str) -> list[str]:

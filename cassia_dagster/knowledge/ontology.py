@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, cached_property
@@ -147,14 +147,6 @@ class Ontology:
         """How many terms lie at or below the term; the smaller, the more it says."""
         self._term(cl_id)
         return self._n_descendants[cl_id]
-
-    def lowest_common_ancestor(self, cl_ids: Iterable[str]) -> str:
-        """The most specific term at or above all of the given ones.
-
-        The ontology is no tree: of several lowest ones, that with the fewest terms below it (then the lowest id).
-        """
-        shared = frozenset.intersection(*(self.ancestors(cl_id) for cl_id in cl_ids))
-        return min(shared, key=lambda cl_id: (self._n_descendants[cl_id], -len(self._ancestors[cl_id]), cl_id))
 
     def _deepest_anchors(self, cl_id: str) -> frozenset[str]:
         hit = self.anchors(cl_id)

@@ -120,6 +120,26 @@ def names_clusters_and_genes(columns: Iterable[str]) -> bool:
     return cluster is not None and genes is not None
 
 
+def meanings(columns: Iterable[str]) -> dict[str, str]:
+    """Say of each column of a marker table which of ours it is read as; nothing of those that are not read.
+
+    Examples
+    --------
+    >>> meanings(["names", "group", "logfoldchanges", "why"])
+    {'names': 'gene', 'group': 'cluster', 'logfoldchanges': 'avg_log2FC', 'why': ''}
+    """
+    own = list(columns)
+    named = {_plain(column): column for column in reversed(own)}
+    cluster = _find(named, CLUSTER_NAMES)
+    gene = _find(named, tuple(name for name in GENE_NAMES if named.get(name) != cluster))
+    read = {cluster: "cluster", gene: "gene"}
+    if gene is None:
+        read[_find(named, LIST_NAMES)] = "genes, best first"
+    for ours, sources in _NUMBERS.items():
+        read[_find(named, (name for source in sources for name in source.names))] = ours
+    return {column: read.get(column, "") for column in own}
+
+
 def split_genes(text: str) -> list[str]:
     """Split a list of genes at commas, semicolons, bars or white space; a repeated gene counts where it came first.
 

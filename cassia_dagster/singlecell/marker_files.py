@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import gzip
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cassia_dagster.bounded import read_bounded
 from cassia_dagster.errors import InputError
 from cassia_dagster.singlecell.marker_columns import names_clusters_and_genes, split_genes, tidy_markers
 
@@ -19,6 +21,9 @@ RANKING = "rank_genes_groups"
 
 _LONGEST_HEADER = 10_000
 """A table of counts has a longer first line than this; that of a marker table is short."""
+
+_MOST_ROWS = 5_000_000
+"""Fifty thousand genes in a hundred clusters."""
 
 
 def read_marker_table(path: Path) -> pd.DataFrame:
@@ -65,15 +70,23 @@ def has_marker_columns(path: Path) -> bool:
     suffix = _suffix(path)
     if suffix is None or suffix == ".h5ad" or not path.is_file():
         return False
+    return suffix == ".parquet" or names_clusters_and_genes(columns_of(path))
+
+
+def columns_of(path: Path) -> list[str]:
+    """Name the columns of a table, as far as its first line can be read."""
+    suffix = _suffix(path) or ""
     if suffix == ".parquet":
-        return True
+        import pyarrow.parquet as pq
+
+        return list(pq.read_schema(path).names)
     opened = gzip.open if suffix.endswith(".gz") else open
     try:
         with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
             line = file.readline(_LONGEST_HEADER)
-    except (OSError, EOFError, UnicodeDecodeError):  # what is wrong with it is told by whoever reads it
-        return False
-    return names_clusters_and_genes(next(csv.reader([line], delimiter="," if ".csv" in suffix else "\t"), []))
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError):  # what is wrong with it is told by whoever reads it
+        return []
+    return next(csv.reader([line], delimiter="," if ".csv" in suffix else "\t"), [])
 
 
 def _suffix(path: Path) -> str | None:
@@ -92,7 +105,8 @@ def _read_text(path: Path, separator: str) -> pd.DataFrame:
     import pandas as pd
 
     # As text, so that a cluster "01" or "NA" keeps its name.
-    table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    content = read_bounded(path)
+    table = pd.read_csv(content, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     if table.shape[1] == 1:
         raise InputError(
             f"{path} has one column when it is read with {'commas' if separator == ',' else 'tabs'} between columns. "
@@ -100,8 +114,9 @@ def _read_text(path: Path, separator: str) -> pd.DataFrame:
         )
     if table.shape[1] == 2 and len(split_genes(str(table.columns[1]))) > 1:
         # A bare list has no header; its first row is a cluster like the others.
+        content.seek(0)
         table = pd.read_csv(
-            path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", header=None
+            content, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", header=None
         ).rename(columns={0: "cluster", 1: "markers"})
         return tidy_markers(table, str(path), first_line=1)
     return tidy_markers(table, str(path), first_line=2)
@@ -109,7 +124,13 @@ def _read_text(path: Path, separator: str) -> pd.DataFrame:
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     import pandas as pd
+    import pyarrow.parquet as pq
 
+    n_rows = pq.read_metadata(path).num_rows
+    if n_rows > _MOST_ROWS:
+        raise InputError(
+            f"{path} declares {n_rows:,} rows; a marker table has at most {_MOST_ROWS:,}. Keep the significant ones."
+        )
     return tidy_markers(pd.read_parquet(path), str(path))
 
 

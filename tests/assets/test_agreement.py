@@ -56,7 +56,7 @@ def test_without_known_labels_nothing_is_judged() -> None:
 def test_each_column_of_labels_has_numbers_and_tables_of_its_own() -> None:
     metadata = describe_agreement({"broad": agreement(1, 9), "fine": agreement(0, 4, unmapped=6)})
     for column in ("broad", "fine"):
-        assert {"adjusted Rand index", "homogeneity", "clusters", "measures"} <= {
+        assert {"adjusted Rand index", "homogeneity", "clusters", "measures", "known labels by ours"} <= {
             name.removeprefix(f"{column}: ") for name in metadata if name.startswith(column)
         }
     by: Any = metadata["broad: measures"].records

@@ -201,14 +201,17 @@ def test_the_terms_that_the_user_gives_go_before_those_that_are_guessed(
     [
         (None, "There is no file"),
         ("name,term\nbeta,CL:0000169\n", "has the columns name, term; it needs label and cl_id"),
+        ('label,cl_id\na,b,c,d\n"', "cannot be read as CSV"),
+        ("", "cannot be read as CSV"),
+        (b"label,cl_id\n\xff\xfe,x\n", "cannot be read as CSV"),
     ],
 )
 def test_terms_that_cannot_be_read_are_refused_with_what_is_needed(
-    result: ResolutionResult, tmp_path: Path, content: str | None, words: str
+    result: ResolutionResult, tmp_path: Path, content: str | bytes | None, words: str
 ) -> None:
     terms = tmp_path / "terms.csv"
-    if content:
-        terms.write_text(content)
+    if content is not None:
+        terms.write_bytes(content.encode() if isinstance(content, str) else content)
     entry = ENTRY.model_copy(update={"label_terms": terms})
     with pytest.raises(InputError, match=words) as refused:
         compare(entry, result, series(["0"]), series(["beta"]))

@@ -4,8 +4,6 @@ import collections
 import hashlib
 import os
 import re
-import shlex
-import shutil
 import signal
 import socket
 import sqlite3
@@ -24,6 +22,7 @@ import pytest
 from cassia_dagster.launcher import HOST_TAG, PROCESS_TAG
 from cassia_dagster.walk import end_dead_runs
 from resources.catalog import Catalog, DatasetEntry
+from tests.cut_off import cut_off, may_be_cut_off, needs_to_be_cut_off
 
 PROJECT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "cassia_dagster.cli"]
@@ -307,12 +306,6 @@ def test_each_cluster_knows_the_tissues_of_its_cells(given):
 
 # --- killed, started again, and all that without a network -------------------
 
-CUT_OFF = ["unshare", "--map-root-user", "--net"]
-
-
-def may_be_cut_off() -> bool:
-    return bool(shutil.which("unshare")) and not subprocess.run([*CUT_OFF, "true"], check=False).returncode
-
 
 @dataclass(frozen=True)
 class Repeated:
@@ -329,7 +322,7 @@ def repeated(tmp_path_factory) -> Repeated:
     home = tmp_path_factory.mktemp("repeated")
     command = [*COMMAND, "demo", "--output", str(home / "output")]
     if may_be_cut_off():
-        command = [*CUT_OFF, "sh", "-c", f"ip link set lo up; exec {shlex.join(command)}"]
+        command = cut_off(command)
     environment = os.environ | {"CASSIA_HOME": str(home)}
     killed = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 150
@@ -384,7 +377,7 @@ def test_a_killed_run_does_not_stay_started_nor_keep_its_place(repeated):
     assert statuses[dg.DagsterRunStatus.FAILURE] == 1
 
 
-@pytest.mark.skipif(not may_be_cut_off(), reason="this machine does not let us take the network away")
+@needs_to_be_cut_off
 @pytest.mark.long
 def test_the_demo_needs_no_network(repeated):
     assert repeated.again.returncode == 0, repeated.again.stderr

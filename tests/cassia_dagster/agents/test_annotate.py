@@ -4,11 +4,11 @@ from pydantic import ValidationError
 from cassia_dagster.agents.annotate import (
     MAX_LOOKUPS,
     MAX_ROUNDS,
-    N_MARKERS,
     AnnotateStep,
     annotate_cluster,
     refuse_silence,
 )
+from cassia_dagster.agents.shown import N_MARKERS
 from cassia_dagster.errors import ModelError
 from cassia_dagster.llm.errors import Refused, Rejected
 from cassia_dagster.records import Annotation, Expression, Finding, Status, Strategy, Unresolved, Verdict

@@ -35,16 +35,16 @@ def test_types_that_the_data_does_not_bear_out_count_for_nothing():
     assert "Resolution 1.2 has only 50% of the cells under such labels." in said.reason
 
 
-def test_an_unstable_clustering_is_not_recommended():
+def test_a_clustering_by_chance_is_not_recommended():
     shaky = level("0.8", "T cell", "monocyte", "B cell", stability=0.3)
     said = recommend([COARSE, shaky])
     assert said.resolution == "0.4"
-    assert "Resolution 0.8 is not stable (0.30)." in said.reason
+    assert "Resolution 0.8 is a matter of chance (stability 0.30)." in said.reason
 
 
-def test_where_none_is_stable_that_is_said():
+def test_where_all_are_by_chance_that_is_said():
     both = [level("0.4", "T cell", stability=0.2), level("0.8", "T cell", "B cell", stability=0.1)]
-    assert "None of the clusterings is stable" in recommend(both).reason
+    assert "Each of the clusterings is a matter of chance" in recommend(both).reason
 
 
 def test_clusters_of_the_users_own_are_not_chosen_beside_others():

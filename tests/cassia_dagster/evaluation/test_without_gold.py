@@ -11,9 +11,9 @@ from cassia_dagster.evaluation.without_gold import (
     calibration,
     calibration_of_scores,
     confidence_in,
-    confidence_without_gold,
     standing_of,
 )
+from cassia_dagster.knowledge.candidates import shortlist
 from cassia_dagster.records import Candidate, ClusterEvidence, Marker
 
 T_CELL, CD4_T, NK, MONOCYTE, LEUKOCYTE = "CL:0000084", "CL:0000624", "CL:0000623", "CL:0000576", "CL:0000738"
@@ -52,7 +52,7 @@ def test_the_calibration_counts_labels_with_a_mapped_gold_label():
 def test_agreement_with_the_shortlist_gives_more_confidence_than_none():
     markers = tuple(Marker(gene=gene) for gene in ["CD3D", "CD3E", "IL7R", "TRAC", "CD2", "LTB", "CD27"])
     evidence = ClusterEvidence(cluster="0", n_cells=None, share=None, markers=markers, species="human", tissue="blood")
-    agreed, contradicted = (confidence_without_gold(label, evidence) for label in (CD4_T, MONOCYTE))
+    agreed, contradicted = (confidence_in(label, shortlist(evidence)) for label in (CD4_T, MONOCYTE))
     assert agreed.standing is Standing.ON_PATH
     assert 0.5 < agreed.right < 1
     assert contradicted.standing is Standing.CONTRADICTED

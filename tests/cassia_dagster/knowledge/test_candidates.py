@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 import pytest
 
 from cassia_dagster.knowledge.candidates import name_of, propose, shortlist
 from cassia_dagster.knowledge.ontology import Relation, load_ontology
+from cassia_dagster.knowledge.weighing import SETTLED
 from cassia_dagster.records import ClusterEvidence, ClusterQuality, Unresolved
 
 ontology = load_ontology()
@@ -181,3 +183,22 @@ def test_a_sure_proposal_is_right_more_often_than_an_unsure_one(published: tuple
     borne_out = [(p.confidence >= 0.75, ontology.relation(p.cl_id, gold_id) in right) for p, gold_id in proposals]
     sure, unsure = [ok for is_sure, ok in borne_out if is_sure], [ok for is_sure, ok in borne_out if not is_sure]
     assert sum(sure) / len(sure) > 0.9 > sum(unsure) / len(unsure)
+
+
+@pytest.mark.parametrize(
+    ("genes", "label"),
+    [
+        ("TNMD THBS4 CHODL SVEP1 TNFAIP6 SCX MKX", "tendon cell"),
+        # What fibroblasts of other kinds have, and it has not, speaks for the type alone.
+        ("TNMD THBS4 CHODL COL1A1 DCN PDGFRA COL1A2 LUM SVEP1 TNFAIP6 SFRP2 PDGFRB MMP14", "fibroblast"),
+    ],
+)
+def test_a_kind_is_named_only_where_it_explains_what_its_parent_does(
+    evidence_from: MakeEvidence, genes: str, label: str
+) -> None:
+    assert propose(evidence_from(genes, "")).label == label
+
+
+def test_without_that_condition_the_kind_would_be_named(evidence_from: MakeEvidence) -> None:
+    evidence = evidence_from("TNMD THBS4 CHODL COL1A1 DCN PDGFRA COL1A2 LUM SVEP1 TNFAIP6 SFRP2 PDGFRB MMP14", "")
+    assert name_of(evidence, replace(SETTLED, kind_explains=0.0)) == ontology.resolve("tendon cell")

@@ -70,12 +70,6 @@ def test_ancestors_hold_the_term_itself_and_the_root() -> None:
     assert PLASMA_CELL not in ontology.ancestors(B_CELL)
 
 
-def test_the_lowest_common_ancestor_of_siblings_is_the_nearest_term_above_both() -> None:
-    assert ontology.lowest_common_ancestor([CD4_T, CD8_T]) == ontology.resolve("mature alpha-beta T cell")
-    assert ontology.lowest_common_ancestor([B_CELL, PLASMA_CELL]) == ontology.resolve("lymphocyte of B lineage")
-    assert ontology.lowest_common_ancestor([CD4_T, T_CELL]) == T_CELL
-
-
 @pytest.mark.parametrize(
     ("one", "other"), [(B_CELL, T_CELL), (ALPHA, "CL:0000540"), (MACROPHAGE, NK), (FIBROBLAST, DUCTAL), (HSC, BETA)]
 )

@@ -106,3 +106,11 @@ def test_published_seurat_tables_are_read(evaluation_data):
         for name in ("pancreas_de", "pbmc3k_seurat_de", "large_intestine_de")
     }
     assert clusters == {"pancreas_de": 13, "pbmc3k_seurat_de": 9, "large_intestine_de": 6}
+
+
+def test_a_parquet_file_of_too_many_rows_is_not_unpacked(tmp_path):
+    path = tmp_path / "bomb.parquet"
+    pd.DataFrame({"cluster": "0", "gene": np.repeat("INS", 5_000_001)}).astype("category").to_parquet(path)
+    assert path.stat().st_size < 1_000_000
+    with pytest.raises(InputError, match=r"declares 5,000,001 rows; a marker table has at most 5,000,000"):
+        read_marker_table(path)
