@@ -150,9 +150,11 @@ def on_change(catalog: Path, asset: str = "") -> dg.AutomationCondition[dg.Asset
     """
     when = dg.AutomationCondition
     listed = Listed(catalog)
-    changed: dg.AutomationCondition = when.any_deps_match(when.data_version_changed())
+    # What a run makes that makes this asset too, after it, is no news to it.
+    changed_elsewhere = when.data_version_changed() & ~when.executed_with_root_target()
+    changed: dg.AutomationCondition = when.any_deps_match(changed_elsewhere)
     if asset == "leiden_clusters":
-        not_the_file = when.any_deps_match(when.data_version_changed()).ignore(dg.AssetSelection.assets("raw_adata"))
+        not_the_file = when.any_deps_match(changed_elsewhere).ignore(dg.AssetSelection.assets("raw_adata"))
         changed = not_the_file | (changed & Imported(catalog))
     trigger = (
         when.newly_missing() | (when.initial_evaluation() & when.missing()) | when.code_version_changed() | changed

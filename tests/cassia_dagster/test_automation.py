@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 import pytest
+from dagster._core.events import StepMaterializationData
 
 from assets.manual_labels import manual_labels
 from assets.raw_adata import observe
@@ -80,6 +81,21 @@ class Project:
                 self.instance.report_runless_asset_event(
                     dg.AssetMaterialization(name, partition=partition, tags={"dagster/data_version": str(version)})
                 )
+
+    def make_in_runs(self, requested: dict[str, set[str]]) -> None:
+        """Play the runs as the daemon launches them: one a partition, with all that is requested of it."""
+        for partition in set().union(*requested.values()):
+            keys = [dg.AssetKey(name) for name, partitions in requested.items() if partition in partitions]
+            run = self.instance.create_run_for_job(
+                self.definitions.resolve_implicit_global_asset_job_def(),
+                asset_selection=frozenset(keys),
+                tags={"dagster/partition": partition},
+            )
+            for key in keys:
+                made = dg.AssetMaterialization(key, partition=partition, tags={"dagster/data_version": run.run_id})
+                data = StepMaterializationData(made, [])
+                event = dg.DagsterEvent("ASSET_MATERIALIZATION", run.job_name, event_specific_data=data)
+                self.instance.report_dagster_event(event, run.run_id)
 
     def walk(self, *, anew: bool = True) -> list[dict[str, set[str]]]:
         """Evaluate and play the runs until nothing more is requested."""
@@ -157,6 +173,17 @@ def test_a_new_dataset_is_made_level_by_level_for_the_resolutions_that_it_lists(
         {name: pairs for name in CHAIN},
         {name: {"islets"} for name in LAST},
     ]
+
+
+def test_a_run_that_takes_longer_than_a_look_is_not_requested_again(project):
+    project.requested()
+    project.write(project.entry("islets", resolutions=["0.4"]))
+    project.settle()
+    requested = project.requested()
+    assert set(requested) == CELLS
+    assert project.requested() == {}
+    project.make_in_runs(requested)
+    assert set(project.requested()) == set(CHAIN)
 
 
 def test_of_a_marker_table_no_cells_are_asked_for(project):
