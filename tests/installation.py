@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).parents[1]
 TOOLS = Path(sys.executable).parent
 MADE = [asset.key for asset in ASSETS if isinstance(asset, dg.AssetsDefinition)]
-PATIENCE = 400.0
-"""Seconds that anything may take; a busy machine needs a third of it."""
+PATIENCE = 900.0
+"""Seconds that anything may take; on a quiet machine nothing takes a tenth of it."""
 TAIL = 3000
 """Characters of each log that a failure shows."""
 OVER = {TickStatus.SKIPPED, TickStatus.SUCCESS}
