@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, override
 import dagster as dg
 from dagster._core.definitions.assets.graph.asset_graph import executable_in_same_run
 
+from assets.runs_behind import LeftToRetries, MadeTogether
 from cassia_dagster.errors import ConfigurationError
 from resources.catalog import Catalog, DatasetEntry
 
@@ -151,7 +152,7 @@ def on_change(catalog: Path, asset: str = "") -> dg.AutomationCondition[dg.Asset
     when = dg.AutomationCondition
     listed = Listed(catalog)
     # What a run makes that makes this asset too, after it, is no news to it.
-    changed_elsewhere = when.data_version_changed() & ~when.executed_with_root_target()
+    changed_elsewhere = when.data_version_changed() & ~MadeTogether()
     changed: dg.AutomationCondition = when.any_deps_match(changed_elsewhere)
     if asset == "leiden_clusters":
         not_the_file = when.any_deps_match(changed_elsewhere).ignore(dg.AssetSelection.assets("raw_adata"))
@@ -159,7 +160,8 @@ def on_change(catalog: Path, asset: str = "") -> dg.AutomationCondition[dg.Asset
     trigger = (
         when.newly_missing() | (when.initial_evaluation() & when.missing()) | when.code_version_changed() | changed
     )
-    wanted = trigger.since(when.newly_requested()) | when.execution_failed().newly_true()
+    failed = when.execution_failed() & ~LeftToRetries()
+    wanted = trigger.since(when.newly_requested()) | failed.newly_true()
     return (wanted & listed & ~Unsettled(listed) & ~when.in_progress()).with_label("on_change")
 
 

@@ -177,13 +177,14 @@ def test_a_new_dataset_is_made_level_by_level_for_the_resolutions_that_it_lists(
 
 def test_a_run_that_takes_longer_than_a_look_is_not_requested_again(project):
     project.requested()
-    project.write(project.entry("islets", resolutions=["0.4"]))
+    project.write(project.entry("islets", resolutions=["0.4", "1.2"]))
     project.settle()
-    requested = project.requested()
-    assert set(requested) == CELLS
+    for level in (CELLS, set(CHAIN), set(LAST)):
+        requested = project.requested()
+        assert set(requested) == level
+        assert project.requested() == {}
+        project.make_in_runs(requested)
     assert project.requested() == {}
-    project.make_in_runs(requested)
-    assert set(project.requested()) == set(CHAIN)
 
 
 def test_of_a_marker_table_no_cells_are_asked_for(project):
@@ -280,6 +281,27 @@ def test_a_failure_is_tried_once_more_and_stops_what_is_below(project):
             )
             assert not run.success
     assert requests == 2
+
+
+def test_what_run_retries_launch_again_is_left_to_them(tmp_path):
+    with dg.instance_for_test(overrides={"run_retries": {"enabled": True, "max_retries": 3}}) as instance:
+        project = Project(tmp_path, instance)
+        project.requested()
+        project.write(project.entry("islets", resolutions=["0.8"]))
+        project.settle()
+        requested = project.requested()
+        run = instance.create_run_for_job(
+            project.definitions.resolve_implicit_global_asset_job_def(),
+            asset_selection=frozenset(map(dg.AssetKey, requested)),
+            tags={"dagster/partition": "islets"},
+        )
+        instance.report_run_failed(run)  # as run monitoring does when its worker is gone
+        assert instance.get_run_by_id(run.run_id).tags["dagster/will_retry"] == "true"
+        assert project.requested() == {}
+        # When it has failed as often as it may, automation tries once, as it does where nobody retries.
+        instance.add_run_tags(run.run_id, {"dagster/will_retry": "false"})
+        assert project.requested() == requested
+        assert project.requested() == {}
 
 
 def test_a_file_that_is_still_written_waits(finished):
