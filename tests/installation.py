@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -240,7 +241,7 @@ class OneMachine(Installation):
         mutation = 'mutation { reloadRepositoryLocation(repositoryLocationName: "cassia-dagster") { __typename } }'
         request = urllib.request.Request(
             f"http://127.0.0.1:{self._port}/graphql",
-            yaml.safe_dump({"query": mutation}, default_flow_style=True, width=1000).encode(),
+            json.dumps({"query": mutation}).encode(),
             {"content-type": "application/json"},
         )
         with urllib.request.urlopen(request, timeout=PATIENCE) as response:
