@@ -129,10 +129,11 @@ class Story:
         assert self.made("first") == before
         paid = Counter(call.key for call in site.calls("second", "done"))
         assert set(paid.values()) == {1}
-        assert len(site.calls("second", "lost")) == 1
-        assert self.asked() == Counter({"annotate": 3, "validate": 3, "score": 3, "merge": 1}) + Counter(
-            call.role for call in site.calls("second", "lost")
-        )
+        # What was under way at the kill is asked again; whether the provider had noted it, nobody knows.
+        lost = Counter(call.role for call in site.calls("second", "lost"))
+        once = Counter({"annotate": 3, "validate": 3, "score": 3, "merge": 1})
+        assert lost.total() == 1
+        assert self.asked() in (once, once + lost)
         assert all(run.is_finished for run in site.instance.get_runs())
         assert site.instance.event_log_storage.get_concurrency_info("llm").claimed_slots == []
 
