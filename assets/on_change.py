@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, override
 
 import dagster as dg
+from dagster._core.definitions.assets.graph.asset_graph import executable_in_same_run
 
+from assets.runs_behind import LeftToRetries, MadeTogether
 from cassia_dagster.errors import ConfigurationError
 from resources.catalog import Catalog, DatasetEntry
 
@@ -87,7 +89,8 @@ class Unsettled(dg.AutomationCondition[dg.AssetKey]):
     """True where anything above, however far, is missing, failed, being made, or requested in this very tick.
 
     Many assets depend on the user's file and on what is made of it. Without this a changed file would have models
-    asked about the old clusters first, and about the new ones after that.
+    asked about the old clusters first, and about the new ones after that. What is requested right above, for the same
+    partition, is no reason to wait: both go into one run, which makes the upper one first.
     """
 
     def __init__(self, listed: Listed) -> None:
@@ -104,7 +107,7 @@ class Unsettled(dg.AutomationCondition[dg.AssetKey]):
     ) -> dg.AutomationResult[dg.AssetKey]:
         if context.candidate_subset.is_empty:
             return dg.AutomationResult(context, context.candidate_subset)
-        above = await self._above(context, context.key, {})
+        above = await self._above(context, context.key, {}, spare_requested=True)
         return dg.AutomationResult(context, context.candidate_subset.compute_intersection(above))
 
     async def _above(
@@ -112,6 +115,8 @@ class Unsettled(dg.AutomationCondition[dg.AssetKey]):
         context: dg.AutomationContext[dg.AssetKey],
         key: dg.AssetKey,
         known: dict[dg.AssetKey, EntitySubset[dg.AssetKey]],
+        *,
+        spare_requested: bool = False,
     ) -> EntitySubset[dg.AssetKey]:
         """Return the partitions of an asset below something unsettled."""
         if key not in known:
@@ -120,6 +125,9 @@ class Unsettled(dg.AutomationCondition[dg.AssetKey]):
             for parent in sorted(context.asset_graph.get(key).parent_keys):
                 above = await self._above(context, parent, known)
                 unsettled = above.compute_union(await self._here(context, parent))
+                requested = context.request_subsets_by_key.get(parent)
+                if spare_requested and requested and executable_in_same_run(context.asset_graph, key, parent):
+                    unsettled = unsettled.compute_difference(requested)
                 below = below.compute_union(unsettled.compute_child_subset(key))
             known[key] = below
         return known[key]
@@ -153,14 +161,17 @@ def on_change(catalog: Path, asset: str = "") -> dg.AutomationCondition[dg.Asset
     """
     when = dg.AutomationCondition
     listed = Listed(catalog)
-    changed: dg.AutomationCondition = when.any_deps_match(when.data_version_changed())
+    # What a run makes that makes this asset too, after it, is no news to it.
+    changed_elsewhere = when.data_version_changed() & ~MadeTogether()
+    changed: dg.AutomationCondition = when.any_deps_match(changed_elsewhere)
     if asset == "leiden_clusters":
-        not_the_file = when.any_deps_match(when.data_version_changed()).ignore(dg.AssetSelection.assets("raw_adata"))
+        not_the_file = when.any_deps_match(changed_elsewhere).ignore(dg.AssetSelection.assets("raw_adata"))
         changed = not_the_file | (changed & Imported(catalog))
     trigger = (
         when.newly_missing() | (when.initial_evaluation() & when.missing()) | when.code_version_changed() | changed
     )
-    wanted = trigger.since(when.newly_requested()) | when.execution_failed().newly_true()
+    failed = when.execution_failed() & ~LeftToRetries()
+    wanted = trigger.since(when.newly_requested()) | failed.newly_true()
     return (wanted & listed & ~Unsettled(listed) & ~when.in_progress()).with_label("on_change")
 
 

@@ -16,6 +16,8 @@ import pytest
 
 from resources.home import Home
 
+pytest.register_assert_rewrite("tests.installation", "tests.story")
+
 # The assets read the catalog when they are imported, so no test may begin in the home of whoever runs it.
 _HOME = tempfile.TemporaryDirectory(prefix="cassia-tests-")
 atexit.register(_HOME.cleanup)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 import pytest
+from dagster._core.events import StepMaterializationData
 
 from assets.manual_labels import manual_labels
 from assets.raw_adata import observe
@@ -81,6 +82,21 @@ class Project:
                     dg.AssetMaterialization(name, partition=partition, tags={"dagster/data_version": str(version)})
                 )
 
+    def make_in_runs(self, requested: dict[str, set[str]]) -> None:
+        """Play the runs as the daemon launches them: one a partition, with all that is requested of it."""
+        for partition in set().union(*requested.values()):
+            keys = [dg.AssetKey(name) for name, partitions in requested.items() if partition in partitions]
+            run = self.instance.create_run_for_job(
+                self.definitions.resolve_implicit_global_asset_job_def(),
+                asset_selection=frozenset(keys),
+                tags={"dagster/partition": partition},
+            )
+            for key in keys:
+                made = dg.AssetMaterialization(key, partition=partition, tags={"dagster/data_version": run.run_id})
+                data = StepMaterializationData(made, [])
+                event = dg.DagsterEvent("ASSET_MATERIALIZATION", run.job_name, event_specific_data=data)
+                self.instance.report_dagster_event(event, run.run_id)
+
     def walk(self, *, anew: bool = True) -> list[dict[str, set[str]]]:
         """Evaluate and play the runs until nothing more is requested."""
         ticks = []
@@ -153,12 +169,22 @@ def test_a_new_dataset_is_made_level_by_level_for_the_resolutions_that_it_lists(
     project.settle()
     pairs = {"islets|0.4", "islets|1.2"}
     assert project.walk() == [
-        {"normalized_adata": {"islets"}},
-        {"umap": {"islets"}, "leiden_clusters": pairs},
-        *({name: pairs} for name in CHAIN[1:-1]),
-        {"report": pairs, "review": {"islets"}},
-        {"annotated_adata": {"islets"}},
+        {name: {"islets"} for name in CELLS},
+        dict.fromkeys(CHAIN, pairs),
+        {name: {"islets"} for name in LAST},
     ]
+
+
+def test_a_run_that_takes_longer_than_a_look_is_not_requested_again(project):
+    project.requested()
+    project.write(project.entry("islets", resolutions=["0.4", "1.2"]))
+    project.settle()
+    for level in (CELLS, set(CHAIN), set(LAST)):
+        requested = project.requested()
+        assert set(requested) == level
+        assert project.requested() == {}
+        project.make_in_runs(requested)
+    assert project.requested() == {}
 
 
 def test_of_a_marker_table_no_cells_are_asked_for(project):
@@ -172,7 +198,7 @@ def test_of_a_marker_table_no_cells_are_asked_for(project):
 def test_what_was_there_before_automation_was_switched_on_is_made_too(project):
     project.write(project.entry("islets", resolutions=["0.8"]))
     project.settle()
-    assert [set(tick) for tick in project.walk()][-1] == {"annotated_adata"}
+    assert [set(tick) for tick in project.walk()][-1] == set(LAST)
 
 
 def test_nothing_changes_and_nothing_is_requested(finished):
@@ -190,6 +216,7 @@ def test_a_changed_file_has_only_its_own_dataset_made_anew_each_asset_once(finis
     finished.settle()
     ticks = finished.walk()
     assert ticks[0] == {"normalized_adata": {"islets"}}
+    assert len(ticks) == 4  # the cells; what they decide; what a person's labels would bear on; the file of all
     assert sorted(name for tick in ticks for name in tick) == sorted([*CELLS, *CHAIN, *LAST])
     assert {key.partition("|")[0] for tick in ticks for keys in tick.values() for key in keys} == {"islets"}
 
@@ -243,17 +270,38 @@ def test_a_failure_is_tried_once_more_and_stops_what_is_below(project):
     requests = 0
     for _ in range(5):
         requested = project.requested()
-        assert set(requested) <= {"normalized_adata"}
+        assert set(requested) in (set(), CELLS)
         if requested:
             requests += 1
             run = job.execute_in_process(
                 partition_key="islets",
                 instance=project.instance,
-                asset_selection=[dg.AssetKey("normalized_adata")],
+                asset_selection=[dg.AssetKey(name) for name in requested],
                 raise_on_error=False,
             )
             assert not run.success
     assert requests == 2
+
+
+def test_what_run_retries_launch_again_is_left_to_them(tmp_path):
+    with dg.instance_for_test(overrides={"run_retries": {"enabled": True, "max_retries": 3}}) as instance:
+        project = Project(tmp_path, instance)
+        project.requested()
+        project.write(project.entry("islets", resolutions=["0.8"]))
+        project.settle()
+        requested = project.requested()
+        run = instance.create_run_for_job(
+            project.definitions.resolve_implicit_global_asset_job_def(),
+            asset_selection=frozenset(map(dg.AssetKey, requested)),
+            tags={"dagster/partition": "islets"},
+        )
+        instance.report_run_failed(run)  # as run monitoring does when its worker is gone
+        assert instance.get_run_by_id(run.run_id).tags["dagster/will_retry"] == "true"
+        assert project.requested() == {}
+        # When it has failed as often as it may, automation tries once, as it does where nobody retries.
+        instance.add_run_tags(run.run_id, {"dagster/will_retry": "false"})
+        assert project.requested() == requested
+        assert project.requested() == {}
 
 
 def test_a_file_that_is_still_written_waits(finished):
@@ -307,7 +355,7 @@ def test_a_broken_entry_does_not_keep_the_others_from_being_made(project):
     project.write(project.entry("there", resolutions=["0.8"]))
     project.home.catalog.write_text(project.home.catalog.read_text() + "- name: broken\n  path: x.h5ad\n")
     project.settle()
-    assert project.walk()[0] == {"normalized_adata": {"there"}}
+    assert project.walk()[0] == {name: {"there"} for name in CELLS}
 
 
 def test_new_notes_are_shown_and_start_nothing(finished):
@@ -327,7 +375,7 @@ def test_runs_wait_until_a_broken_catalog_is_mended_and_then_go_on(project):
     assert "not valid YAML" in skip_message(project.watch())
     assert project.requested() == {}
     project.home.catalog.write_text(good)
-    assert project.requested() == {"normalized_adata": {"there"}}
+    assert project.requested() == {name: {"there"} for name in CELLS}
 
 
 def test_a_dataset_that_left_the_catalog_is_told_and_kept(finished):
