@@ -13,6 +13,7 @@ from cassia_dagster.marker_tables import WITHOUT_CELLS
 from cassia_dagster.records import natural_order
 from cassia_dagster.singlecell.cluster import MOST_BY_REFERENCE, LeidenEngine, leiden
 from cassia_dagster.singlecell.columns import given_clusters
+from cassia_dagster.singlecell.libraries import versions_behind
 from cassia_dagster.singlecell.memory import measured
 from cassia_dagster.singlecell.resolutions import MARKER_TABLE, is_given
 from cassia_dagster.singlecell.stability import stability
@@ -84,6 +85,7 @@ def leiden_clusters(
             "stability": same,
             "engine": clustering.engine.value,
             "parameters": dg.MetadataValue.json(config.model_dump(mode="json")),
+            "libraries": dg.MetadataValue.json(versions_behind("leiden_clusters")),
         }
     table = labels.reset_index()
     return dg.MaterializeResult(

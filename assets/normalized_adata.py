@@ -12,6 +12,7 @@ from assets.raw_adata import raw_adata
 from cassia_dagster.knowledge.versions import gene_names_version
 from cassia_dagster.singlecell.columns import cells_per_batch
 from cassia_dagster.singlecell.embed import embed
+from cassia_dagster.singlecell.libraries import versions_behind
 from cassia_dagster.singlecell.load import INPUT
 from cassia_dagster.singlecell.memory import choose_way, measured, memory_available
 from cassia_dagster.singlecell.normalize import adopt, normalize
@@ -101,6 +102,7 @@ def normalized_adata(
             "median_pct_mito": float(cells.obs["pct_mito"].median()),
             "variance_in_components": float(cells.uns["pca"]["variance_ratio"].sum()),
             "parameters": dg.MetadataValue.json(config.model_dump()),
+            "libraries": dg.MetadataValue.json(versions_behind("normalized_adata")),
             **usage.metadata,
             **_describe_batches(entry.batch_key, batches, cells.uns),
         },
