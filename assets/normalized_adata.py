@@ -16,7 +16,7 @@ from cassia_dagster.singlecell.libraries import versions_behind
 from cassia_dagster.singlecell.load import INPUT
 from cassia_dagster.singlecell.memory import choose_way, measured, memory_available
 from cassia_dagster.singlecell.normalize import adopt, normalize
-from cassia_dagster.singlecell.streaming import CountsFile, count_stored, prepare_by_blocks
+from cassia_dagster.singlecell.streaming import CountsFile, count_stored, prepare_by_blocks, what_stays_behind
 from cassia_dagster.singlecell.values import KINDS
 from resources.catalog import CatalogResource, DatasetEntry
 from resources.catalog_check import load_checked, tables_checked
@@ -136,7 +136,8 @@ def _load(entry: DatasetEntry, config: NormalizeConfig) -> _Made:
 
 def _stream(entry: DatasetEntry, config: NormalizeConfig) -> _Made:
     counts = CountsFile(entry.path, entry.counts)
-    tables, notes = tables_checked(entry, counts.place)
+    tables, said = tables_checked(entry, counts.place)
+    notes = [*said, *what_stays_behind(entry.path, counts.place)]
     tables.uns[INPUT] = {"matrix": counts.place, "values": KINDS["counts"], "notes": "\n".join(notes)}
     made = prepare_by_blocks(
         tables,
