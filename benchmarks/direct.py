@@ -38,12 +38,11 @@ def run(clock: Clock, path: Path, folder: Path, resolutions: list[str], *, finis
     from cassia_dagster.llm.store import Store
     from cassia_dagster.outputs.cas import write_cas
     from cassia_dagster.outputs.h5ad import annotate, write_h5ad
-    from cassia_dagster.singlecell.cluster import leiden
     from cassia_dagster.singlecell.embed import embed, umap_coordinates
     from cassia_dagster.singlecell.load import load_cells
     from cassia_dagster.singlecell.markers import rank_markers
     from cassia_dagster.singlecell.normalize import normalize
-    from cassia_dagster.singlecell.stability import stability
+    from cassia_dagster.singlecell.stability import leiden_with_stability
 
     with clock.stage("load"):
         cells = load_cells(path, rename=partial(present_symbols, species=SPECIES, where=str(path)))
@@ -61,8 +60,7 @@ def run(clock: Clock, path: Path, folder: Path, resolutions: list[str], *, finis
         door = Door(EmbeddedBackend(), store, [])
         for resolution in resolutions:
             with clock.stage(f"clusters {resolution}"):
-                labels = leiden(adata, float(resolution)).labels
-                stability(adata, float(resolution))
+                labels = leiden_with_stability(adata, float(resolution))[0].labels
             with clock.stage(f"markers {resolution}"):
                 markers = rank_markers(adata, labels)
             if coordinates is None:
