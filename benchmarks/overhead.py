@@ -60,8 +60,9 @@ def table_of(folder: Path) -> str:
         for title, field in (("CPU seconds", "cpu_so_far"), ("seconds", "wall_so_far")):
             direct, dagster = (median(getattr(run[-1], field) for run in found[one]) for one in WORKFLOWS)
             more = dagster - direct
+            runs = " and ".join(f"{len(found[one])}" for one in WORKFLOWS)
             cells = (
-                f"{int(place.parent.name):,}", which.rpartition("_")[2], f"{len(found['dagster'])}", title,
+                f"{int(place.parent.name):,}", which.rpartition("_")[2], runs, title,
                 f"{direct:.1f}", f"{dagster:.1f}", f"{more:.1f}", f"{more / direct:.0%}",
             )  # fmt: skip
             lines.append(f"| {' | '.join(cells)} |")

@@ -69,5 +69,7 @@ def test_the_overhead_is_what_a_process_takes_more_and_dagster_between_assets_is
     assets = ["normalized_adata", "leiden_clusters 1.0", "marker_table 1.0", "annotated_adata"]
     wrote(tmp_path / "1000" / "dagster-usual_1-1", 2.0, [one for asset in assets for one in ("between assets", asset)])
     wrote(tmp_path / "1000" / "dagster-usual_5-1", 2.0, assets)
-    assert table_of_overhead(tmp_path).splitlines()[2] == "| 1,000 | 1 | 1 | CPU seconds | 16.0 | 16.0 | 0.0 | 0% |"
+    assert (
+        table_of_overhead(tmp_path).splitlines()[2] == "| 1,000 | 1 | 1 and 1 | CPU seconds | 16.0 | 16.0 | 0.0 | 0% |"
+    )
     assert "| 1,000 | 1 | 12.0 | 6.0 |" in partitions_of(tmp_path).splitlines()
