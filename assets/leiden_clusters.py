@@ -12,11 +12,12 @@ from assets.raw_adata import raw_adata, same_file
 from cassia_dagster.errors import InputError
 from cassia_dagster.marker_tables import WITHOUT_CELLS
 from cassia_dagster.records import natural_order
-from cassia_dagster.singlecell.cluster import MOST_BY_REFERENCE, LeidenEngine, leiden
+from cassia_dagster.singlecell.cluster import MOST_BY_REFERENCE, LeidenEngine
 from cassia_dagster.singlecell.columns import given_clusters
+from cassia_dagster.singlecell.libraries import versions_behind
 from cassia_dagster.singlecell.memory import measured
 from cassia_dagster.singlecell.resolutions import MARKER_TABLE, is_given
-from cassia_dagster.singlecell.stability import stability
+from cassia_dagster.singlecell.stability import leiden_with_stability
 from resources.catalog import CatalogResource, DatasetEntry
 from resources.catalog_check import load_table
 from resources.storage import IF_CELLS, AdataFile
@@ -77,8 +78,7 @@ def leiden_clusters(
     else:
         with measured() as usage:
             graph = normalized_adata.read("obsp/connectivities")
-            clustering = leiden(graph, float(resolution), seed=config.seed, engine=config.engine)
-            same = stability(graph, float(resolution), seed=config.seed)
+            clustering, same = leiden_with_stability(graph, float(resolution), seed=config.seed, engine=config.engine)
         labels = clustering.labels
         made = {
             **usage.metadata,
@@ -87,6 +87,7 @@ def leiden_clusters(
             "stability": same,
             "engine": clustering.engine.value,
             "parameters": dg.MetadataValue.json(config.model_dump(mode="json")),
+            "libraries": dg.MetadataValue.json(versions_behind("leiden_clusters")),
         }
     table = labels.reset_index()
     return dg.MaterializeResult(

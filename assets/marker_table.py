@@ -10,6 +10,7 @@ from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from assets.pools import MATRIX, memory_tags
 from assets.raw_adata import same_file
 from cassia_dagster.records import natural_order
+from cassia_dagster.singlecell.libraries import versions_behind
 from cassia_dagster.singlecell.markers import MarkerEngine, rank_markers
 from cassia_dagster.singlecell.memory import measured
 from resources.catalog import DatasetEntry
@@ -77,7 +78,10 @@ def marker_table(
             with normalized_adata.expression() as expressed:
                 markers = rank_markers(expressed, labels, **config.model_dump())
             cells = normalized_adata.read("obsm/X_pca")
-            made: dict[str, dg.MetadataValue] = {"parameters": dg.MetadataValue.json(config.model_dump(mode="json"))}
+            made: dict[str, dg.MetadataValue] = {
+                "parameters": dg.MetadataValue.json(config.model_dump(mode="json")),
+                "libraries": dg.MetadataValue.json(versions_behind("marker_table")),
+            }
         else:
             with same_file(context.instance, entry):
                 cells, markers = None, load_table(entry).table

@@ -13,10 +13,11 @@ from assets.raw_adata import raw_adata, same_file
 from cassia_dagster.knowledge.versions import gene_names_version
 from cassia_dagster.singlecell.columns import cells_per_batch
 from cassia_dagster.singlecell.embed import embed
+from cassia_dagster.singlecell.libraries import versions_behind
 from cassia_dagster.singlecell.load import INPUT
 from cassia_dagster.singlecell.memory import choose_way, measured, memory_available
 from cassia_dagster.singlecell.normalize import adopt, normalize
-from cassia_dagster.singlecell.streaming import CountsFile, count_stored, prepare_by_blocks
+from cassia_dagster.singlecell.streaming import CountsFile, count_stored, prepare_by_blocks, what_stays_behind
 from cassia_dagster.singlecell.values import KINDS
 from resources.catalog import CatalogResource, DatasetEntry
 from resources.catalog_check import load_checked, tables_checked
@@ -104,6 +105,7 @@ def normalized_adata(
             "median_pct_mito": float(cells.obs["pct_mito"].median()),
             "variance_in_components": float(cells.uns["pca"]["variance_ratio"].sum()),
             "parameters": dg.MetadataValue.json(config.model_dump()),
+            "libraries": dg.MetadataValue.json(versions_behind("normalized_adata")),
             **usage.metadata,
             **_describe_batches(entry.batch_key, batches, cells.uns),
         },
@@ -137,7 +139,8 @@ def _load(entry: DatasetEntry, config: NormalizeConfig) -> _Made:
 
 def _stream(entry: DatasetEntry, config: NormalizeConfig) -> _Made:
     counts = CountsFile(entry.path, entry.counts)
-    tables, notes = tables_checked(entry, counts.place)
+    tables, said = tables_checked(entry, counts.place)
+    notes = [*said, *what_stays_behind(entry.path, counts.place)]
     tables.uns[INPUT] = {"matrix": counts.place, "values": KINDS["counts"], "notes": "\n".join(notes)}
     made = prepare_by_blocks(
         tables,

@@ -5,6 +5,7 @@ import dagster as dg
 from assets.partitions import BY_DATASET
 from assets.pools import MATRIX, memory_tags
 from cassia_dagster.singlecell.embed import umap_coordinates
+from cassia_dagster.singlecell.libraries import versions_behind
 from cassia_dagster.singlecell.memory import measured
 from resources.storage import AdataFile
 from resources.versions import version_of_table
@@ -34,5 +35,9 @@ def umap(normalized_adata: AdataFile) -> dg.MaterializeResult:
     return dg.MaterializeResult(
         value=coordinates,
         data_version=version_of_table(coordinates),
-        metadata={"cells": len(coordinates), **usage.metadata},
+        metadata={
+            "cells": len(coordinates),
+            "libraries": dg.MetadataValue.json(versions_behind("umap")),
+            **usage.metadata,
+        },
     )

@@ -6,12 +6,15 @@ import os
 import runpy
 import sys
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from benchmarks.page import FOLDER, PROJECT, write_blocks
+from benchmarks.machine import machine_now
+from benchmarks.page import FOLDER, PROJECT, RESULTS, keep_result, table_of_figures, write_blocks
+from benchmarks.workflow import State
 
 PERFORMANCE = PROJECT / "docs" / "performance.md"
 
@@ -55,18 +58,26 @@ def generate(
 @app.command()
 def speed(
     cells: Annotated[list[int] | None, typer.Option(min=1000, help="Number of cells; repeatable.")] = None,
-    state: Annotated[list[str] | None, typer.Option(help="warm, cold; repeatable.  [default: both]")] = None,
-    repeats: Annotated[int, typer.Option(min=0, help="Runs of each; 0 only writes the table.")] = 3,
+    state: Annotated[list[State] | None, typer.Option(help="Repeatable.  [default: warm and cold]")] = None,
+    repeats: Annotated[int, typer.Option(min=0, help="Runs of each; 0 only writes the tables.")] = 3,
+    workflow: Annotated[
+        list[str] | None, typer.Option(help="plain, ours, streamed; repeatable.  [default: plain and ours]")
+    ] = None,
     runs: Runs = RUNS,
     *,
+    markers_only: Annotated[
+        bool, typer.Option("--markers-only", help="Warm runs end with the first marker table.")
+    ] = False,
     write: Write = False,
 ) -> None:
     """Compare the costs of the plain Scanpy workflow and ours, each run in a fresh process (50,000 cells: hours)."""
-    from benchmarks.speed import machine, run_all, stages_of, table_of
+    from benchmarks.speed import keep_figures, page_of, run_all
 
+    states, workflows = state or [State.warm, State.cold], workflow or ["plain", "ours"]
     for n_cells in cells or [10_000, 50_000]:
-        run_all(runs, n_cells, state or ["warm", "cold"], repeats)
-    _tell("speed", f"{table_of(runs)}\n\n{machine()}\n\n{stages_of(runs)}", write=write)
+        run_all(runs, n_cells, states, repeats, workflows, finish=not markers_only)
+    keep_figures(runs, RESULTS / "speed")
+    _tell("speed", page_of(RESULTS / "speed"), write=write)
 
 
 @app.command()
@@ -77,19 +88,34 @@ def equality(
     write: Write = False,
 ) -> None:
     """Compare what the plain workflow found with what ours makes of the same input, after a run of `speed`."""
-    from benchmarks.equality import compare, table_of
+    from benchmarks.equality import compare
 
     plain = next((runs / f"{cells}").glob("plain-*-1"))
-    _tell("equality", table_of(compare(runs / f"{cells}.h5ad", plain, "1.0")), write=write)
+    _keep("equality", compare(runs / f"{cells}.h5ad", plain, "1.0"), write=write)
+
+
+@app.command()
+def quality(
+    cells: Annotated[int, typer.Option(help="Of which number of cells.")] = 50_000,
+    runs: Runs = RUNS,
+    *,
+    write: Write = False,
+) -> None:
+    """Compare how good the clusters are that whole runs of `speed` ended in."""
+    from benchmarks.quality import compare
+
+    _keep("quality", compare(runs, cells), write=write)
 
 
 @app.command()
 def leiden(runs: Runs = RUNS, *, write: Write = False) -> None:
     """Compare two engines of the Leiden algorithm on the demo, on published cells and on made ones."""
-    from benchmarks.leiden import table_of
+    from benchmarks.leiden import measure, table_of
 
     folder = os.environ.get(FOLDER)
-    _tell("leiden", table_of(Path(folder) if folder else None, runs if runs.exists() else None), write=write)
+    rows = list(measure(Path(folder) if folder else None, runs if runs.exists() else None))
+    keep_result("leiden", {"rows": rows}, machine_now())
+    _tell("leiden", f"{table_of(rows)}\n\n{machine_now()}", write=write)
 
 
 @app.command()
@@ -100,11 +126,28 @@ def capped(
     *,
     write: Write = False,
 ) -> None:
-    """Annotate cells by the command under a cap on memory, and without (200,000 cells: hours)."""
+    """Annotate cells by the command under a cap on memory, and cluster them without (200,000 cells: an hour)."""
     from benchmarks.capped import compare
-    from benchmarks.equality import table_of
 
-    _tell("capped", table_of(compare(runs, cells, gigabytes)), write=write)
+    _keep("capped", compare(runs, cells, gigabytes), write=write)
+
+
+@app.command()
+def overhead(
+    cells: Annotated[int | None, typer.Option(help="Number of made cells.  [default: the demo]")] = None,
+    resolutions: Annotated[int, typer.Option(min=1, max=5, help="Of made cells.")] = 1,
+    repeats: Annotated[int, typer.Option(min=0, help="Runs of each; 0 only writes the tables.")] = 3,
+    runs: Runs = RUNS,
+    *,
+    write: Write = False,
+) -> None:
+    """Compare the whole method through Dagster with the same functions called directly."""
+    from benchmarks.overhead import page_of, run_pairs
+    from benchmarks.speed import keep_figures
+
+    run_pairs(runs, cells, repeats, resolutions)
+    keep_figures(runs, RESULTS / "speed")
+    _tell("overhead", page_of(RESULTS / "speed"), write=write)
 
 
 def _passes_on(module: str, purpose: str) -> None:
@@ -123,6 +166,11 @@ def _passes_on(module: str, purpose: str) -> None:
 
 for _module, _purpose in SCRIPTS.items():
     _passes_on(_module, _purpose)
+
+
+def _keep(block: str, figures: Mapping[str, float | bool | str], *, write: bool) -> None:
+    keep_result(block, figures, machine_now())
+    _tell(block, f"{table_of_figures(figures)}\n\n{machine_now()}", write=write)
 
 
 def _tell(block: str, text: str, *, write: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,9 +97,3 @@ def _compare_markers(plain: pd.DataFrame, ours: pd.DataFrame) -> dict[str, float
         "largest difference of log2 fold change": float(np.abs(both["avg_log2FC"] - both["logfoldchanges"]).max()),
         f"clusters whose top {N_TOP} are the same genes": sum(of_clusters) / len(of_clusters),
     }
-
-
-def table_of(figures: Mapping[str, float | bool | str]) -> str:
-    """Write figures as Markdown."""
-    rows = [f"| {name} | {f'{value:.10g}' if isinstance(value, float) else value} |" for name, value in figures.items()]
-    return "\n".join(["| what | figure |", "|---|--:|", *rows])

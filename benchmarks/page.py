@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from cassia_dagster.files import replacing
 
 PROJECT = Path(__file__).parent.parent
+RESULTS = PROJECT / "benchmarks" / "results"
+"""What was measured, as numbers; the tables of docs/performance.md are made of it."""
 PAGE = PROJECT / "docs" / "evaluation.md"
 FOLDER = "CASSIA_EVALUATION_DATA"
 
@@ -44,3 +48,24 @@ def write_blocks(blocks: Mapping[str, str], path: Path = PAGE) -> None:
         page = put(page, block, text)
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
+
+
+def keep_result(name: str, figures: Mapping[str, Any], machine: str) -> None:
+    """Keep figures with the machine that they were measured on, in place of earlier ones of that name."""
+    path = RESULTS / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = {"machine": machine, "figures": dict(figures)}
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+
+
+def kept_result(name: str) -> tuple[dict[str, Any], str]:
+    """Return what `keep_result` kept: the figures, and the machine."""
+    kept = json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
+    return kept["figures"], kept["machine"]
+
+
+def table_of_figures(figures: Mapping[str, float | bool | str]) -> str:
+    """Write figures as Markdown, one a row."""
+    rows = [f"| {name} | {f'{value:.6g}' if isinstance(value, float) else value} |" for name, value in figures.items()]
+    return "\n".join(["| what | figure |", "|---|--:|", *rows])

@@ -41,9 +41,12 @@ class Clock:
         """Measure what is done inside."""
         cpu, wall = time.process_time(), time.perf_counter()
         yield
-        used, took = time.process_time() - cpu, time.perf_counter() - wall
+        self.add(name, time.process_time() - cpu, time.perf_counter() - wall)
+
+    def add(self, name: str, cpu: float, wall: float) -> None:
+        """Keep what was measured elsewhere, of a stage that has just ended."""
         so_far = time.time() - self._began
-        self.stages.append(Stage(name, used, took, peak_memory(), time.process_time(), so_far))
+        self.stages.append(Stage(name, cpu, wall, peak_memory(), time.process_time(), so_far))
         if self._path:
             self._path.write_text(json.dumps([one._asdict() for one in self.stages], indent=1), encoding="utf-8")
 

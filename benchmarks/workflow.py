@@ -1,4 +1,4 @@
-"""One workflow in a process of its own: ``python -m benchmarks.workflow plain|ours FILE FOLDER RESOLUTION…``."""
+"""One workflow in a process of its own: ``python -m benchmarks.workflow WORKFLOW FILE FOLDER RESOLUTION…``."""
 
 from __future__ import annotations
 
@@ -8,13 +8,21 @@ import subprocess
 import sys
 import time
 import warnings
+from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import ours, plain_scanpy
+from benchmarks import direct, ours, plain_scanpy, streamed, through_dagster
+from benchmarks.machine import keep_machine
 from benchmarks.stages import STARTED, Clock, Stage, read_stages
 
-WORKFLOWS = {"plain": plain_scanpy.run, "ours": ours.run}
+WORKFLOWS = {
+    "plain": plain_scanpy.run,
+    "ours": ours.run,
+    "streamed": streamed.run,
+    "direct": direct.run,
+    "dagster": through_dagster.run,
+}
 COSTS = "costs.json"
 
 WARM_CELLS = 21_000
@@ -25,8 +33,19 @@ LONGEST_RUN = 4 * 3600.0
 """Seconds that one run may take."""
 
 
-def run_apart(workflow: str, path: Path, folder: Path, resolutions: list[str], *, warm: bool, finish: bool) -> None:
-    """Run a workflow in a fresh process, with caches of compiled code that are warm or empty.
+class State(StrEnum):
+    """What a run finds."""
+
+    warm = "warm"
+    """A small part of the cells goes through first, so that everything is imported and compiled."""
+    cold = "cold"
+    """A fresh process, which finds no compiled code but Python's own."""
+    usual = "usual"
+    """A fresh process, which finds what earlier ones have compiled, as the second run of a user does."""
+
+
+def run_apart(workflow: str, path: Path, folder: Path, resolutions: list[str], *, state: State, finish: bool) -> None:
+    """Run a workflow in a process of its own, and keep on what machine it came to its end.
 
     Parameters
     ----------
@@ -38,18 +57,20 @@ def run_apart(workflow: str, path: Path, folder: Path, resolutions: list[str], *
         Where the outcome goes, with what each stage cost.
     resolutions
         Of the clusterings.
-    warm
-        Whether a small part of the cells goes through first, so that everything is imported and compiled. If not, the
-        process finds no compiled code but Python's own.
+    state
+        What the process finds.
     finish
         Whether to go on to UMAP and the file of cells.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    words = [workflow, str(path), str(folder), *resolutions, *["--warm"] * warm, *["--finish"] * finish]
+    words = [workflow, str(path), str(folder), *resolutions]
+    words += [*["--warm"] * (state is State.warm), *["--finish"] * finish]
     with TemporaryDirectory() as empty:
-        environment = os.environ | {STARTED: repr(time.time())} | ({} if warm else {"NUMBA_CACHE_DIR": empty})
+        cache = {"NUMBA_CACHE_DIR": empty} if state is State.cold else {}
+        environment = os.environ | {STARTED: repr(time.time())} | cache
         command = [sys.executable, "-m", "benchmarks.workflow", *words]
         subprocess.run(command, env=environment, check=True, timeout=LONGEST_RUN)  # noqa: S603
+    keep_machine(folder)
 
 
 def costs_of(folder: Path) -> list[Stage]:

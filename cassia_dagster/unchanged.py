@@ -1,4 +1,4 @@
-"""Tells which artifacts of the cells need not be made again: same input, code and parameters, and still there."""
+"""Tells which artifacts of the cells need not be made again: same input, code, libraries and parameters, and there."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from assets.leiden_clusters import LeidenConfig, leiden_clusters
 from assets.marker_table import MarkerConfig, marker_table
 from assets.normalized_adata import NormalizeConfig, normalized_adata
 from assets.umap import umap
+from cassia_dagster.singlecell.libraries import versions_behind
 from resources.storage import stored_cells, stored_table
 
 if TYPE_CHECKING:
@@ -60,8 +61,10 @@ def kept_artifacts(
         made = record.asset_materialization
         seen = {name: value.value for name, value in made.metadata.items()}
         tags = made.tags or {}
-        usual = config is None or "given_by" in seen or seen.get("parameters") == config().model_dump(mode="json")
+        computed = "given_by" not in seen
+        usual = config is None or not computed or seen.get("parameters") == config().model_dump(mode="json")
         same_code = tags.get(_CODE) == _code_versions()[asset]
+        same_code &= not computed or seen.get("libraries") == versions_behind(asset)
         if usual and same_code and _inputs_stand(instance, tags, dataset, resolution):
             path = _path(root, asset, dataset, resolution)
             # A file that is younger than the record of it was left by a run that was killed before it could tell.

@@ -9,6 +9,8 @@ from cassia_dagster.records import Marker, natural_order, rounded
 from cassia_dagster.singlecell.ranks import adjust, sum_ranks, z_scores
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
     from anndata import AnnData
 
@@ -71,16 +73,17 @@ def rank_markers(
     testable = natural_order(str(cluster) for cluster in sizes.index[sizes > 1])
     if len(sizes) < 2 or not testable:
         return pd.DataFrame({column: [] for column in COLUMNS})
-    ranked = ENGINES[engine](adata, labels, testable)
-    markers = ranked[
-        (ranked["score"] > 0)
-        & (ranked["avg_log2FC"] >= min_log2fc)
-        & (ranked["pct.1"] >= min_pct)
-        & (ranked["p_val_adj"] <= max_p_val_adj)
-    ].astype({"cluster": "str", "gene": "str"})
-    rank = markers["cluster"].map({cluster: position for position, cluster in enumerate(testable)})
-    order = markers.assign(rank=rank).sort_values(["rank", "score", "gene"], ascending=[True, False, True]).index
-    return markers.loc[order].reset_index(drop=True)
+    # Of each cluster what is no marker is dropped at once: a table of all genes in all clusters may fill the memory.
+    kept = [
+        ranked[
+            (ranked["score"] > 0)
+            & (ranked["avg_log2FC"] >= min_log2fc)
+            & (ranked["pct.1"] >= min_pct)
+            & (ranked["p_val_adj"] <= max_p_val_adj)
+        ].sort_values(["score", "gene"], ascending=[False, True])
+        for ranked in ENGINES[engine](adata, labels, testable)
+    ]
+    return pd.concat(kept, ignore_index=True).astype({"cluster": "str", "gene": "str"})
 
 
 def contrast(
@@ -142,8 +145,8 @@ def _known(value: Any) -> float | None:
     return None if value != value else rounded(value)  # noqa: PLR0124 - NaN alone differs from itself
 
 
-def _by_sparse_ranks(adata: AnnData | StoredCells, labels: pd.Series, clusters: list[str]) -> pd.DataFrame:
-    """Test every gene in every one of the clusters; one row a pair, in CASSIA's columns."""
+def _by_sparse_ranks(adata: AnnData | StoredCells, labels: pd.Series, clusters: list[str]) -> Iterator[pd.DataFrame]:
+    """Test every gene in each of the clusters; yield a table a cluster, in CASSIA's columns."""
     import numpy as np
     import pandas as pd
     from scipy import sparse, stats
@@ -153,37 +156,33 @@ def _by_sparse_ranks(adata: AnnData | StoredCells, labels: pd.Series, clusters: 
     sums = sum_ranks(values, groups.codes.astype(np.int64), len(groups.categories))
     sizes = np.bincount(groups.codes[groups.codes >= 0], minlength=len(groups.categories))
     n_cells = int(sizes.sum())
-    tested = groups.categories.get_indexer(pd.Index(clusters))
-    rest = n_cells - sizes[tested]
-    expressing, totals = sums.expressing[:, tested], sums.totals[:, tested]
-    fold = (np.expm1(totals / sizes[tested]) + _TINY) / (
-        np.expm1((sums.totals.sum(axis=1, keepdims=True) - totals) / rest) + _TINY
-    )
-    scores = z_scores(sums.ranks[:, tested], sizes[tested], n_cells)
-    p_values = 2 * stats.norm.sf(np.abs(scores))
-    by_column = {
-        "avg_log2FC": np.log2(fold).astype(np.float32),
-        "p_val": p_values,
-        "p_val_adj": adjust(p_values),
-        "pct.1": expressing / sizes[tested],
-        "pct.2": (sums.expressing.sum(axis=1, keepdims=True) - expressing) / rest,
-        "score": scores.astype(np.float32),
-    }
-    # As numbers into the names: a table of all genes in all clusters would be mostly text.
-    of_rows = np.indices((len(clusters), adata.n_vars)).reshape(2, -1)
-    names = {
-        "cluster": pd.Categorical.from_codes(of_rows[0], dtype=pd.CategoricalDtype(clusters)),
-        "gene": pd.Categorical.from_codes(of_rows[1], dtype=pd.CategoricalDtype(adata.var_names)),
-    }
-    return pd.DataFrame({**names, **{name: values.T.ravel() for name, values in by_column.items()}})[list(COLUMNS)]
+    all_expressing, all_totals = sums.expressing.sum(axis=1), sums.totals.sum(axis=1)
+    for cluster, tested in zip(clusters, groups.categories.get_indexer(pd.Index(clusters)), strict=True):
+        size, rest = sizes[tested], n_cells - sizes[tested]
+        expressing, totals = sums.expressing[:, tested], sums.totals[:, tested]
+        fold = (np.expm1(totals / size) + _TINY) / (np.expm1((all_totals - totals) / rest) + _TINY)
+        scores = z_scores(sums.ranks[:, [tested]], sizes[[tested]], n_cells)
+        p_values = 2 * stats.norm.sf(np.abs(scores))
+        yield pd.DataFrame(
+            {
+                "cluster": cluster,
+                "gene": adata.var_names,
+                "avg_log2FC": np.log2(fold).astype(np.float32),
+                "p_val": p_values[:, 0],
+                "p_val_adj": adjust(p_values)[:, 0],
+                "pct.1": expressing / size,
+                "pct.2": (all_expressing - expressing) / rest,
+                "score": scores[:, 0].astype(np.float32),
+            }
+        )
 
 
 _TINY = 1e-9
 """Keeps a fold change finite where one side does not express the gene; Scanpy's."""
 
 
-def _by_scanpy(adata: AnnData | StoredCells, labels: pd.Series, clusters: list[str]) -> pd.DataFrame:
-    """Test every gene in every one of the clusters; one row a pair, in CASSIA's columns."""
+def _by_scanpy(adata: AnnData | StoredCells, labels: pd.Series, clusters: list[str]) -> Iterator[pd.DataFrame]:
+    """Test every gene in each of the clusters; yield a table a cluster, in CASSIA's columns."""
     import anndata
     import numpy as np
     import pandas as pd
@@ -205,12 +204,9 @@ def _by_scanpy(adata: AnnData | StoredCells, labels: pd.Series, clusters: list[s
         "pct_nz_reference": "pct.2",
         "scores": "score",
     }
-    tables = [
-        sc.get.rank_genes_groups_df(view, group=cluster).rename(columns=columns).assign(cluster=cluster)
-        for cluster in clusters
-    ]
-    ranked: pd.DataFrame = pd.concat(tables, ignore_index=True)[list(COLUMNS)]
-    return ranked
+    for cluster in clusters:
+        table = sc.get.rank_genes_groups_df(view, group=cluster).rename(columns=columns)
+        yield table.assign(cluster=cluster)[list(COLUMNS)]
 
 
 ENGINES = {MarkerEngine.sparse: _by_sparse_ranks, MarkerEngine.scanpy: _by_scanpy}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cassia_dagster.errors import InputError
 from cassia_dagster.singlecell.blocks import spans
+from cassia_dagster.singlecell.memory import memory_available
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +17,15 @@ if TYPE_CHECKING:
     from cassia_dagster.singlecell.stored import StoredMatrix
 
 MOST_VALUES = 1 << 28
-"""Values that are in memory at a time; with their clusters, five or six bytes each."""
+"""Values that are in memory at a time, where there is room; with their clusters, five or six bytes each."""
+
+LEAST_VALUES = 1 << 23
+"""Fewer at a time would read the cells again and again for the sake of a few megabytes."""
+
+_SHARE = 0.4
+"""Of the memory that is free, what the values may take."""
+
+_BYTES_A_VALUE = 6
 
 _VALUES = 1 << 18
 """Values that are ranked at a time: few enough for the processor's cache."""
@@ -37,7 +46,7 @@ class RankSums(NamedTuple):
 
 
 def sum_ranks(
-    values: csr_matrix | StoredMatrix, codes: np.ndarray, n_clusters: int, *, most: int = MOST_VALUES
+    values: csr_matrix | StoredMatrix, codes: np.ndarray, n_clusters: int, *, most: int | None = None
 ) -> RankSums:
     """Rank the cells by each gene, and sum the ranks of each cluster.
 
@@ -51,6 +60,7 @@ def sum_ranks(
         Number of clusters.
     most
         Values that may be in memory at a time; where there are more, genes are taken in several passes over the cells.
+        If not given, what the memory that is free has room for.
 
     Returns
     -------
@@ -70,6 +80,7 @@ def sum_ranks(
     """
     import numpy as np
 
+    most = most or values_at_a_time(memory_available())
     n_genes = values.shape[1]
     sizes = np.bincount(codes[codes >= 0], minlength=n_clusters)
     shape = (n_genes, n_clusters)
@@ -84,6 +95,11 @@ def sum_ranks(
             for whole, part in zip(sums, block, strict=True):
                 whole[start + first : start + last] = part
     return sums
+
+
+def values_at_a_time(available: int) -> int:
+    """Return how many values are held at a time where so many bytes are free; the results do not depend on it."""
+    return int(min(max(_SHARE * available / _BYTES_A_VALUE, LEAST_VALUES), MOST_VALUES))
 
 
 def _count_values(values: csr_matrix | StoredMatrix, codes: np.ndarray) -> np.ndarray:

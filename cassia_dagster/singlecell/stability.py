@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from cassia_dagster.records import Record
-from cassia_dagster.singlecell.cluster import LeidenEngine, leiden, neighbour_graph
+from cassia_dagster.singlecell.cluster import N_TRIES, LeidenEngine, engine_for, leiden, neighbour_graph
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from cassia_dagster.singlecell.cluster import Clustering
 
-N_SEEDS = 4
-"""Clusterings that are compared with each other."""
+N_SEEDS = N_TRIES
+"""Clusterings that are compared with each other: the tries of the igraph engine, which has made them already."""
 
 STABLE = 0.9
 """Mean adjusted Rand index between seeds, from which on a resolution is called stable."""
@@ -73,9 +73,33 @@ def sweep(cells: AnnData, resolutions: Iterable[float], *, seed: int = 0, n_seed
         )
 
 
-def stability(cells: AnnData, resolution: float, *, seed: int = 0, n_seeds: int = N_SEEDS) -> float:
-    """Return the stability of the clusters at one resolution, as `sweep` does."""
-    return next(sweep(cells, [resolution], seed=seed, n_seeds=n_seeds)).stability
+def leiden_with_stability(
+    cells: AnnData, resolution: float, *, seed: int = 0, engine: LeidenEngine | None = None
+) -> tuple[Clustering, float]:
+    """Cluster as `leiden` does, and say what `sweep` says of the resolution.
+
+    Parameters
+    ----------
+    cells, resolution, seed, engine
+        As for `leiden`, whose clusters these are.
+
+    Returns
+    -------
+    clustering : Clustering
+    stability : float
+        Mean adjusted Rand index between what igraph finds from `N_SEEDS` seeds.
+
+    Notes
+    -----
+    The tries of which the igraph engine keeps the best are those that the stability compares, so they are made once.
+    """
+    engine = engine or engine_for(cells.n_obs)
+    graph = neighbour_graph(cells)
+    found = [_from_seed(graph, resolution, one) for one in range(seed, seed + N_SEEDS)]
+    same = agreement_between([one.labels.to_list() for one in found])
+    if engine is LeidenEngine.igraph:
+        return max(found, key=lambda one: one.quality), same
+    return leiden(cells, resolution, seed=seed, engine=engine), same
 
 
 def agreement_between(clusterings: Sequence[Sequence[str]]) -> float:

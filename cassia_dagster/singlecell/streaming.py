@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 WHERE_COUNTS_ARE = ("X", "layers/counts", "raw")
 """Where counts are looked for if nobody says where they are, in this order."""
 
+_NAMED = 12
+"""Parts of a file that a note names."""
+
 
 def count_stored(path: Path, place: str | None) -> int | None:
     """Count the values of a file's matrix without reading them.
@@ -69,6 +72,44 @@ def _stored(matrix: Any) -> int | None:
     if hasattr(matrix, "shape"):
         return int(matrix.size)
     return int(matrix["data"].size) if "data" in matrix else None
+
+
+def what_stays_behind(path: Path, place: str) -> list[str]:
+    """Say what a file holds beside the cells, the genes and the matrix that is streamed: the results lack it.
+
+    Parameters
+    ----------
+    path
+        An h5ad file.
+    place
+        The matrix that is taken.
+
+    Returns
+    -------
+    list of str
+        A note, or none where there is nothing else.
+    """
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        matrices = [one for one in ("X", "raw") if one in file]
+        inside = [
+            f"{slot}/{name}" for slot in ("layers", "obsm", "varm", "obsp", "varp", "uns") for name in _in(file, slot)
+        ]
+    others = [one for one in (*matrices, *inside) if one != place]
+    if not others:
+        return []
+    more = f" and {len(others) - _NAMED:,} more" if len(others) > _NAMED else ""
+    note = (
+        f"Read by blocks of cells, only {place} and the tables of cells and genes go on into the results. What else "
+        f"the file holds stays there: {', '.join(others[:_NAMED])}{more}."
+    )
+    return [note]
+
+
+def _in(file: h5py.File, slot: str) -> Iterator[str]:
+    held = file.get(slot)
+    yield from (held if hasattr(held, "keys") else ())
 
 
 class CountsFile:

@@ -8,7 +8,7 @@ import typer.main
 from benchmarks.__main__ import PERFORMANCE, SCRIPTS, app
 from benchmarks.page import put
 
-WRITES = ("speed", "equality", "leiden", "capped")
+WRITES = ("speed", "equality", "quality", "leiden", "capped", "overhead")
 
 
 def test_every_command_is_there_and_says_what_it_is_for():

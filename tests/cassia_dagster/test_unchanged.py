@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cassia_dagster import unchanged
+from cassia_dagster.singlecell import libraries
 from cassia_dagster.unchanged import kept_artifacts
 from cassia_dagster.walk import open_instance
 
@@ -56,6 +57,25 @@ def test_other_code_or_other_usual_parameters_make_it_again(demo: Demo, monkeypa
     monkeypatch.setattr(unchanged, "_code_versions", lambda: codes)
     monkeypatch.setattr(unchanged, "CELLS", usual)
     assert kept(demo, demo.home.artifacts, "0.4") == {"leiden_clusters"}
+
+
+@pytest.mark.parametrize(
+    ("library", "resolution", "still_kept"),
+    [
+        ("igraph", "0.4", set()),
+        ("leidenalg", "0.4", set()),
+        ("scanpy", "0.4", {"leiden_clusters"}),
+        ("scanpy", None, {"normalized_adata"}),
+        ("scikit-learn", None, set()),
+        ("dagster", "0.4", {"leiden_clusters", "marker_table"}),
+    ],
+)
+def test_another_version_of_a_library_makes_again_what_it_computes(
+    demo: Demo, monkeypatch: pytest.MonkeyPatch, library: str, resolution: str | None, still_kept: set[str]
+) -> None:
+    installed = libraries.version
+    monkeypatch.setattr(libraries, "version", lambda name: "999.0" if name == library else installed(name))
+    assert kept(demo, demo.home.artifacts, resolution) == still_kept
 
 
 def test_another_version_of_the_file_makes_it_again(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:

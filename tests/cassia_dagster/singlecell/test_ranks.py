@@ -8,7 +8,14 @@ from scipy import sparse, stats
 
 from cassia_dagster.errors import InputError
 from cassia_dagster.singlecell import ranks
-from cassia_dagster.singlecell.ranks import adjust, sum_ranks, z_scores
+from cassia_dagster.singlecell.ranks import (
+    LEAST_VALUES,
+    MOST_VALUES,
+    adjust,
+    sum_ranks,
+    values_at_a_time,
+    z_scores,
+)
 
 RNG = np.random.default_rng(0)
 VALUES = (RNG.integers(1, 6, (90, 40)) * (RNG.random((90, 40)) < 0.4) / 2).astype(np.float32)
@@ -71,3 +78,19 @@ def test_a_hundred_thousand_genes_are_ranked() -> None:
     gene = 77_777
     column = stats.rankdata(values[:, [gene]].toarray())
     np.testing.assert_array_equal(sums.ranks[gene], np.bincount(codes, column))
+
+
+def test_where_little_memory_is_free_fewer_values_are_held_at_a_time() -> None:
+    assert values_at_a_time(64_000_000_000) == MOST_VALUES
+    assert values_at_a_time(700_000_000) * 6 < 300_000_000
+    assert values_at_a_time(0) == LEAST_VALUES
+
+
+def test_how_much_memory_is_free_does_not_change_the_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = sparse.random(300, 2000, density=0.1, format="csr", dtype=np.float32, random_state=0)
+    codes = np.arange(300) % 5
+    roomy = sum_ranks(values, codes, 5)
+    monkeypatch.setattr("cassia_dagster.singlecell.ranks.LEAST_VALUES", 1000)
+    monkeypatch.setattr("cassia_dagster.singlecell.ranks.memory_available", lambda: 0)
+    for one, other in zip(roomy, sum_ranks(values, codes, 5), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import anndata
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
 
-from cassia_dagster.singlecell.stability import agreement_between, stability, sweep
+from cassia_dagster.singlecell.cluster import LeidenEngine, leiden
+from cassia_dagster.singlecell.stability import agreement_between, leiden_with_stability, sweep
 
 
 def graph_of(connectivities: np.ndarray) -> anndata.AnnData:
@@ -41,4 +43,14 @@ def test_the_levels_of_the_islets_come_in_order_and_are_the_same_again(islets: a
     assert [level.resolution for level in levels] == [0.4, 2.0]
     assert levels[0].clusters < levels[1].clusters
     assert levels[0].is_stable
-    assert stability(islets, 0.4) == levels[0].stability
+
+
+@pytest.mark.parametrize("engine", [None, *LeidenEngine])
+def test_with_its_stability_the_clustering_is_the_same_as_alone(
+    islets: anndata.AnnData, engine: LeidenEngine | None
+) -> None:
+    clustering, same = leiden_with_stability(islets, 0.8, seed=3, engine=engine)
+    alone = leiden(islets, 0.8, seed=3, engine=engine)
+    pd.testing.assert_series_equal(clustering.labels, alone.labels)
+    assert (clustering.quality, clustering.engine) == (alone.quality, alone.engine)
+    assert same == next(sweep(islets, [0.8], seed=3)).stability

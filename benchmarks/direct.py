@@ -1,0 +1,172 @@
+"""The whole method without Dagster: the functions that the assets call, one after the other, in one process."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.stages import Clock
+from benchmarks.synthetic import TRUTH
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+    from cassia_dagster.evaluation.agreement import Agreement
+    from cassia_dagster.llm.door import Door
+    from cassia_dagster.outputs.result import ResolutionResult
+    from cassia_dagster.records import ClusterEvidence, ClusterResult
+
+NAME, SPECIES, TISSUE = "cells", "human", "pancreas"
+LIBRARIES = ("scanpy", "anndata", "leidenalg", "litellm")
+
+
+def run(clock: Clock, path: Path, folder: Path, resolutions: list[str], *, finish: bool) -> None:
+    """Do what ``cassia-dagster run`` does with a file of counts that has known types.
+
+    Parameters
+    ----------
+    clock, path, folder, resolutions
+        As for `plain_scanpy.run`.
+    finish
+        Whether to go on after the marker tables: names, reports, UMAP and the annotated file.
+    """
+    from cassia_dagster.agents.embedded import EmbeddedBackend
+    from cassia_dagster.knowledge.genes import present_symbols
+    from cassia_dagster.llm.door import Door
+    from cassia_dagster.llm.store import Store
+    from cassia_dagster.outputs.cas import write_cas
+    from cassia_dagster.outputs.h5ad import annotate, write_h5ad
+    from cassia_dagster.singlecell.embed import embed, umap_coordinates
+    from cassia_dagster.singlecell.load import load_cells
+    from cassia_dagster.singlecell.markers import rank_markers
+    from cassia_dagster.singlecell.normalize import normalize
+    from cassia_dagster.singlecell.stability import leiden_with_stability
+
+    with clock.stage("load"):
+        cells = load_cells(path, rename=partial(present_symbols, species=SPECIES, where=str(path)))
+    with clock.stage("normalise"):
+        adata, notes = normalize(cells.adata), cells.notes
+        del cells
+    with clock.stage("components"):
+        embed(adata)
+    coordinates = None
+    if finish:
+        with clock.stage("umap"):
+            coordinates = umap_coordinates(adata)
+    results, clusterings = [], {}
+    with Store.open(folder / "models.sqlite") as store:
+        door = Door(EmbeddedBackend(), store, [])
+        for resolution in resolutions:
+            with clock.stage(f"clusters {resolution}"):
+                labels = leiden_with_stability(adata, float(resolution))[0].labels
+            with clock.stage(f"markers {resolution}"):
+                markers = rank_markers(adata, labels)
+            if coordinates is None:
+                continue
+            with clock.stage(f"names {resolution}"):
+                result = _named(adata, labels, markers, door, resolution, notes)
+            with clock.stage(f"report {resolution}"):
+                _report(result, adata, labels, coordinates, folder, list(store.calls()))
+            results.append(result)
+            clusterings[resolution] = labels
+    if coordinates is not None:
+        with clock.stage("file"):
+            write_h5ad(annotate(adata, results, clusterings, coordinates, resolutions[0]), folder / "annotated.h5ad")
+            write_cas(results, folder / "cas.json")
+
+
+def _named(
+    adata: AnnData, labels: pd.Series, markers: pd.DataFrame, door: Door, resolution: str, notes: tuple[str, ...]
+) -> ResolutionResult:
+    from cassia_dagster.agents.crew import for_each
+    from cassia_dagster.agents.merge import merge_clusters
+    from cassia_dagster.method import MAX_WORKERS
+    from cassia_dagster.outputs.result import result_of
+    from cassia_dagster.records import ClusterResult
+    from cassia_dagster.singlecell.cluster import digest_cells
+    from cassia_dagster.singlecell.profile import gather_evidence
+
+    evidence, digests = gather_evidence(adata, labels, markers, species=SPECIES, tissue=TISSUE), digest_cells(labels)
+    subject = f"{NAME}/{resolution}"
+    rows = for_each(evidence, partial(_look_at, adata, labels, door, subject, digests), MAX_WORKERS)
+    groupings, _ = merge_clusters([boosted for _, _, boosted in rows], SPECIES, TISSUE, door, subject)
+    clusters: list[ClusterResult] = [
+        ClusterResult(annotated=annotated, scored=scored, boosted=boosted, grouping=grouping)
+        for (annotated, scored, boosted), grouping in zip(rows, groupings, strict=True)
+    ]
+    return result_of(
+        clusters,
+        dataset=NAME,
+        resolution=resolution,
+        column=None,
+        species=SPECIES,
+        tissue=TISSUE,
+        libraries=LIBRARIES,
+        notes=notes,
+    )
+
+
+def _look_at(
+    adata: AnnData, labels: pd.Series, door: Door, subject: str, digests: dict[str, str], one: ClusterEvidence
+) -> Any:
+    from cassia_dagster.agents.annotate import annotate_cluster
+    from cassia_dagster.agents.boost import SCORE_THRESHOLD, boost_cluster, keep_as_is, needs_boost
+    from cassia_dagster.agents.score import score_cluster
+    from cassia_dagster.singlecell.lookup import sum_expression
+    from cassia_dagster.singlecell.markers import contrast
+
+    own = f"{subject}/{one.cluster}"
+    annotated = annotate_cluster(one, door, door, own).model_copy(update={"cells": digests[one.cluster]})
+    scored = score_cluster(one, annotated, door, own)
+    if not needs_boost(annotated, scored, SCORE_THRESHOLD):
+        return annotated, scored, keep_as_is(annotated, scored)
+    against = contrast(adata, labels, one.cluster, one.nearest[0].cluster) if one.nearest else ()
+    look_up = partial(sum_expression(adata, labels).look_up, one)
+    return annotated, scored, boost_cluster(annotated, scored, door, door, own, look_up=look_up, contrast=against)
+
+
+def _report(
+    result: ResolutionResult, adata: AnnData, labels: pd.Series, coordinates: Any, folder: Path, calls: list[Any]
+) -> None:
+    import pandas as pd
+
+    from cassia_dagster.outputs.dot_picture import draw_dots
+    from cassia_dagster.outputs.dotplot import dot_plot, marker_genes
+    from cassia_dagster.outputs.ledger import write_ledger
+    from cassia_dagster.outputs.maps import draw_maps, thumbnail
+    from cassia_dagster.outputs.report import render_report
+    from cassia_dagster.outputs.tables import write_tables
+    from cassia_dagster.outputs.transcripts import write_transcripts
+
+    place = folder / result.resolution
+    place.mkdir(exist_ok=True)
+    write_ledger(calls, place / "ledger.parquet")
+    write_tables(result, place, NAME)
+    write_transcripts(result, place)
+    cells = pd.DataFrame(coordinates, columns=["x", "y"], index=adata.obs_names).join(labels)
+    genes = adata[:, marker_genes(result)].copy()
+    known = adata.obs[[TRUTH]]
+    page = render_report(result, cells, known, {TRUTH: _agreement(result, labels, known[TRUTH])}, genes, calls)
+    (place / "report.html").write_text(page, encoding="utf-8")
+    thumbnail(draw_maps(result, cells)[1])
+    draw_dots(dot_plot(result, cells["cluster"], genes))
+
+
+def _agreement(result: ResolutionResult, labels: pd.Series, gold: pd.Series) -> Agreement:
+    from cassia_dagster.evaluation.agreement import compare_with_gold
+    from cassia_dagster.evaluation.reading import read_gold_labels
+
+    known = [str(label) for label in gold.reindex(labels.index)]
+    return compare_with_gold(
+        labels={row.cluster: _term(row) for row in result.clusters},
+        clusters=labels.tolist(),
+        gold_labels=known,
+        gold_ids=read_gold_labels(sorted(set(known)), result.tissue, result.species),
+    )
+
+
+def _term(row: ClusterResult) -> str | None:
+    annotation, check = row.boosted.annotation, row.boosted.check
+    return None if annotation is None or annotation.unresolved or check is None else check.cl_id
