@@ -99,13 +99,14 @@ def draw_board(places: Sequence[Place]) -> bytes:
         axes.annotate(_short(one.model), (x, y), (6, 4), textcoords="offset points", fontsize=8, parse_math=False)
     if costs:
         axes.set_xscale("symlog", linthresh=min(costs))
+        axes.set_xlim(-0.2 * min(costs), 5 * max(costs))
+    else:
+        axes.set(xlim=(-1, 1), xticks=[0])
     axes.set(
         xlabel="US dollars for 100 clusters",
         ylabel="mean hierarchical F1",
         ylim=(-0.02, 1.05),
     )
-    axes.set_xlim(left=-0.1 * min(costs, default=1.0))
-    axes.margins(x=0.25)
     axes.grid(alpha=0.3)
     file = io.BytesIO()
     figure.savefig(file, format="png", metadata={"Software": None})
