@@ -47,7 +47,8 @@ def _make_instance(home: Home) -> None:
         with FileLock(home.dagster / "making.lock", timeout=SECONDS_TO_MAKE):
             if (home.dagster / "dagster.yaml").exists():
                 return  # another command was faster
-            unfinished = shutil.copy(PROJECT / "dagster.yaml", home.dagster / "dagster.yaml.new")
+            unfinished = home.dagster / "dagster.yaml.new"
+            shutil.copy(PROJECT / "dagster.yaml", unfinished)
             import dagster as dg
 
             with dg.DagsterInstance.from_config(str(home.dagster), config_filename=unfinished.name) as instance:
