@@ -89,7 +89,7 @@ class Tally(NamedTuple):
         """Count what two hold."""
         if not isinstance(other, Tally):
             return NotImplemented
-        return Tally(*(one + another for one, another in zip(self, other, strict=True)))
+        return Tally._make(one + another for one, another in zip(self, other, strict=True))
 
 
 def measure_cells(folder: Path) -> dict[str, str]:
