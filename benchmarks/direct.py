@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.stages import Clock
 from benchmarks.synthetic import TRUTH
+from cassia_dagster.records import Species
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from cassia_dagster.outputs.result import ResolutionResult
     from cassia_dagster.records import ClusterEvidence, ClusterResult
 
-NAME, SPECIES, TISSUE = "cells", "human", "pancreas"
+NAME, TISSUE = "cells", "pancreas"
+SPECIES: Species = "human"
 LIBRARIES = ("scanpy", "anndata", "leidenalg", "litellm")
 
 
