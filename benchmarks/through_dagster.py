@@ -20,7 +20,7 @@ BETWEEN = "between assets"
 def run(clock: Clock, path: Path, folder: Path, resolutions: list[str], *, finish: bool) -> None:
     """Do what the command ``cassia-dagster run`` does; parameters as for `plain_scanpy.run`, and all is made."""
     del finish
-    from cassia_dagster.datasets import register
+    from cassia_dagster.commands.datasets import register
     from cassia_dagster.project import prepare_home
     from resources.dataset_entry import DatasetEntry
 

@@ -11,30 +11,30 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from dotenv import load_dotenv
 
-from cassia_dagster import (
-    __version__,
+from cassia_dagster import __version__
+from cassia_dagster.commands import (
     analyses,
-    annotating,
-    benchmarking,
-    cleaning,
-    comparing,
+    annotate,
+    benchmark,
+    boost,
+    clean,
     datasets,
-    digging,
     doctor,
-    drawing,
-    inspecting,
-    looking_inside,
+    drift,
+    figures,
+    look_at_file,
+    model_comparison,
     models,
-    planning,
-    ranking,
-    reviewing,
-    sweeping,
+    plan,
+    review,
+    subclusters,
+    sweep,
 )
-from cassia_dagster.dataset_options import OUTPUT, OutputOption, Said, changes, describes_dataset, entry_of
-from cassia_dagster.datasets import HomeOption, known_entry, register
+from cassia_dagster.commands.dataset_options import OUTPUT, OutputOption, Said, changes, describes_dataset, entry_of
+from cassia_dagster.commands.datasets import HomeOption, known_entry, register
+from cassia_dagster.commands.model_options import ModelOption, said_of_models
 from cassia_dagster.errors import CassiaError
 from cassia_dagster.files import make_folder
-from cassia_dagster.model_options import ModelOption, said_of_models
 from cassia_dagster.project import PROJECT, prepare_home
 
 if TYPE_CHECKING:
@@ -56,24 +56,24 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(datasets.app, name="datasets")
-app.command("inspect")(inspecting.inspect_file)
+app.command("inspect")(look_at_file.inspect_file)
 app.add_typer(models.cache, name="cache")
-app.add_typer(reviewing.review, name="review")
+app.add_typer(review.review, name="review")
 app.command("estimate")(models.estimate)
-app.command("annotate")(annotating.annotate)
+app.command("annotate")(annotate.annotate)
 app.command("doctor")(doctor.doctor)
-app.command("figures")(drawing.figures)
-app.command("plan")(planning.plan)
-app.command("gc")(cleaning.gc)
-app.command("benchmark")(benchmarking.benchmark)
-app.command("sweep")(sweeping.sweep)
+app.command("figures")(figures.figures)
+app.command("plan")(plan.plan)
+app.command("gc")(clean.gc)
+app.command("benchmark")(benchmark.benchmark)
+app.command("sweep")(sweep.sweep)
 app.command("uncertainty")(analyses.uncertainty)
 app.command("symphony")(analyses.symphony)
 app.command("hypotheses")(analyses.hypotheses)
-app.command("boost")(digging.boost)
-app.command("subclusters")(looking_inside.subclusters)
-app.command("drift")(comparing.drift)
-app.command("model-comparison")(ranking.model_comparison)
+app.command("boost")(boost.boost)
+app.command("subclusters")(subclusters.subclusters)
+app.command("drift")(drift.drift)
+app.command("model-comparison")(model_comparison.model_comparison)
 
 
 def main() -> None:
@@ -213,7 +213,7 @@ def _annotate(entry: DatasetEntry, home: Home, show: _Show, *, replace: bool, fr
         show.say(f"The catalog says something else of {entry.name} now: {changes(before, entry)}.")
 
     # Only now: the assets read the catalog's resolutions when they are imported.
-    from cassia_dagster.terminal import Progress, show_results
+    from cassia_dagster.commands.terminal import Progress, show_results
     from cassia_dagster.walk import Stopped, end_dead_runs, materialize_dataset, open_instance
 
     with open_instance(home) as instance:
@@ -226,7 +226,7 @@ def _annotate(entry: DatasetEntry, home: Home, show: _Show, *, replace: bool, fr
             typer.echo("Stopped. What was finished is kept; the same command asks no model twice.", err=True)
             sys.exit(130)
         if show.as_json:
-            from cassia_dagster.telling import tell_json
+            from cassia_dagster.commands.telling import tell_json
 
             typer.echo(tell_json(entry, home))
         elif not show.quiet:

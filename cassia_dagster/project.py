@@ -6,10 +6,9 @@ import os
 import shutil
 from pathlib import Path
 
-from cassia_dagster.datasets import home_of
 from cassia_dagster.errors import ConfigurationError
 from cassia_dagster.files import make_folder
-from resources.home import VARIABLE, Home
+from resources.home import VARIABLE, Home, home_of
 
 PROJECT = Path(__file__).parent.parent
 """Where dagster.yaml and workspace.yaml stand."""

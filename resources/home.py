@@ -62,3 +62,8 @@ class Home:
     def catalog(self) -> Path:
         """The YAML file of datasets."""
         return self.root / "datasets.yaml"
+
+
+def home_of(given: Path | None) -> Home:
+    """Return the project's home: the one that is given, or the default."""
+    return Home((given or Path(DEFAULT)).expanduser().absolute())

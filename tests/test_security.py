@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 from markupsafe import escape
 
+from cassia_dagster.commands.terminal import plain
 from cassia_dagster.errors import ConfigurationError
 from cassia_dagster.llm.store import Store
 from cassia_dagster.server import serve
 from cassia_dagster.singlecell.resolutions import given_keys
-from cassia_dagster.terminal import plain
 from resources.catalog import DatasetEntry, check_name
 from resources.storage import AdataStorage, TableStorage
 

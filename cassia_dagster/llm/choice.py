@@ -199,3 +199,12 @@ def _from_variables(prefix: str) -> ModelChoice:
         raise ConfigurationError(
             f"Environment variable {variable}: {first['msg'].removeprefix('Value error, ')}."
         ) from None
+
+
+def said_of_model(model: str) -> str:
+    """Return the name of a model as it was given, if it has a provider."""
+    try:
+        split_title(model)
+    except ValueError as error:
+        raise ConfigurationError(f"{str(error).capitalize()}.") from None
+    return model

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from cassia_dagster.commands.terminal import read_result
 from cassia_dagster.outputs.result import ResolutionResult, final_label, reviewer_of
 from cassia_dagster.records import ClusterResult
 from cassia_dagster.singlecell.resolutions import folder_of
-from cassia_dagster.terminal import read_result
 
 if TYPE_CHECKING:
     from resources.catalog import DatasetEntry

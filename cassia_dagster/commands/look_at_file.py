@@ -50,8 +50,8 @@ def inspect_file(
 
 
 def _sections(seen: Inspection) -> Sections:
+    from cassia_dagster.commands.terminal import plain
     from cassia_dagster.singlecell.values import KINDS
-    from cassia_dagster.terminal import plain
 
     matrices = [f"{plain(one.place)}: {KINDS[one.holds.kind]} ({one.holds.signs})" for one in seen.matrices]
     genes = [f"{seen.gene_ids}, such as {plain(', '.join(seen.gene_examples))}"]
@@ -77,8 +77,8 @@ def _line(column: Column) -> str:
 
 
 def _plan(seen: Inspection) -> list[str]:
+    from cassia_dagster.commands.terminal import plain
     from cassia_dagster.singlecell.values import KINDS
-    from cassia_dagster.terminal import plain
     from resources.catalog import DEFAULT_RESOLUTIONS
 
     taken = [f"would take the {KINDS[seen.taken.holds.kind]} of {plain(seen.taken.place)}"] if seen.taken else []
@@ -94,9 +94,9 @@ def _plan(seen: Inspection) -> list[str]:
 
 def _need(seen: Inspection) -> list[str]:
     """Say what a run takes: memory, and questions to a model, of which there is a number for each cluster."""
+    from cassia_dagster.commands.terminal import plain
     from cassia_dagster.inspection import questions
     from cassia_dagster.singlecell.memory import memory_of_machine
-    from cassia_dagster.terminal import plain
 
     lines = []
     if seen.memory is not None:
@@ -115,7 +115,7 @@ def _need(seen: Inspection) -> list[str]:
 
 
 def _table_sections(seen: TableInspection) -> Sections:
-    from cassia_dagster.terminal import plain
+    from cassia_dagster.commands.terminal import plain
 
     genes = [f"{len(seen.genes):,} different ones, such as {plain(', '.join(seen.genes[:3]))}"]
     known = ", ".join(f"{number:,} known symbols of {one}" for one, number in seen.known_genes.items())

@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cassia_dagster.errors import InputError
-from cassia_dagster.llm.choice import ModelChoice
-from cassia_dagster.model_options import (
+from cassia_dagster.commands.model_options import (
     AnnotationModelOption,
     BoostModelOption,
     MaxUsdOption,
@@ -25,6 +23,8 @@ from cassia_dagster.model_options import (
     ValidationModelOption,
     said_of_models,
 )
+from cassia_dagster.errors import InputError
+from cassia_dagster.llm.choice import ModelChoice
 
 if TYPE_CHECKING:
     from resources.catalog import DatasetEntry

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cassia_dagster.agents.boost import MAX_ROUNDS, USUAL_ROUNDS, BoostStrategy
-from cassia_dagster.analysing import (
+from cassia_dagster.commands.analysing import (
     BudgetOption,
     EstimateOption,
     ResolutionOption,
@@ -20,7 +20,7 @@ from cassia_dagster.analysing import (
     target_of,
     walk,
 )
-from cassia_dagster.datasets import HomeOption, NameArgument
+from cassia_dagster.commands.datasets import HomeOption, NameArgument
 from cassia_dagster.records import BoostedCluster, ManualOutcome
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def boost(
 
     from assets.boosted import BoostConfig
     from cassia_dagster.analysis_jobs import LOOK_AGAIN
-    from cassia_dagster.terminal import plain
+    from cassia_dagster.commands.terminal import plain
 
     config = configured(
         BoostConfig,
@@ -90,7 +90,7 @@ def boost(
 
 def _expected_look(target: Target, config: BoostConfig, asked: list[AnnotatedCluster]) -> list[Expected]:
     from assets.second_look import expected_look
-    from cassia_dagster.models import cast_of
+    from cassia_dagster.commands.models import cast_of
     from cassia_dagster.records import ScoredCluster
 
     cast, scored = cast_of(target.entry), {row.cluster: row for row in target.rows("scores", ScoredCluster)}

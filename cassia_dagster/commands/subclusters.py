@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cassia_dagster.agents.subclusters import Subcluster
-from cassia_dagster.analysing import (
+from cassia_dagster.commands.analysing import (
     BudgetOption,
     EstimateOption,
     ResolutionOption,
@@ -19,7 +19,7 @@ from cassia_dagster.analysing import (
     show_table,
     target_of,
 )
-from cassia_dagster.datasets import HomeOption, NameArgument
+from cassia_dagster.commands.datasets import HomeOption, NameArgument
 
 if TYPE_CHECKING:
     from assets.subclusters import SubclustersConfig
@@ -71,8 +71,8 @@ def _expected_naming(target: Target, config: SubclustersConfig) -> list[Expected
     """Cluster the cells inside to see how many parts there are to ask about; only where asking costs something."""
     from assets.on_demand import final_words
     from assets.parts import ROLES, expected_naming, find_parts
+    from cassia_dagster.commands.models import cast_of
     from cassia_dagster.llm.choice import EMBEDDED
-    from cassia_dagster.models import cast_of
     from resources.storage import stored_cells
 
     cast = cast_of(target.entry)

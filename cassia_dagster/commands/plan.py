@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cassia_dagster.datasets import HomeOption, home_of
+from cassia_dagster.commands.datasets import HomeOption
+from resources.home import home_of
 
 if TYPE_CHECKING:
     from cassia_dagster.agents.estimate import Expected
@@ -52,8 +53,8 @@ def plan(
 
     from rich.console import Console
 
-    from cassia_dagster.models import plain_table, shown_usd, store_of
-    from cassia_dagster.terminal import plain
+    from cassia_dagster.commands.models import plain_table, shown_usd, store_of
+    from cassia_dagster.commands.terminal import plain
     from resources.catalog import Catalog
     from resources.home import VARIABLE
 
@@ -105,7 +106,7 @@ def _sum(prices: Sequence[float | None]) -> float | None:
 
 def _expected(home: Home, entry: DatasetEntry, resolution: str, store: Store) -> list[Expected] | None:
     from cassia_dagster.agents.estimate import rehearse
-    from cassia_dagster.models import cast_of, evidence_at
+    from cassia_dagster.commands.models import cast_of, evidence_at
     from resources.settings import AnnotationSettings
 
     evidence = evidence_at(home, entry, resolution)

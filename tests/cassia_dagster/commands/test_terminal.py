@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dagster as dg
 
+from cassia_dagster.commands.terminal import SUMMARIES
 from cassia_dagster.definitions import ANALYSES, ASSETS
-from cassia_dagster.terminal import SUMMARIES
 
 
 def test_every_asset_that_a_command_makes_has_a_line() -> None:

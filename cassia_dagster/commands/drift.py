@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cassia_dagster.analysing import ResolutionOption, Target, configured, make, show_table, target_of
-from cassia_dagster.datasets import HomeOption, NameArgument
+from cassia_dagster.commands.analysing import ResolutionOption, Target, configured, make, show_table, target_of
+from cassia_dagster.commands.datasets import HomeOption, NameArgument
 from cassia_dagster.singlecell.resolutions import folder_of
 
 if TYPE_CHECKING:

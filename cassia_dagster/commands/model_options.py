@@ -6,8 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cassia_dagster.errors import ConfigurationError
-from cassia_dagster.llm.choice import split_title
+from cassia_dagster.llm.choice import said_of_model
 
 _WHO = "embedded (no key, no network), or provider/model as LiteLLM names them"
 
@@ -48,12 +47,3 @@ def said_of_models(**models: str | None) -> dict[str, Any]:
         If a model has no provider.
     """
     return {"models": {role: said_of_model(model) for role, model in models.items() if model is not None}}
-
-
-def said_of_model(model: str) -> str:
-    """Return the name of a model as it was given, if it has a provider."""
-    try:
-        split_title(model)
-    except ValueError as error:
-        raise ConfigurationError(f"{str(error).capitalize()}.") from None
-    return model

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from cassia_dagster.datasets import HomeOption, NameArgument, home_of
+from cassia_dagster.commands.datasets import HomeOption, NameArgument
 from cassia_dagster.errors import InputError
 from cassia_dagster.singlecell.resolutions import canonical_resolution
+from resources.home import home_of
 
 RESOLUTIONS = ("0.2", "0.4", "0.6", "0.8", "1.0", "1.2", "1.4", "1.6", "2.0")
 
@@ -26,9 +27,9 @@ def sweep(
     from rich.console import Console
     from rich.table import Table
 
+    from cassia_dagster.commands.terminal import plain
     from cassia_dagster.singlecell.stability import N_SEEDS, STABLE
     from cassia_dagster.singlecell.stability import sweep as levels_of
-    from cassia_dagster.terminal import plain
     from resources.catalog import Catalog
     from resources.storage import stored_cells
 

@@ -11,12 +11,12 @@ from typer.testing import CliRunner
 
 from cassia_dagster import cli, models
 from cassia_dagster.cli import app
-from cassia_dagster.dataset_options import entry_of
+from cassia_dagster.commands.dataset_options import entry_of
+from cassia_dagster.commands.model_options import said_of_models
 from cassia_dagster.errors import ConfigurationError, ModelError
 from cassia_dagster.llm.backend import RawReply
 from cassia_dagster.llm.question import Usage
 from cassia_dagster.llm.store import Store
-from cassia_dagster.model_options import said_of_models
 from resources.catalog import Catalog, DatasetEntry
 from resources.home import Home
 

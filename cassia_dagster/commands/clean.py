@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cassia_dagster.datasets import HomeOption, home_of
+from cassia_dagster.commands.datasets import HomeOption
 from cassia_dagster.errors import InputError
+from resources.home import home_of
 from resources.versions_kept import MOST
 
 if TYPE_CHECKING:
@@ -77,8 +78,8 @@ def _listed(home: Home) -> tuple[dict[str, Collection[str]], Collection[str]]:
 
 
 def _reported(name: str, ones: Collection[Artifact], listed: Mapping[str, Collection[str]]) -> str:
+    from cassia_dagster.commands.terminal import plain
     from cassia_dagster.singlecell.resolutions import in_order
-    from cassia_dagster.terminal import plain
 
     if name not in listed:
         return (

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cassia_dagster.dataset_options import Said, describes_dataset, entry_of, name_of
+from cassia_dagster.commands.dataset_options import Said, describes_dataset, entry_of, name_of
 from cassia_dagster.errors import CassiaError, ConfigurationError, InputError
 from cassia_dagster.files import make_folder
-from resources.home import DEFAULT, VARIABLE, Home
+from resources.home import DEFAULT, VARIABLE, Home, home_of
 
 if TYPE_CHECKING:
     from resources.catalog import DatasetEntry
@@ -30,11 +30,6 @@ NameArgument = Annotated[str, typer.Argument(help="Name of the dataset.")]
 app = typer.Typer(help="The datasets that the project knows.", no_args_is_help=True)
 
 
-def home_of(given: Path | None) -> Home:
-    """Return the project's home: the one that is given, or the default."""
-    return Home((given or Path(DEFAULT)).expanduser().absolute())
-
-
 @app.command("list")
 def list_datasets(home: HomeOption = None) -> None:
     """List the datasets of the catalog."""
@@ -42,7 +37,7 @@ def list_datasets(home: HomeOption = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from cassia_dagster.terminal import plain
+    from cassia_dagster.commands.terminal import plain
     from resources.catalog import Catalog
 
     place, console = home_of(home), Console(highlight=False)
@@ -71,7 +66,7 @@ def check_datasets(
     """Read the files of datasets, and say whether they can be annotated."""
     from rich.console import Console
 
-    from cassia_dagster.terminal import plain
+    from cassia_dagster.commands.terminal import plain
     from resources.catalog import Catalog
 
     console = Console(highlight=False)

@@ -10,7 +10,7 @@ import typer
 from cassia_dagster.agents.debate import MOST_ROUNDS, Debate
 from cassia_dagster.agents.hypothesize import ClusterHypotheses
 from cassia_dagster.agents.uncertainty import AGREEMENT, FEWEST_RUNS, MOST_RUNS, USUAL_RUNS, UncertainCluster
-from cassia_dagster.analysing import (
+from cassia_dagster.commands.analysing import (
     BudgetOption,
     ClustersOption,
     EstimateOption,
@@ -26,7 +26,7 @@ from cassia_dagster.analysing import (
     show_table,
     target_of,
 )
-from cassia_dagster.datasets import HomeOption, NameArgument
+from cassia_dagster.commands.datasets import HomeOption, NameArgument
 from cassia_dagster.records import Expression
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def uncertainty(
 
 def _expected_runs(target: Target, config: UncertaintyConfig) -> list[Expected]:
     from assets.uncertainty import Speakers
-    from cassia_dagster.models import cast_of
+    from cassia_dagster.commands.models import cast_of
 
     cast = cast_of(target.entry)
     speakers = Speakers.of(cast["annotate"], cast["validate"], config)
@@ -126,7 +126,7 @@ def symphony(
     target = target_of(name, resolution, home)
     from assets.symphony import SymphonyConfig, expected_debate, outcome_of, seats_of
     from cassia_dagster.agents.panel import check_candidates
-    from cassia_dagster.models import cast_of
+    from cassia_dagster.commands.models import cast_of
 
     config = configured(
         SymphonyConfig,
@@ -153,7 +153,7 @@ def symphony(
 def _show_debate(debate: Debate, outcome: str) -> None:
     from rich.console import Console
 
-    from cassia_dagster.terminal import plain
+    from cassia_dagster.commands.terminal import plain
 
     def said(member: str, candidate: str) -> str:
         """Write the scores of all rounds in a row, a stroke where there was none."""
@@ -189,7 +189,7 @@ def hypotheses(
     target = target_of(name, resolution, home)
     from assets.hypotheses import HypothesesConfig, expected_hypotheses
     from assets.on_demand import final_words
-    from cassia_dagster.models import cast_of
+    from cassia_dagster.commands.models import cast_of
 
     chosen = override(model)
     config = configured(HypothesesConfig, clusters=cluster or [], annotation_llm=chosen, max_usd_per_run=max_usd)

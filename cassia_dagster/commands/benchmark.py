@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cassia_dagster.annotating import all_played_by, open_doors, open_store
-from cassia_dagster.datasets import HomeOption, home_of
+from cassia_dagster.commands.datasets import HomeOption
 from cassia_dagster.errors import ConfigurationError, InputError
 from cassia_dagster.records import Strategy
+from resources.home import home_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -155,7 +156,7 @@ def _show_runs(console: Console, runs: list[BenchmarkRun]) -> None:
     from rich import box
     from rich.table import Table
 
-    from cassia_dagster.terminal import plain
+    from cassia_dagster.commands.terminal import plain
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("")
@@ -187,8 +188,8 @@ def _show_comparison(console: Console, comparison: RunComparison) -> None:
     from rich import box
     from rich.table import Table
 
+    from cassia_dagster.commands.terminal import plain
     from cassia_dagster.evaluation.comparison import Change
-    from cassia_dagster.terminal import plain
 
     low, high = comparison.mean_gain_interval
     counts = ", ".join(

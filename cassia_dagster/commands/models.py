@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cassia_dagster.datasets import HomeOption, NameArgument, home_of
-from cassia_dagster.llm.choice import ModelChoice
-from cassia_dagster.model_options import ModelOption, said_of_model
+from cassia_dagster.commands.datasets import HomeOption, NameArgument
+from cassia_dagster.commands.model_options import ModelOption
+from cassia_dagster.llm.choice import ModelChoice, said_of_model
+from resources.home import home_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -223,6 +224,6 @@ def plain_table(*headings: str) -> Table:
 
 
 def _plain(text: object) -> str:
-    from cassia_dagster.terminal import plain
+    from cassia_dagster.commands.terminal import plain
 
     return plain(str(text))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from cassia_dagster.commands.plan import NOTHING, Planned, planned
 from cassia_dagster.llm.choice import ModelChoice
 from cassia_dagster.llm.store import Store
-from cassia_dagster.planning import NOTHING, Planned, planned
 from resources.catalog import Catalog, DatasetEntry
 from resources.home import Home
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cassia_dagster.analysing import (
+from cassia_dagster.commands.analysing import (
     BudgetOption,
     EstimateOption,
     ResolutionOption,
@@ -19,7 +19,7 @@ from cassia_dagster.analysing import (
     show_table,
     target_of,
 )
-from cassia_dagster.datasets import HomeOption, NameArgument
+from cassia_dagster.commands.datasets import HomeOption, NameArgument
 from cassia_dagster.records import Strategy
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def model_comparison(
 
 def _expected(target: Target, config: ModelComparisonConfig) -> list[Expected]:
     from assets.model_comparison import ROLES, cases_of, casts_of, expected_comparison, strategy_of
-    from cassia_dagster.models import cast_of
+    from cassia_dagster.commands.models import cast_of
     from resources.storage import stored_cells
 
     cast = cast_of(target.entry)
@@ -141,7 +141,7 @@ def _row(place: Place) -> tuple[str, ...]:
 
 
 def _told(place: Place) -> str:
-    from cassia_dagster.terminal import plain
+    from cassia_dagster.commands.terminal import plain
 
     which = f"{place.n_unanswered} cases without an answer: " if place.rank else "no place: "
     return plain(f"{place.model}, {which}{place.reason}")

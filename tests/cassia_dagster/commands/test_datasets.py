@@ -13,8 +13,8 @@ from typer.testing import CliRunner, Result
 
 from cassia_dagster import cli
 from cassia_dagster.cli import app
-from cassia_dagster.dataset_options import changes, entry_of
-from cassia_dagster.datasets import known_entry, register
+from cassia_dagster.commands.dataset_options import changes, entry_of
+from cassia_dagster.commands.datasets import known_entry, register
 from cassia_dagster.errors import CassiaError, ConfigurationError, InputError
 from resources.catalog import Catalog, DatasetEntry
 from resources.home import Home

@@ -2,7 +2,7 @@
 
 import json
 
-from cassia_dagster.telling import tell_json
+from cassia_dagster.commands.telling import tell_json
 from resources.catalog import Catalog
 
 

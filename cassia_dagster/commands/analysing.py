@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cassia_dagster.errors import InputError
-from cassia_dagster.model_options import said_of_model
+from cassia_dagster.llm.choice import said_of_model
 from cassia_dagster.project import prepare_home
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def walk(target: Target, jobs: Mapping[str, Mapping[str, dg.Config]], *, then_wr
 
     from assets.model_calls import as_in_launchpad
     from cassia_dagster.automation import WRITE_ANNOTATED_FILE
-    from cassia_dagster.terminal import Progress
+    from cassia_dagster.commands.terminal import Progress
     from cassia_dagster.walk import Stopped, end_dead_runs, materialize_level, open_instance
 
     name, resolution = target.entry.name, target.resolution
@@ -200,8 +200,8 @@ def show_expected(rows: Sequence[Expected], what: str) -> None:
     """Say what an analysis would take before it takes it."""
     from rich.console import Console
 
+    from cassia_dagster.commands.models import shown_usd, sum_up
     from cassia_dagster.llm.choice import EMBEDDED
-    from cassia_dagster.models import shown_usd, sum_up
 
     console = Console(highlight=False)
     if all(row.model.partition("/")[0] == EMBEDDED for row in rows):
@@ -223,7 +223,7 @@ def show_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from cassia_dagster.terminal import plain
+    from cassia_dagster.commands.terminal import plain
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for heading in headings:

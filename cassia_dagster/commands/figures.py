@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cassia_dagster.datasets import HomeOption, NameArgument, home_of
+from cassia_dagster.commands.datasets import HomeOption, NameArgument
 from cassia_dagster.errors import InputError
+from resources.home import home_of
 
 if TYPE_CHECKING:
     from anndata import AnnData

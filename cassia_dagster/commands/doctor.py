@@ -15,9 +15,10 @@ import typer
 from pydantic import BaseModel
 
 from cassia_dagster import __version__
-from cassia_dagster.datasets import HomeOption, home_of
+from cassia_dagster.commands.datasets import HomeOption
+from cassia_dagster.commands.models import cast_in_environment
 from cassia_dagster.errors import CassiaError, ConfigurationError
-from cassia_dagster.models import cast_in_environment
+from resources.home import home_of
 
 if TYPE_CHECKING:
     from resources.home import Home
@@ -54,7 +55,7 @@ def doctor(
     """Say what is configured, what is missing, and what to do next. No key is shown, and nobody is contacted."""
     from rich.console import Console
 
-    from cassia_dagster.terminal import plain
+    from cassia_dagster.commands.terminal import plain
 
     console, place = Console(highlight=False), home_of(home)
     looks: tuple[Callable[[Home], Iterator[Seen]], ...] = (_versions, _room, _catalog, _manual_labels, _models)

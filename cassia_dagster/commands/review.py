@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import ValidationError
 
-from cassia_dagster.datasets import HomeOption, NameArgument
+from cassia_dagster.commands.datasets import HomeOption, NameArgument
 from cassia_dagster.errors import CassiaError, InputError
 from cassia_dagster.project import prepare_home
 
@@ -111,7 +111,7 @@ def apply_labels(name: NameArgument, home: HomeOption = None) -> None:
     # First of all, for the assets read at import which resolutions this home has.
     place = prepare_home(home)
     from assets.manual_labels import observe_labels
-    from cassia_dagster.terminal import Progress
+    from cassia_dagster.commands.terminal import Progress
     from cassia_dagster.walk import apply_to_dataset, open_instance
     from resources.catalog import Catalog
     from resources.manual_labels import read_manual_labels
@@ -174,7 +174,7 @@ def _show(place: Home) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from cassia_dagster.terminal import plain
+    from cassia_dagster.commands.terminal import plain
     from resources.manual_labels import read_manual_labels
 
     labels, console = read_manual_labels(place.manual_labels), Console(highlight=False)

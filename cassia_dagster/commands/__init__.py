@@ -1,0 +1,1 @@
+"""The commands of `cassia-dagster`, a file each, and what they share: options, tables on the terminal, progress."""
