@@ -13,7 +13,7 @@ from cassia_dagster.llm.store import Store
 from cassia_dagster.records import AnnotatedCluster, Marker, ScoredCluster
 from cassia_dagster.singlecell.cluster import digest_clusters
 from cassia_dagster.singlecell.lookup import LookUp, look_up_markers, sum_expression
-from cassia_dagster.singlecell.markers import contrast
+from cassia_dagster.singlecell.markers import contrasts
 from resources.llm import ModelResource
 from resources.storage import AdataFile, TableFile
 
@@ -77,11 +77,11 @@ def data_of(
         return {row.cluster: ClusterData((), partial(look_up_markers, row.evidence)) for row in rows}
     with normalized_adata.expression() as cells:
         sums = sum_expression(cells, labels)
+        most_like = {row.cluster: row.evidence.nearest[0].cluster for row in rows if row.evidence.nearest}
+        against = contrasts(cells, labels, most_like)
         return {
             row.cluster: ClusterData(
-                contrast=contrast(cells, labels, row.cluster, row.evidence.nearest[0].cluster)
-                if row.evidence.nearest
-                else (),
+                contrast=against.get(row.cluster, ()),
                 look_up=partial(sums.look_up, row.evidence),
             )
             for row in rows

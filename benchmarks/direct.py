@@ -137,7 +137,8 @@ def _report(
     from cassia_dagster.outputs.dot_picture import draw_dots
     from cassia_dagster.outputs.dotplot import dot_plot, marker_genes
     from cassia_dagster.outputs.ledger import write_ledger
-    from cassia_dagster.outputs.maps import draw_maps, thumbnail
+    from cassia_dagster.outputs.map_picture import draw_map
+    from cassia_dagster.outputs.maps import draw_maps
     from cassia_dagster.outputs.report import render_report
     from cassia_dagster.outputs.tables import write_tables
     from cassia_dagster.outputs.transcripts import write_transcripts
@@ -152,7 +153,7 @@ def _report(
     known = adata.obs[[TRUTH]]
     page = render_report(result, cells, known, {TRUTH: _agreement(result, labels, known[TRUTH])}, genes, calls)
     (place / "report.html").write_text(page, encoding="utf-8")
-    thumbnail(draw_maps(result, cells)[1])
+    draw_map(draw_maps(result, cells)[1])
     draw_dots(dot_plot(result, cells["cluster"], genes))
 
 

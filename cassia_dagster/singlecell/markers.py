@@ -6,10 +6,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from cassia_dagster.records import Marker, natural_order, rounded
-from cassia_dagster.singlecell.ranks import adjust, sum_ranks, z_scores
+from cassia_dagster.singlecell.blocks import row_blocks, spans
+from cassia_dagster.singlecell.memory import memory_available
+from cassia_dagster.singlecell.ranks import adjust, sum_ranks, values_at_a_time, z_scores
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import pandas as pd
     from anndata import AnnData
@@ -118,6 +120,58 @@ def contrast(
         return ()
     table = rank_markers(adata, chosen, engine=engine)
     return as_markers(table[table["cluster"] == cluster], n_genes)
+
+
+def contrasts(
+    adata: AnnData | StoredCells, labels: pd.Series, pairs: Mapping[str, str], *, most_cells: int | None = None
+) -> dict[str, tuple[Marker, ...]]:
+    """Do what `contrast` does for many clusters, and go through the cells once for as many as fit into memory.
+
+    Parameters
+    ----------
+    adata, labels
+        As for `rank_markers`.
+    pairs
+        Cluster → the one that it is compared with.
+    most_cells
+        Cells that are held at a time, more if two clusters have more; if not given, what there is room for.
+
+    Returns
+    -------
+    dict
+        Cluster → its markers against the other.
+    """
+    import pandas as pd
+    from scipy import sparse
+
+    from cassia_dagster.singlecell.stored import StoredCells
+
+    of_cells = labels.reindex(adata.obs_names)
+    sizes = of_cells.value_counts()
+    if most_cells is None:
+        most_cells = values_at_a_time(memory_available()) * adata.n_obs // (3 * max(adata.X.nnz, 1))
+    found = {}
+    for batch in _batches(pairs, sizes, most_cells):
+        wanted = of_cells.isin({*batch, *batch.values()}).to_numpy()
+        rows = [block[wanted[span]] for span, block in zip(spans(adata.n_obs), row_blocks(adata.X), strict=True)]
+        part = StoredCells(sparse.vstack(rows, format="csr"), pd.Index(adata.obs_names)[wanted], adata.var_names)
+        del rows
+        for cluster, other in batch.items():
+            found[cluster] = contrast(part, labels, cluster, other)
+    return found
+
+
+def _batches(pairs: Mapping[str, str], sizes: pd.Series, most_cells: int) -> Iterator[dict[str, str]]:
+    """Cut the pairs into groups whose clusters have no more cells than that together, one pair at least."""
+    batch: dict[str, str] = {}
+    for cluster, other in pairs.items():
+        clusters = {*batch, *batch.values(), cluster, other}
+        if batch and sum(int(sizes.get(one, 0)) for one in clusters) > most_cells:
+            yield batch
+            batch = {}
+        batch[cluster] = other
+    if batch:
+        yield batch
 
 
 def as_markers(table: pd.DataFrame, n_markers: int) -> tuple[Marker, ...]:

@@ -9,7 +9,15 @@ import pytest
 from scipy import sparse, stats
 
 from cassia_dagster.records import natural_order
-from cassia_dagster.singlecell.markers import COLUMNS, MarkerEngine, as_markers, contrast, rank_markers, rounded
+from cassia_dagster.singlecell.markers import (
+    COLUMNS,
+    MarkerEngine,
+    as_markers,
+    contrast,
+    contrasts,
+    rank_markers,
+    rounded,
+)
 
 
 def log_values(**genes: np.ndarray) -> anndata.AnnData:
@@ -226,3 +234,13 @@ def test_where_every_cluster_is_one_cell_nothing_can_be_tested(
     table = rank_markers(three_clusters, labels, engine=engine)
     assert table.empty
     assert tuple(table.columns) == COLUMNS
+
+
+@pytest.mark.parametrize("most_cells", [None, 1, 500])
+def test_many_contrasts_at_once_are_those_of_each_alone(
+    islets: anndata.AnnData, islets_labels: pd.Series, most_cells: int | None
+) -> None:
+    pairs = {"0": "1", "1": "2", "2": "0", "3": "1"}
+    together = contrasts(islets, islets_labels, pairs, most_cells=most_cells)
+    assert together == {one: contrast(islets, islets_labels, one, other) for one, other in pairs.items()}
+    assert all(together.values())
