@@ -131,11 +131,13 @@ class Story:
         assert set(paid.values()) == {1}
         # What was under way at the kill is asked again; whether the provider had noted it, nobody knows.
         lost = Counter(call.role for call in site.calls("second", "lost"))
-        once = Counter({"annotate": 3, "validate": 3, "score": 3, "merge": 1})
+        # The merger was asked the same of the first dataset before its prompt was changed, and that was paid then.
+        once = Counter({"annotate": 3, "validate": 3, "score": 3})
         assert lost.total() == 1
         assert self.asked() in (once, once + lost)
         assert all(run.is_finished for run in site.instance.get_runs())
-        assert site.instance.event_log_storage.get_concurrency_info("llm").claimed_slots == []
+        pool = site.instance.event_log_storage
+        site.wait_until(lambda: not pool.get_concurrency_info("llm").claimed_slots, "the places in the pool are free")
 
     def write(self, name: str) -> Path:
         """Write the cells of a dataset as a pipeline does that puts its file there at once."""
