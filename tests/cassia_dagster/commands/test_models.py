@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from cassia_dagster import cli, models
+from cassia_dagster import cli
 from cassia_dagster.cli import app
+from cassia_dagster.commands import models
 from cassia_dagster.commands.dataset_options import entry_of
 from cassia_dagster.commands.model_options import said_of_models
 from cassia_dagster.errors import ConfigurationError, ModelError
