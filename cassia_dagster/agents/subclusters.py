@@ -156,9 +156,9 @@ def parts_of_now(rows: Iterable[Subcluster], labels: pd.Series, looked_into: Col
         by_parent[row.parent].append(row)
     taken, held = set(looked_into), list[Subcluster]()
     for parts in by_parent.values():
-        members = [cell for part in parts for cell in part.members]
-        clusters = set(labels.reindex(members))  # a cell that is gone has NaN, which is the id of no cluster
-        if members and len(members) == int(labels.isin(clusters).sum()) and not clusters & taken:
+        members = {cell for part in parts for cell in part.members}
+        clusters = set(labels[labels.index.isin(members)])
+        if members and members == set(labels.index[labels.isin(clusters)]) and not clusters & taken:
             taken |= clusters
             held += parts
     return held
