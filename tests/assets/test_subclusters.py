@@ -47,7 +47,7 @@ def test_every_cell_of_two_clusters_together_is_in_one_part_and_ids_round_trip(
     monkeypatch.chdir(tmp_path)
     rows = look_inside(clusters=["0", "2"], together=True)
     inside = islets_labels[islets_labels.isin(["0", "2"])]
-    assert {row.parent for row in rows} == {"0+2"}
+    assert {(row.parent, row.parents) for row in rows} == {("0+2", ("0", "2"))}
     assert all(row.cluster.startswith("0+2.") for row in rows)
     assert sum(row.n_cells for row in rows) == len(inside)
     table = cells_written(artifacts)
