@@ -229,9 +229,7 @@ def model_comparison(
         entrants = [Entrant(title, partial(_open, cast, store)) for title, cast in casts.items()]
         # Apart from the clusters: cases of a file have ids of their own, and no label of the report is from here.
         subject = f"{inquiry.subject} {inquiry.analysis}"
-        places = run_models(
-            cases, entrants, store, strategy, subject=subject, max_workers=inquiry.settings.max_workers
-        )
+        places = run_models(cases, entrants, store, strategy, subject=subject, max_workers=inquiry.settings.max_workers)
         calls = describe_calls(store, inquiry.cast)
         for place in places:
             if place.reason:

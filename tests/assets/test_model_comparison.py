@@ -57,9 +57,8 @@ def test_the_cases_that_come_with_the_package_need_no_known_labels_and_are_no_cl
     (place,) = compare(cases="shipped")
     assert len(place.answers) == 13
     with Store.open(tmp_path / "models.sqlite") as store:
-        asked = {
-            subject: store.totals(subject=subject) for subject in ("islets", "islets/0.4", "islets/0.4 model_comparison")
-        }
+        subjects = ("islets", "islets/0.4", "islets/0.4 model_comparison")
+        asked = {subject: store.totals(subject=subject) for subject in subjects}
     calls = {subject: totals.calls + totals.cached for subject, totals in asked.items()}
     assert calls == {"islets": place.calls, "islets/0.4": 0, "islets/0.4 model_comparison": place.calls}
 

@@ -131,15 +131,15 @@ def test_a_folder_is_as_large_as_its_files(entry: DatasetEntry, tmp_path: Path) 
     assert seen.metadata["bytes"].value == 8
 
 
-@pytest.mark.parametrize("is_folder", [False, True])
+@pytest.mark.parametrize("kind", ["file", "folder"])
 def test_a_file_that_nobody_touched_is_not_read_again_and_one_that_was_is(
-    entry: DatasetEntry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_folder: bool
+    entry: DatasetEntry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     folder = tmp_path / "store.zarr"
     folder.mkdir()
     (folder / "0").write_bytes(b"counts")
-    entry = entry.model_copy(update={"path": folder if is_folder else entry.path})
-    file = folder / "0" if is_folder else entry.path
+    entry = entry.model_copy(update={"path": folder if kind == "folder" else entry.path})
+    file = folder / "0" if kind == "folder" else entry.path
     monkeypatch.setattr("cassia_dagster.singlecell.load.SETTLED_AFTER", 0)
     read: list[Path] = []
     monkeypatch.setattr("assets.raw_adata.fingerprint", lambda path: read.append(path) or fingerprint(path))
