@@ -227,9 +227,9 @@ def model_comparison(
     with fatal_errors(), model_store.session(context, inquiry.limits) as store:
         expected = inquiry.announce(context, expected_comparison(cases, casts, store, strategy))
         entrants = [Entrant(title, partial(_open, cast, store)) for title, cast in casts.items()]
-        places = run_models(
-            cases, entrants, store, strategy, subject=inquiry.subject, max_workers=inquiry.settings.max_workers
-        )
+        # Apart from the clusters: cases of a file have ids of their own, and no label of the report is from here.
+        subject = f"{inquiry.subject} {inquiry.analysis}"
+        places = run_models(cases, entrants, store, strategy, subject=subject, max_workers=inquiry.settings.max_workers)
         calls = describe_calls(store, inquiry.cast)
         for place in places:
             if place.reason:

@@ -10,8 +10,11 @@ import dagster as dg
 from assets.partitions import BY_DATASET
 from cassia_dagster.errors import InputError
 from cassia_dagster.llm.choice import MODEL_ROLES
-from cassia_dagster.singlecell.load import fingerprint, size
+from cassia_dagster.singlecell.load import fingerprint, settled_state, size
 from resources.catalog import DatasetEntry
+
+_CONTENT, _STATE = "sha256", "state"
+"""In the metadata: the fingerprint of the file, and what tells without reading that it is as it was."""
 
 CHANGES_NO_RESULT = {"notes", "max_workers", "output"}
 
@@ -42,6 +45,7 @@ def observe(entry: DatasetEntry, content_of: Callable[[Path], str] = fingerprint
     content_of
         Gives the fingerprint of a file, for those who have taken it already.
     """
+    state = settled_state(entry.path)  # before it is read: what changes afterwards has another state
     content = content_of(entry.path)
     beside = [content_of(path) if path.is_file() else "" for path in entry.tables]
     said = entry.model_dump_json(exclude=CHANGES_NO_RESULT | {"path", "label_terms", "markers", "models"})
@@ -54,7 +58,8 @@ def observe(entry: DatasetEntry, content_of: Callable[[Path], str] = fingerprint
         tags={"dagster/data_version": version},
         metadata={
             "path": dg.MetadataValue.path(str(entry.path)),
-            "sha256": content,
+            _CONTENT: content,
+            **({_STATE: state} if state else {}),
             "bytes": size(entry.path),
             "species": entry.species,
             "tissue": dg.MetadataValue.text(entry.where),
@@ -76,21 +81,25 @@ def same_file(instance: dg.DagsterInstance, entry: DatasetEntry) -> Iterator[Non
     InputError
         If the content is another when the block ends than when it was last looked at before the block began.
     """
-    looked_at = _observed_content(instance, entry.name)
+    looked_at = _observed(instance, entry.name)
     yield
-    if looked_at is None or (found := fingerprint(entry.path)) == looked_at:
+    before = looked_at.get(_CONTENT)
+    # A large file takes minutes to read, so that its content is compared only if it is not in the state that it was in.
+    if before is None or (_STATE in looked_at and settled_state(entry.path) == looked_at[_STATE]):
+        return
+    if (found := fingerprint(entry.path)) == before:
         return
     raise InputError(
-        f"{entry.path} was replaced after raw_adata looked at it (its SHA-256 was {looked_at[:12]}… and is "
+        f"{entry.path} was replaced after raw_adata looked at it (its SHA-256 was {before[:12]}… and is "
         f"{found[:12]}…), so what was read is not kept. When the file is complete, look at it again: `cassia-dagster "
         f"run --name {entry.name} {entry.path}`, or the sensor that watches the files."
     )
 
 
-def _observed_content(instance: dg.DagsterInstance, name: str) -> str | None:
+def _observed(instance: dg.DagsterInstance, name: str) -> dict[str, str]:
+    """Return what was noted of the content and the state of a dataset's file when it was last looked at."""
     wanted = dg.AssetRecordsFilter(raw_adata.key, asset_partitions=[name])
     for record in instance.fetch_materializations(wanted, limit=1).records:
-        made = record.asset_materialization
-        said = made.metadata.get("sha256") if made else None
-        return str(said.value) if said else None
-    return None
+        noted = record.asset_materialization.metadata if record.asset_materialization else {}
+        return {what: str(noted[what].value) for what in (_CONTENT, _STATE) if what in noted}
+    return {}

@@ -116,9 +116,11 @@ def subclusters(
         name = partial(name_one, final=final, doors=(annotator, validator, scorer), subject=inquiry.subject)
         new = for_each(parts, name, inquiry.settings.max_workers)
         calls = describe_calls(store, inquiry.cast)
-    again = {cluster for part in parts for cluster in part.parent}
-    earlier = table_storage.made_before("subclusters", inquiry.dataset, inquiry.resolution)
-    held = {row.cluster for row in parts_of_now(earlier.records(Subcluster) if earlier else [], labels, again)}
+    again, parents = {cluster for part in parts for cluster in part.parent}, {row.parent for row in new}
+    table = table_storage.made_before("subclusters", inquiry.dataset, inquiry.resolution)
+    # The same cells may have been another cluster, whose parts had the ids that these have now.
+    earlier = [row for row in table.records(Subcluster) if row.parent not in parents] if table else []
+    held = {row.cluster for row in parts_of_now(earlier, labels, again)}
     named, path = inquiry.keep(new, Subcluster, table_storage, lambda row: row.cluster in held)
     with fatal_errors():
         cells = entry.folder / folder_of(inquiry.resolution) / f"{entry.name}_subclusters.csv"

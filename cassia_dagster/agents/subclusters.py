@@ -44,7 +44,9 @@ class Subcluster(ClusterFinding):
     """A row of ``subclusters``: one part of a parent."""
 
     parent: str
-    """Id of the cluster, or of several with a plus between them."""
+    """Id of the cluster, or of several with a plus between them; it names the parent, and does not tell them apart."""
+    parents: tuple[str, ...] = ()
+    """Ids of these clusters, which may hold a plus themselves."""
     parent_label: Name | None
     n_cells: int
     members: tuple[str, ...] = ()
@@ -68,11 +70,11 @@ class Subcluster(ClusterFinding):
     @override
     def is_about(self, clusters: Mapping[str, ClusterResult]) -> bool:
         """Tell whether its parent is there; `parts_of_now` and `lies_in_parent` tell about the cells."""
-        return set(self.parent.split("+")) <= clusters.keys()
+        return bool(self.parents) and set(self.parents) <= clusters.keys()
 
     def lies_in_parent(self, labels: pd.Series) -> bool:
         """Tell whether all its cells are in clusters of the parent's ids, by the cluster of each cell."""
-        return set(labels.reindex(list(self.members))) <= set(self.parent.split("+"))
+        return set(labels.reindex(list(self.members))) <= set(self.parents)
 
 
 def asks_to_be_looked_into(row: BoostedCluster) -> bool:
@@ -124,6 +126,7 @@ def name_part(
         cluster=evidence.cluster,
         cells=digest_of(members),
         parent="+".join(row.cluster for row in parent),
+        parents=tuple(row.cluster for row in parent),
         parent_label=label,
         n_cells=evidence.n_cells or 0,
         members=tuple(members),
@@ -156,9 +159,9 @@ def parts_of_now(rows: Iterable[Subcluster], labels: pd.Series, looked_into: Col
         by_parent[row.parent].append(row)
     taken, held = set(looked_into), list[Subcluster]()
     for parts in by_parent.values():
-        members = [cell for part in parts for cell in part.members]
-        clusters = set(labels.reindex(members))  # a cell that is gone has NaN, which is the id of no cluster
-        if members and len(members) == int(labels.isin(clusters).sum()) and not clusters & taken:
+        members = {cell for part in parts for cell in part.members}
+        clusters = set(labels[labels.index.isin(members)])
+        if members and members == set(labels.index[labels.isin(clusters)]) and not clusters & taken:
             taken |= clusters
             held += parts
     return held

@@ -84,6 +84,8 @@ class BenchmarkRun(Record):
     seconds: float
     saved_usd: float = 0.0
     """What the cached answers cost when they were bought."""
+    unpriced_when_bought: Annotated[int, Field(ge=0)] = 0
+    """Answers without a known price, whenever they were bought."""
     model_seconds: float = 0.0
     """Time that the replies took when they were bought, summed over calls."""
     versions: dict[str, str]
@@ -117,11 +119,12 @@ def run_benchmark(
     max_workers
         Cases that are worked on at once.
     """
-    begun, before, took = time.monotonic(), store.totals(store.run), store.ledger.seconds_when_bought(store.run)
+    begun, before, last = time.monotonic(), store.totals(store.run), store.ledger.last()
     subjects = [f"{subject}/{case.case}" for case in cases]
     evidence = [case.evidence for case in cases]
     rows = name_clusters(evidence, door, subjects, strategy=strategy, max_workers=max_workers)
     seconds, after = time.monotonic() - begun, store.totals(store.run)
+    model_seconds, unpriced = store.ledger.when_bought(store.run, last)
     answers = [_answer_of(case, boosted) for case, (_, _, boosted) in zip(cases, rows, strict=True)]
     return _run(title, answers).model_copy(
         update={
@@ -131,7 +134,8 @@ def run_benchmark(
             "cached_calls": after.cached - before.cached,
             "seconds": seconds,
             "saved_usd": after.saved_usd - before.saved_usd,
-            "model_seconds": store.ledger.seconds_when_bought(store.run) - took,
+            "unpriced_when_bought": unpriced,
+            "model_seconds": model_seconds,
         }
     )
 

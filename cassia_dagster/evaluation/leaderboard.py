@@ -50,6 +50,7 @@ class Place(Record):
     usd_when_bought: float
     """Price of all its answers, those that were bought before included."""
     unpriced_calls: Annotated[int, Field(ge=0)]
+    """Of unknown price, those that were made before included."""
     calls: Annotated[int, Field(ge=0)]
     cached_calls: Annotated[int, Field(ge=0)]
     model_seconds: float
@@ -146,7 +147,7 @@ def _place(run: BenchmarkRun) -> Place:
         n_unanswered=len(without),
         usd=run.usd,
         usd_when_bought=run.usd + run.saved_usd,
-        unpriced_calls=run.unpriced_calls,
+        unpriced_calls=max(run.unpriced_calls, run.unpriced_when_bought),
         calls=run.calls,
         cached_calls=run.cached_calls,
         model_seconds=run.model_seconds,

@@ -25,9 +25,13 @@ from cassia_dagster.records import (
     Record,
     Status,
 )
+from cassia_dagster.singlecell.cluster import digest_of
 
 NO_TERM = "unknown"
 """Written as ``cl_id`` where a label is meant to be no term of the Cell Ontology."""
+
+NO_CELLS = digest_of([""])
+"""Stands for the cells of a cluster of which none is known."""
 
 MARKERS_SEEN = 20
 """Of the best markers, whose names a decision is held to."""
@@ -74,9 +78,13 @@ class ManualLabel(Record):
 
 
 def evidence_digest(row: AnnotatedCluster) -> str:
-    """Name what a person looks at who judges a cluster: which cells it has, and which are its best markers."""
+    """Name what a person looks at who judges a cluster: which cells it has, and which are its best markers.
+
+    Where no cell is known, the markers alone: `AnnotatedCluster.cells` then names all numbers of the user's table.
+    """
     markers = sorted(marker.gene for marker in row.evidence.markers[:MARKERS_SEEN])
-    digest = hashlib.sha256("\n".join((row.cells, *markers)).encode()).hexdigest()
+    cells = NO_CELLS if row.evidence.n_cells is None else row.cells
+    digest = hashlib.sha256("\n".join((cells, *markers)).encode()).hexdigest()
     return f"seen-{digest[:12]}"  # a word: digits alone would be a number in YAML
 
 

@@ -243,14 +243,28 @@ class Ledger:
         usage = Usage(int(read), int(written), int(from_cache), int(reasoning))
         return Totals(calls, cached, failed, lost, usage, usd, unpriced, saved, seconds)
 
-    def seconds_when_bought(self, run: str) -> float:
-        """Tell how long the replies that a run used took when they were bought, summed over questions."""
+    def last(self) -> int:
+        """Name the newest row, for those that want to know of later ones; 0 if there is none."""
+        (newest,) = self._database.one("SELECT MAX(id) FROM calls") or (None,)
+        return newest or 0
+
+    def when_bought(self, run: str, after: int = 0) -> tuple[float, int]:
+        """Tell of the replies that a run used, in rows after one, how they were bought, whenever that was.
+
+        Returns
+        -------
+        seconds : float
+            How long they took, summed over questions.
+        unpriced : int
+            How many of them have no known price.
+        """
         sql = (
-            "SELECT TOTAL(seconds) FROM calls WHERE id IN (SELECT MAX(id) FROM calls WHERE state = 'done'"
-            " AND key IN (SELECT key FROM calls WHERE run = ?) GROUP BY key)"
+            "SELECT TOTAL(seconds), COUNT(*) FILTER (WHERE usd IS NULL) FROM calls WHERE id IN"
+            " (SELECT MAX(id) FROM calls WHERE state = 'done'"
+            " AND key IN (SELECT key FROM calls WHERE run = ? AND id > ?) GROUP BY key)"
         )
-        (seconds,) = self._database.one(sql, run) or (0.0,)
-        return float(seconds)
+        seconds, unpriced = self._database.one(sql, run, after) or (0.0, 0)
+        return float(seconds), int(unpriced)
 
     def _insert(
         self,

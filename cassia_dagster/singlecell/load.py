@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +35,9 @@ INPUT = "cassia_input"
 MAX_LABELS = 200
 """More different values than this are measurements or ids, not cell types."""
 
+SETTLED_AFTER = 2.0
+"""Seconds after a file's last change from which on another one has another time, however coarse a clock it is by."""
+
 
 def fingerprint(path: Path) -> str:
     """Return the SHA-256 of a file's content, or of a folder's names and contents: what data versions are made of."""
@@ -43,6 +48,23 @@ def fingerprint(path: Path) -> str:
         return whole.hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def settled_state(path: Path) -> str | None:
+    """Name the state of a file, or of all files of a folder, without reading them; ``None`` if it changed just now.
+
+    As long as the name is the same, so is the content: it is made of names, sizes, inodes and times, one of which (that
+    of the last change of anything) no program can set.
+    """
+    files = sorted(part for part in path.rglob("*") if part.is_file()) if path.is_dir() else [path]
+    words, last = [], 0.0
+    for part in files:
+        with part.open("rb") as file:  # a file of another machine is looked at anew when it is opened
+            look = os.fstat(file.fileno())
+        name = part.relative_to(path).as_posix()
+        words.append(f"{name}\0{look.st_size}:{look.st_mtime_ns}:{look.st_ctime_ns}:{look.st_ino}\n")
+        last = max(last, look.st_ctime)
+    return None if time.time() - last < SETTLED_AFTER else hashlib.sha256("".join(words).encode()).hexdigest()[:16]
 
 
 def size(path: Path) -> int:

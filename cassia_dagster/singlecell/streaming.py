@@ -201,14 +201,37 @@ class PreparedCells:
         depth, first = self.tables.obs["n_counts"].to_numpy() / self.target_sum, 0
         for counts in self.counts.blocks():
             last = first + counts.shape[0]
+            if last > len(depth) or counts.shape[1] != self.tables.n_vars:
+                raise self._changed()
             values = share_of_depth(counts, depth[first:last])
             np.log1p(values.data, out=values.data)
             yield values, counts
             first = last
 
     def write(self, path: Path) -> None:
-        """Write them as an h5ad file."""
-        write_cells(self.tables, self.blocks(), path)
+        """Write them as an h5ad file.
+
+        Raises
+        ------
+        InputError
+            If the counts are no longer those that the tables were made from.
+        """
+        digest = MatrixDigest()
+
+        def written() -> Iterator[tuple[csr_matrix, csr_matrix]]:
+            for values, counts in self.blocks():
+                digest.add(values)
+                yield values, counts
+
+        write_cells(self.tables, written(), path)
+        if digest.value != self.digest:
+            raise self._changed()
+
+    def _changed(self) -> InputError:
+        return InputError(
+            f"{self.counts.path} was replaced or written to while it was read, so what was read is not kept. When the "
+            "file is complete, run this again."
+        )
 
 
 def prepare_by_blocks(

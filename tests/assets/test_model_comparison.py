@@ -15,6 +15,7 @@ from assets.model_comparison import casts_of
 from cassia_dagster.agents.annotate import ANNOTATOR
 from cassia_dagster.agents.score import SCORER, ScoreReply
 from cassia_dagster.evaluation.leaderboard import Place
+from cassia_dagster.llm.store import Store
 from cassia_dagster.records import Annotation, Rubric, Verdict
 from resources.catalog import Catalog
 from resources.llm import ModelOverride, ModelResource
@@ -50,9 +51,16 @@ def test_the_rules_are_measured_on_the_known_labels_of_the_clusters(compare: Any
     assert pd.read_csv(written(artifacts, "_answers.csv"))["gold_label"].str.len().min() > 0
 
 
-def test_the_cases_that_come_with_the_package_need_no_known_labels(compare: Any) -> None:
+def test_the_cases_that_come_with_the_package_need_no_known_labels_and_are_no_clusters_of_the_ledger(
+    compare: Any, tmp_path: Path
+) -> None:
     (place,) = compare(cases="shipped")
     assert len(place.answers) == 13
+    with Store.open(tmp_path / "models.sqlite") as store:
+        subjects = ("islets", "islets/0.4", "islets/0.4 model_comparison")
+        asked = {subject: store.totals(subject=subject) for subject in subjects}
+    calls = {subject: totals.calls + totals.cached for subject, totals in asked.items()}
+    assert calls == {"islets": place.calls, "islets/0.4": 0, "islets/0.4 model_comparison": place.calls}
 
 
 @pytest.mark.parametrize(

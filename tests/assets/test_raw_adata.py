@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import time
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from assets.raw_adata import observe
+from assets.raw_adata import observe, same_file
+from cassia_dagster.errors import InputError
+from cassia_dagster.singlecell.load import fingerprint, settled_state
 from resources.catalog import DatasetEntry
 
 
@@ -31,7 +35,7 @@ def test_an_observation_is_of_one_dataset_and_says_what_was_seen(entry: DatasetE
     observation = observe(entry)
     assert observation.asset_key.to_user_string() == "raw_adata"
     assert observation.partition == "islets"
-    shown = {name: value.value for name, value in observation.metadata.items()}
+    shown = {name: value.value for name, value in observation.metadata.items() if name != "state"}
     assert shown == {
         "path": str(entry.path),
         "sha256": hashlib.sha256(b"counts").hexdigest(),
@@ -125,3 +129,44 @@ def test_a_folder_is_as_large_as_its_files(entry: DatasetEntry, tmp_path: Path) 
     (folder.parent / "genes.tsv").write_bytes(b"123")
     seen = observe(entry.model_copy(update={"path": folder.parent}))
     assert seen.metadata["bytes"].value == 8
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_file_that_nobody_touched_is_not_read_again_and_one_that_was_is(
+    entry: DatasetEntry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    folder = tmp_path / "store.zarr"
+    folder.mkdir()
+    (folder / "0").write_bytes(b"counts")
+    entry = entry.model_copy(update={"path": folder if kind == "folder" else entry.path})
+    file = folder / "0" if kind == "folder" else entry.path
+    monkeypatch.setattr("cassia_dagster.singlecell.load.SETTLED_AFTER", 0)
+    read: list[Path] = []
+    monkeypatch.setattr("assets.raw_adata.fingerprint", lambda path: read.append(path) or fingerprint(path))
+
+    def use(instance: dg.DagsterInstance) -> list[Path]:
+        read.clear()
+        with same_file(instance, entry):
+            pass
+        return read
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert use(instance) == []
+        instance.report_runless_asset_event(observe(entry))
+        assert use(instance) == []
+        file.touch()
+        assert use(instance) == [entry.path]
+        seen = file.stat()
+        file.write_bytes(b"others")
+        os.utime(file, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+        with pytest.raises(InputError, match="was replaced after raw_adata looked at it"):
+            use(instance)
+
+
+def test_the_state_of_a_file_that_changed_just_now_is_not_relied_on(entry: DatasetEntry) -> None:
+    entry.path.write_bytes(b"counts")
+    assert settled_state(entry.path) is None
+    later = time.time() + 5
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "time", lambda: later)
+        assert settled_state(entry.path)

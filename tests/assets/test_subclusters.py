@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from cassia_dagster.agents.annotate import annotate_cluster
@@ -23,6 +24,7 @@ from cassia_dagster.singlecell.normalize import normalize
 from cassia_dagster.singlecell.profile import gather_evidence
 from cassia_dagster.singlecell.subset import recluster
 from resources.catalog import Catalog
+from resources.record_tables import to_arrow
 from resources.storage import stored_table
 from tests.servers.aimock import aimock, aimock_server
 
@@ -45,7 +47,7 @@ def test_every_cell_of_two_clusters_together_is_in_one_part_and_ids_round_trip(
     monkeypatch.chdir(tmp_path)
     rows = look_inside(clusters=["0", "2"], together=True)
     inside = islets_labels[islets_labels.isin(["0", "2"])]
-    assert {row.parent for row in rows} == {"0+2"}
+    assert {(row.parent, row.parents) for row in rows} == {("0+2", ("0", "2"))}
     assert all(row.cluster.startswith("0+2.") for row in rows)
     assert sum(row.n_cells for row in rows) == len(inside)
     table = cells_written(artifacts)
@@ -89,6 +91,7 @@ def test_no_cell_is_in_two_parts_though_parents_share_it_and_parts_of_other_cell
     moved[cells[0]] = "5"
     assert parts_of_now(rows, moved) == []
     assert parts_of_now(rows, islets_labels.drop(cells[0])) == []
+    assert parts_of_now(rows, islets_labels.rename({cells[0]: "another cell"})) == []
     assert parts_of_now(rows, islets_labels, {"2"}) == []
 
 
@@ -108,6 +111,20 @@ def test_parts_of_other_parents_are_kept_and_those_of_the_same_are_replaced(look
     again = look_inside(clusters=["2"], inner_resolution=1.5)
     assert {row.parent for row in again} == {"0", "2"}
     assert len([row for row in again if row.parent == "2"]) >= len([row for row in rows if row.parent == "2"])
+
+
+def test_parts_of_a_cluster_that_had_the_id_before_give_way_to_those_that_bear_it_now(
+    artifacts, look_inside, islets_labels, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    before = [
+        row.model_copy(update={"parent": "0", "cluster": row.cluster.replace("2.", "0.")})
+        for row in look_inside(clusters=["2"])
+    ]
+    pq.write_table(to_arrow(before), stored_table(artifacts, "subclusters", "islets", "0.4").path)
+    rows = look_inside(clusters=["0"])
+    cells = [cell for row in rows for cell in row.members]
+    assert sorted(cells) == sorted(islets_labels.index[islets_labels == "0"])
 
 
 def test_over_the_wire_a_model_is_told_of_the_parent_and_a_stranger_is_flagged(

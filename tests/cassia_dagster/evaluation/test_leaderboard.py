@@ -1,5 +1,7 @@
 """Models on a board: who is first, who agrees with whom, and who could not be asked."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -29,6 +31,19 @@ def test_one_that_cannot_be_asked_stays_on_the_board_and_the_others_keep_their_r
     again = run_models(cases, entrants, store)[0]
     assert again.cached_calls == again.calls == board[0].calls
     assert again.answers == board[0].answers
+    assert again.model_seconds == board[0].model_seconds > 0
+
+
+def test_a_model_without_a_known_price_is_not_free_when_its_answers_are_used_again(cases, store):
+    class Unpriced(EmbeddedBackend):
+        def answer(self, question):
+            return replace(super().answer(question), usd=None)
+
+    entrants = [Entrant("unpriced", lambda: Doors.of(Door(Unpriced(), store)))]
+    ((first,), (second,)) = (run_models(cases, entrants, store) for _ in range(2))
+    assert second.cached_calls == second.calls
+    assert first.unpriced_calls == second.unpriced_calls > 0
+    assert first.usd_per_case is second.usd_per_case is None
 
 
 def test_an_error_of_the_program_is_no_place_on_the_board(cases, store):

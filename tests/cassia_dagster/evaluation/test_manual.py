@@ -121,6 +121,17 @@ def test_the_order_of_markers_is_no_other_evidence():
     assert evidence_digest(annotated("G6PC2", "MAFA", "IAPP", "INS")) == evidence_digest(SEEN)
 
 
+def test_where_no_cell_is_known_a_label_is_held_to_the_best_markers_and_not_to_every_number():
+    def of_table(*genes, cells):
+        row = annotated(*genes, cells=cells)
+        return row.model_copy(update={"evidence": row.evidence.model_copy(update={"n_cells": None, "share": None})})
+
+    seen = of_table("INS", "IAPP", cells="one digest of all numbers")
+    assert evidence_digest(of_table("INS", "IAPP", cells="another")) == evidence_digest(seen)
+    assert evidence_digest(of_table("GCG", "IAPP", cells="another")) != evidence_digest(seen)
+    assert evidence_digest(seen) != evidence_digest(annotated("INS", "IAPP"))
+
+
 def test_a_label_without_evidence_is_not_applied():
     assert applied(said(evidence="")).review.outcome is ManualOutcome.STALE
 

@@ -128,6 +128,7 @@ def part(name, label, relation, *, text="", parent="0"):
         cluster=f"{parent}.{name}",
         cells="",
         parent=parent,
+        parents=(parent,),
         parent_label=f"T cell{text}",
         n_cells=40,
         share_of_parent=0.4,
@@ -236,7 +237,7 @@ def test_a_finding_is_about_the_clusters_that_have_its_cells(blood):
     clusters = {row.cluster: row for row in blood.clusters}
     one = part("0", "T cell", Relation.EXACT).model_copy(update={"members": ("a", "b")})
     assert one.is_about(clusters)
-    assert not one.model_copy(update={"parent": "0+gone"}).is_about(clusters)
+    assert not one.model_copy(update={"parents": ("0", "gone")}).is_about(clusters)
     assert one.lies_in_parent(pd.Series({"a": "0", "b": "0", "c": "1"}))
     assert not one.lies_in_parent(pd.Series({"a": "0", "b": "1"}))
     assert not one.lies_in_parent(pd.Series({"a": "0"}))
@@ -270,3 +271,11 @@ def test_no_text_of_an_analysis_is_markup(blood, name, row):
     html = render_report(blood, None, more=analysis_sections({name: [row]}))
     assert HOSTILE not in html
     assert "<img" not in html
+
+
+def test_the_id_of_a_cluster_may_hold_a_plus(blood):
+    (first, *_), cells = blood.clusters, ("a", "b")
+    one = part("0", "T cell", Relation.EXACT, parent="CD4+ T").model_copy(update={"members": cells})
+    assert one.is_about({"CD4+ T": first})
+    assert one.lies_in_parent(pd.Series("CD4+ T", index=cells))
+    assert not one.lies_in_parent(pd.Series("CD4", index=cells))

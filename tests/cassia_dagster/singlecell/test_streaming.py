@@ -83,3 +83,20 @@ def test_counts_that_end_in_the_middle_of_the_file_are_refused(islets: anndata.A
     anndata.AnnData(mixed).write_h5ad(tmp_path / "mixed.h5ad")
     with pytest.raises(InputError, match="in the cells from number 301 on"):
         list(CountsFile(tmp_path / "mixed.h5ad", "X").blocks())
+
+
+@pytest.mark.usefixtures("in_small_blocks")
+@pytest.mark.parametrize("change", ["other values", "fewer cells", "more cells"])
+def test_a_file_that_is_replaced_before_the_cells_are_written_is_refused(
+    islets: anndata.AnnData, tmp_path: Path, change: str
+) -> None:
+    def store(n_cells: int, factor: int = 1) -> None:
+        path.unlink(missing_ok=True)
+        anndata.AnnData(islets.layers["counts"][:n_cells] * factor, var=islets.var[[]]).write_h5ad(path)
+
+    path = tmp_path / "cells.h5ad"
+    store(500)
+    prepared = streamed(path)
+    store({"fewer cells": 400, "more cells": 700}.get(change, 500), 2 if change == "other values" else 1)
+    with pytest.raises(InputError, match="was replaced or written to while it was read"):
+        prepared.write(tmp_path / "prepared.h5ad")
