@@ -46,7 +46,7 @@ class MadeTogether(OfRuns):
         made = dg.AssetRecordsFilter(asset, asset_partitions=[partition])
         for record in instance.fetch_materializations(made, limit=1).records:
             run = instance.get_run_by_id(record.run_id)
-            return run is not None and root in (run.asset_selection or ())
+            return run is not None and root in (run.asset_selection or _planned(instance, run))
         return False
 
 
@@ -64,3 +64,10 @@ class LeftToRetries(OfRuns):
         run = instance.get_run_by_id(planned.run_id) if planned and instance.run_retries_enabled else None
         # For a moment after the failure it is not said yet.
         return run is not None and run.tags.get(WILL_RETRY, "true") == "true"
+
+
+def _planned(instance: dg.DagsterInstance, run: dg.DagsterRun) -> set[dg.AssetKey]:
+    """Name what a run of a whole job makes: where nobody chose among its assets, Dagster notes no selection."""
+    planned = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
+    keys = (record.asset_key for record in planned.records)
+    return {key for key in keys if key}

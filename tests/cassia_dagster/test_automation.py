@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pytest
 from dagster._core.events import StepMaterializationData
+from dagster._core.execution.api import create_execution_plan
 
 from assets.manual_labels import manual_labels
 from assets.raw_adata import observe
@@ -185,6 +186,22 @@ def test_a_run_that_takes_longer_than_a_look_is_not_requested_again(project):
         assert project.requested() == {}
         project.make_in_runs(requested)
     assert project.requested() == {}
+
+
+def test_what_the_run_of_a_whole_job_makes_is_no_news_to_what_it_makes_itself(finished):
+    # As the launchpad and schedules do, which choose none of a job's assets.
+    job, partition = finished.definitions.resolve_job_def("prepare_cells"), {"dagster/partition": "islets"}
+    plan = create_execution_plan(job, tags=partition)
+    run = finished.instance.create_run_for_job(job, execution_plan=plan, tags=partition)
+    assert not run.asset_selection
+    for key in CELLS:
+        made = dg.AssetMaterialization(key, partition="islets", tags={"dagster/data_version": run.run_id})
+        data = StepMaterializationData(made, [])
+        event = dg.DagsterEvent("ASSET_MATERIALIZATION", run.job_name, event_specific_data=data)
+        finished.instance.report_dagster_event(event, run.run_id)
+    requested = finished.requested()
+    assert "leiden_clusters" in requested
+    assert "umap" not in requested
 
 
 def test_of_a_marker_table_no_cells_are_asked_for(project):
