@@ -7,6 +7,8 @@ from typing import override
 
 import dagster as dg
 
+from cassia_dagster.launcher import WHOLE_TAG
+
 WILL_RETRY = "dagster/will_retry"
 """The tag by which Dagster says of a failed run whether `run_retries` launches it again."""
 
@@ -62,8 +64,10 @@ class LeftToRetries(OfRuns):
     def holds(self, instance: dg.DagsterInstance, asset: dg.AssetKey, partition: str, root: dg.AssetKey) -> bool:
         planned = instance.event_log_storage.get_latest_planned_materialization_info(asset, partition)
         run = instance.get_run_by_id(planned.run_id) if planned and instance.run_retries_enabled else None
-        # For a moment after the failure it is not said yet.
-        return run is not None and run.tags.get(WILL_RETRY, "true") == "true"
+        if run is not None and not run.remote_job_origin and WHOLE_TAG in run.tags:
+            run = instance.get_run_by_id(run.tags[WHOLE_TAG])
+        # Only a run that was launched can be launched again. For a moment after the failure it is not said whether.
+        return run is not None and bool(run.remote_job_origin) and run.tags.get(WILL_RETRY, "true") == "true"
 
 
 def _planned(instance: dg.DagsterInstance, run: dg.DagsterRun) -> set[dg.AssetKey]:
