@@ -7,6 +7,8 @@ from typing import override
 
 import dagster as dg
 
+from cassia_dagster.launcher import WHOLE_TAG
+
 WILL_RETRY = "dagster/will_retry"
 """The tag by which Dagster says of a failed run whether `run_retries` launches it again."""
 
@@ -46,7 +48,7 @@ class MadeTogether(OfRuns):
         made = dg.AssetRecordsFilter(asset, asset_partitions=[partition])
         for record in instance.fetch_materializations(made, limit=1).records:
             run = instance.get_run_by_id(record.run_id)
-            return run is not None and root in (run.asset_selection or ())
+            return run is not None and root in (run.asset_selection or _planned(instance, run))
         return False
 
 
@@ -62,5 +64,14 @@ class LeftToRetries(OfRuns):
     def holds(self, instance: dg.DagsterInstance, asset: dg.AssetKey, partition: str, root: dg.AssetKey) -> bool:
         planned = instance.event_log_storage.get_latest_planned_materialization_info(asset, partition)
         run = instance.get_run_by_id(planned.run_id) if planned and instance.run_retries_enabled else None
-        # For a moment after the failure it is not said yet.
-        return run is not None and run.tags.get(WILL_RETRY, "true") == "true"
+        if run is not None and not run.remote_job_origin and WHOLE_TAG in run.tags:
+            run = instance.get_run_by_id(run.tags[WHOLE_TAG])
+        # Only a run that was launched can be launched again. For a moment after the failure it is not said whether.
+        return run is not None and bool(run.remote_job_origin) and run.tags.get(WILL_RETRY, "true") == "true"
+
+
+def _planned(instance: dg.DagsterInstance, run: dg.DagsterRun) -> set[dg.AssetKey]:
+    """Name what a run of a whole job makes: where nobody chose among its assets, Dagster notes no selection."""
+    planned = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
+    keys = (record.asset_key for record in planned.records)
+    return {key for key in keys if key}

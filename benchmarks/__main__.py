@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import runpy
 import sys
@@ -31,6 +32,8 @@ SCRIPTS = {
     "soak": "Many partitions under faults at random, and whether what is left adds up.",
     "pictures": "Makes the pictures in the documentation.",
 }
+PARSES = {"scale", "shared_store", "soak"}
+"""Those that say themselves what their options are; of the others, the head of the file says how they are called."""
 """Of this package, each with a command of its name; what else is typed goes to it."""
 
 app = typer.Typer(
@@ -160,6 +163,10 @@ def _passes_on(module: str, purpose: str) -> None:
         context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     )
     def run(context: typer.Context) -> None:
+        if "--help" in context.args and module not in PARSES:
+            source = (Path(__file__).parent / f"{module}.py").read_text("utf-8")
+            print(ast.get_docstring(ast.parse(source)))
+            return
         sys.argv = [module, *context.args]
         runpy.run_module(f"benchmarks.{module}", run_name="__main__")
 

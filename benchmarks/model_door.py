@@ -1,9 +1,9 @@
 """How fast, how safe: the door to the models against a server with latency, a quota, or a kill in the middle.
 
-uv run python benchmarks/model_door.py latency   30 clusters × 2 s × 16 in flight, against the ideal
-uv run python benchmarks/model_door.py quota     the same under 60 requests a minute
-uv run python benchmarks/model_door.py unknown   under 30 requests a minute, of which nobody told the client
-uv run python benchmarks/model_door.py kill      killed in the middle, and started again
+uv run python -m benchmarks model-door latency   30 clusters × 2 s × 16 in flight, against the ideal
+uv run python -m benchmarks model-door quota     the same under 60 requests a minute
+uv run python -m benchmarks model-door unknown   under 30 requests a minute, of which nobody told the client
+uv run python -m benchmarks model-door kill      killed in the middle, and started again
 """
 
 from __future__ import annotations

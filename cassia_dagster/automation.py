@@ -17,29 +17,36 @@ if TYPE_CHECKING:
 
     from resources.catalog import DatasetEntry
 
+MEMORY = memory_tags(matrix=True)
+"""Runs hold a matrix or read genes of it, and work on their steps in one container."""
+
 ANNOTATE_CLUSTERS = dg.define_asset_job(
     "annotate_clusters",
     selection=dg.AssetSelection.assets(
         "leiden_clusters", "marker_table", "annotations", "scores", "boosted", "reviewed", "merged", "report"
     ),
+    tags=MEMORY,
     description="Cluster a dataset at one resolution and name every cluster: from the graph to the report.",
 )
 
 PREPARE_CELLS = dg.define_asset_job(
     "prepare_cells",
     selection=dg.AssetSelection.assets("normalized_adata", "umap"),
+    tags=MEMORY,
     description="Normalise a dataset, find its neighbour graph and lay it out; what all resolutions share.",
 )
 
 WRITE_ANNOTATED_FILE = dg.define_asset_job(
     "write_annotated_file",
     selection=dg.AssetSelection.assets("annotated_adata", "review"),
+    tags=MEMORY,
     description="Write one file of a dataset's cells with the labels of all its resolutions, and review these.",
 )
 
 REANNOTATE = dg.define_asset_job(
     "reannotate",
     selection=dg.AssetSelection.assets("annotations", "scores", "boosted", "reviewed", "merged", "report"),
+    tags=MEMORY,
     description=(
         "Ask the models anew about the clusters as they are, with other models or strategies if the launchpad says so. "
         "What was asked before and is the same is answered from the cache. Afterwards run write_annotated_file."
@@ -49,7 +56,7 @@ REANNOTATE = dg.define_asset_job(
 APPLY_MANUAL_LABELS = dg.define_asset_job(
     "apply_manual_labels",
     selection=dg.AssetSelection.assets("reviewed", "merged", "report"),
-    tags=memory_tags(matrix=False),
+    tags=MEMORY,
     description=(
         "Lay the labels that persons gave over those of the models, and group and report anew; only the merger may be "
         "asked. Afterwards run write_annotated_file."
@@ -84,6 +91,7 @@ def automatic_runs() -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.STOPPED,
         minimum_interval_seconds=10,
         emit_backfills=False,
+        run_tags=MEMORY,
         use_user_code_server=True,  # the daemon does not know conditions that are not Dagster's own
     )
 

@@ -9,6 +9,8 @@ from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 from dagster_celery.launcher import CeleryRunLauncher
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 
+from cassia_dagster.launcher import PROCESS_TAG, WHOLE_TAG, of_command_line
+
 SECONDS_TO_ANSWER = 10
 LOOKS = 3
 """Times that the workers are asked before one is taken for dead."""
@@ -20,8 +22,12 @@ class WatchedCeleryRunLauncher(CeleryRunLauncher):
     A killed worker leaves its task behind as started, for ever. So the workers that live are asked who has it.
     """
 
+    tells_of_levels = True
+
     @override
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        if DAGSTER_CELERY_TASK_ID_TAG not in run.tags:
+            return self._of_process(run)
         told = super().check_run_worker_health(run)
         if told.status is not WorkerStatus.RUNNING:
             return told
@@ -33,3 +39,14 @@ class WatchedCeleryRunLauncher(CeleryRunLauncher):
             if self.celery.AsyncResult(task).state != "STARTED":  # it has ended while the workers were asked
                 return super().check_run_worker_health(run)
         return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "no worker has it any more")
+
+    def _of_process(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        """Tell of a run that no task has: a level of `annotate_dataset`, or one of the command line."""
+        if whole := run.tags.get(WHOLE_TAG):
+            executes = self._instance.get_run_by_id(whole)
+            if executes is None or executes.is_finished:
+                return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the run that executed it has ended")
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        if PROCESS_TAG in run.tags:
+            return of_command_line(run)
+        return CheckRunHealthResult(WorkerStatus.RUNNING, "it says nothing of its process")

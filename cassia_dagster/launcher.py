@@ -19,6 +19,8 @@ from cassia_dagster.processes import is_running
 HOST_TAG = "cassia/host"
 PROCESS_TAG = "cassia/process"
 """What a run of the command line says of the process that executes it."""
+WHOLE_TAG = "cassia/annotate_dataset"
+"""Which run of the job `annotate_dataset` a run is a level of, and executed by: its id."""
 
 SECONDS_TO_ANSWER = 30
 
@@ -38,7 +40,7 @@ class WatchedRunLauncher(dg.DefaultRunLauncher):
     @override
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         if run.tags.get(PROCESS_TAG) and run.parent_run_id is None:
-            return _of_command_line(run)
+            return of_command_line(run)
         server: dict[str, Any] = json.loads(run.tags.get(GRPC_INFO_TAG) or "{}")
         if not server:
             return CheckRunHealthResult(WorkerStatus.RUNNING, "it says nothing of its process")
@@ -61,7 +63,16 @@ class WatchedRunLauncher(dg.DefaultRunLauncher):
         return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the code server knows no process of it")
 
 
-def _of_command_line(run: dg.DagsterRun) -> CheckRunHealthResult:
+def tells_of_levels(instance: dg.DagsterInstance) -> bool:
+    """Tell whether run monitoring leaves alone what a run executes as runs of their own, which nobody launched."""
+    launcher = instance.run_launcher
+    if not instance.run_monitoring_enabled or not launcher.supports_check_run_worker_health:
+        return True
+    return isinstance(launcher, WatchedRunLauncher) or getattr(launcher, "tells_of_levels", False)
+
+
+def of_command_line(run: dg.DagsterRun) -> CheckRunHealthResult:
+    """Tell whether the process lives that executes a run which was not launched."""
     if run.tags.get(HOST_TAG) != socket.gethostname() or is_running(run.tags[PROCESS_TAG]):
         return CheckRunHealthResult(WorkerStatus.RUNNING)
     return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the command that executed it was killed")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cassia_dagster.errors import ConfigurationError
 from cassia_dagster.files import make_folder
-from resources.home import VARIABLE, Home, home_of
+from resources.home import ARTIFACTS, MANUAL_LABELS_VARIABLE, MODEL_STORE, VARIABLE, Home, home_of, named_place
 
 PROJECT = Path(__file__).parent.parent
 """Where dagster.yaml and workspace.yaml stand."""
@@ -29,6 +29,9 @@ def prepare_home(given: Path | None) -> Home:
     make_folder(home.dagster, "The project's home")
     os.environ[VARIABLE] = str(home.root)
     os.environ["DAGSTER_HOME"] = str(home.dagster)
+    for variable in (MANUAL_LABELS_VARIABLE, ARTIFACTS, MODEL_STORE):
+        if place := named_place(variable):
+            os.environ[variable] = place  # the web server and the daemon are started in another folder than this
     if not (home.dagster / "dagster.yaml").exists():
         _make_instance(home)
     return home

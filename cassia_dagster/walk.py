@@ -38,7 +38,7 @@ class Step:
     asset: str
     resolution: str | None
     state: str
-    """``started``, ``working``, ``done``, ``kept``, ``failed``, or ``warned`` where a check did not pass."""
+    """``started``, ``working``, ``told``, ``done``, ``kept``, ``failed``, or ``warned`` where a check did not pass."""
     metadata: Mapping[str, Any]
     message: str = ""
 
@@ -203,10 +203,11 @@ def _failed_checks(result: dg.ExecuteInProcessResult) -> str:
 
 
 def _at_work(record: logging.LogRecord, resolution: str | None) -> Iterator[Step]:
-    """Pass on what an asset says of its own progress."""
+    """Pass on what an asset says of its own progress, and what it warns of."""
     said = getattr(record, "dagster_meta", {})
-    if said.get("step_key") and said.get("dagster_event") is None and record.levelno == logging.INFO:
-        yield Step(said["step_key"], resolution, "working", {}, str(said.get("orig_message", "")))
+    states = {logging.INFO: "working", logging.WARNING: "told"}
+    if said.get("step_key") and said.get("dagster_event") is None and record.levelno in states:
+        yield Step(said["step_key"], resolution, states[record.levelno], {}, str(said.get("orig_message", "")))
 
 
 def _step_logger(resolution: str | None, tell: Callable[[Step], None]) -> dg.LoggerDefinition:

@@ -12,15 +12,13 @@ from assets.failures import fatal_errors
 from assets.manual_labels import observe_labels
 from assets.raw_adata import observe
 from cassia_dagster.automation import levels_of
-from cassia_dagster.launcher import HOST_TAG, PROCESS_TAG
+from cassia_dagster.errors import ConfigurationError
+from cassia_dagster.launcher import HOST_TAG, PROCESS_TAG, WHOLE_TAG, tells_of_levels
 from cassia_dagster.processes import name_of_process
 from cassia_dagster.unchanged import kept_artifacts
 from resources.catalog import CatalogResource, DatasetEntry
 from resources.manual_labels import ManualLabelsFile, read_manual_labels
 from resources.storage import TableIOManager
-
-WHOLE_TAG = "cassia/annotate_dataset"
-"""Which run of this job a run is a level of: its id."""
 
 
 class WholeDatasetConfig(dg.Config):
@@ -48,6 +46,12 @@ def run_levels(
     Their runs bear the id of this one as a tag. The first that fails ends it; what was made stays.
     """
     with fatal_errors():
+        if not tells_of_levels(context.instance):
+            raise ConfigurationError(
+                "The run launcher of this instance would take the levels of the dataset, which this process executes, "
+                "for dead. Start prepare_cells, annotate_clusters and write_annotated_file instead, or switch on "
+                "request_changes."
+            )
         entry = catalog.entry(config.dataset)
         labels = Path(manual_labels_file.path)
         said = observe_labels(entry.name, labels, read_manual_labels(labels))

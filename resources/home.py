@@ -40,7 +40,7 @@ class Home:
         ConfigurationError
             If nothing can be kept at that address.
         """
-        return artifact_root(os.environ.get(ARTIFACTS) or str(self.root / "artifacts"))
+        return artifact_root(named_place(ARTIFACTS) or str(self.root / "artifacts"))
 
     @property
     def downloads(self) -> Path:
@@ -50,18 +50,24 @@ class Home:
     @property
     def model_store(self) -> Path | str:
         """The replies of models and the ledger of calls: a SQLite file here, or where ``CASSIA_MODEL_STORE`` says."""
-        return os.environ.get(MODEL_STORE) or self.root / "models.sqlite"
+        return named_place(MODEL_STORE) or self.root / "models.sqlite"
 
     @property
     def manual_labels(self) -> Path:
         """The file of labels that persons gave: what ``CASSIA_MANUAL_LABELS`` names, else one beside the catalog."""
-        named = os.environ.get(MANUAL_LABELS_VARIABLE)
-        return Path(named).expanduser().absolute() if named else self.root / "manual_labels.yaml"
+        named = named_place(MANUAL_LABELS_VARIABLE)
+        return Path(named) if named else self.root / "manual_labels.yaml"
 
     @property
     def catalog(self) -> Path:
         """The YAML file of datasets."""
         return self.root / "datasets.yaml"
+
+
+def named_place(variable: str) -> str:
+    """Return the address, or the whole path of the folder or file, that an environment variable names; "" if none."""
+    said = os.environ.get(variable, "")
+    return said if not said or "://" in said else str(Path(said).expanduser().absolute())
 
 
 def home_of(given: Path | None) -> Home:

@@ -56,10 +56,11 @@ class ModelStore(dg.ConfigurableResource):
 
 def _wait_for_the_provider(context: dg.AssetExecutionContext, store: Store) -> None:
     pause = store.pause
-    if pause > LONGEST_PAUSE and pause <= LONGEST_WAIT and context.retry_number < MOST_RETRIES:
+    if store.longest_pause > LONGEST_PAUSE and pause <= LONGEST_WAIT and context.retry_number < MOST_RETRIES:
         context.log.warning(
-            "A provider of models asked to be left alone for %.0f seconds. This step gives its place to others and is "
-            "tried again after that; what was answered is kept.",
+            "A provider of models asked to be left alone for %.0f seconds, of which %.0f are left. This step gives its "
+            "place to others and is tried again after that; what was answered is kept.",
+            store.longest_pause,
             pause,
         )
         raise dg.RetryRequested(max_retries=MOST_RETRIES, seconds_to_wait=pause + MARGIN)

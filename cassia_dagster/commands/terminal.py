@@ -112,6 +112,9 @@ class Progress:
         if step.state == "working":
             self._spinner.update(f"[dim]{plain(step.asset)} … {plain(step.message)}[/]")
             return
+        if step.state == "told":
+            self._console.print(f"  [yellow]![/] {step.asset:<17}{plain(step.message)}", soft_wrap=True)
+            return
         if step.state == "warned":
             self._console.print(
                 f"  [yellow]![/] {step.asset:<17}[yellow]the check {plain(step.message)} did not pass[/]"

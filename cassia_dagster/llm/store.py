@@ -52,15 +52,18 @@ class Store:
         self.ledger = Ledger(database, run)
         self.gate = Gate(database)
         self.budget = Budget(database, limits or Limits(), run)
+        self.longest_pause = 0.0
+        """Seconds that a provider asked for that left a question unanswered; 0 if there is none."""
         self._closed_until = 0.0
 
     @property
     def pause(self) -> float:
-        """Seconds until the provider wants to be asked again that left a question unanswered; 0 if there is none."""
+        """Seconds that are left of such pauses: none, if others were answered meanwhile for as long."""
         return max(0.0, self._closed_until - time.monotonic())
 
     def note_pause(self, seconds: float) -> None:
         """Remember that a question stays unanswered because its provider asked for so long a pause."""
+        self.longest_pause = max(self.longest_pause, seconds)
         self._closed_until = max(self._closed_until, time.monotonic() + seconds)
 
     @classmethod

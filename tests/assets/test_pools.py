@@ -9,7 +9,8 @@ import pytest
 from dagster_k8s.job import get_user_defined_k8s_config
 
 from assets.pools import LARGEST, MATRIX, memory_tags, pool_of
-from cassia_dagster.automation import APPLY_MANUAL_LABELS
+from cassia_dagster.analysis_jobs import ANALYSIS_JOBS, LOOK_AGAIN, REPORT_AGAIN
+from cassia_dagster.automation import JOBS, automatic_runs
 from cassia_dagster.definitions import ANALYSES, ASSETS
 from cassia_dagster.errors import ConfigurationError
 from cassia_dagster.singlecell.memory import memory_needed
@@ -62,5 +63,7 @@ def test_memory_follows_the_rule_and_the_largest_matrix_of_the_project(monkeypat
         memory_tags(matrix=True)
 
 
-def test_a_job_that_opens_no_matrix_gets_a_small_container():
-    assert memory(APPLY_MANUAL_LABELS.tags) == "954Mi"
+@pytest.mark.parametrize("job", [*JOBS, *ANALYSIS_JOBS.values(), LOOK_AGAIN, REPORT_AGAIN], ids=lambda job: job.name)
+def test_a_run_has_room_for_each_of_its_steps(job):
+    """A container is of the run: the steps have none of their own. Also what shows labels anew reads genes of cells."""
+    assert memory(job.tags) == memory(automatic_runs().run_tags) == "14687Mi"

@@ -3,10 +3,12 @@
 import importlib.util
 import re
 
+import pytest
 import typer.main
+from typer.testing import CliRunner
 
 from benchmarks.__main__ import PERFORMANCE, SCRIPTS, app
-from benchmarks.page import put
+from benchmarks.page import PROJECT, put
 
 WRITES = ("speed", "equality", "quality", "leiden", "capped", "overhead")
 
@@ -16,6 +18,17 @@ def test_every_command_is_there_and_says_what_it_is_for():
     assert set(commands) == {"generate", *WRITES, *(module.replace("_", "-") for module in SCRIPTS)}
     assert all(command.help for command in commands.values())
     assert all(importlib.util.find_spec(f"benchmarks.{module}") for module in SCRIPTS)
+
+
+@pytest.mark.parametrize("module", SCRIPTS)
+def test_who_asks_a_script_for_help_starts_nothing(module, monkeypatch):
+    started = []
+    monkeypatch.setattr("runpy.run_module", lambda name, **_: started.append(name))
+    shown = CliRunner().invoke(app, [module.replace("_", "-"), "--help"])
+    assert shown.exit_code == 0
+    parses = "argparse" in (PROJECT / "benchmarks" / f"{module}.py").read_text("utf-8")
+    assert started == ([f"benchmarks.{module}"] if parses else [])
+    assert parses or len(shown.output) > 20
 
 
 def test_every_table_has_a_place_on_the_page_and_every_command_of_the_page_can_be_typed():

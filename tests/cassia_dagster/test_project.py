@@ -49,3 +49,28 @@ def test_a_home_that_another_command_never_finishes_is_told(tmp_path: Path, monk
     (tmp_path / "dagster").mkdir()
     with FileLock(tmp_path / "dagster" / "making.lock"), pytest.raises(ConfigurationError, match="Another command"):
         project.prepare_home(tmp_path)
+
+
+def test_places_that_are_named_from_this_folder_are_the_same_from_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    here.mkdir()
+    elsewhere.mkdir()
+    monkeypatch.chdir(here)
+    for variable in ("CASSIA_HOME", "DAGSTER_HOME"):
+        monkeypatch.setenv(variable, "")
+    monkeypatch.setenv("CASSIA_ARTIFACTS", "atlas")
+    monkeypatch.setenv("CASSIA_MODEL_STORE", "replies.sqlite")
+    monkeypatch.setenv("CASSIA_MANUAL_LABELS", "labels.yaml")
+    home = project.prepare_home(None)
+    monkeypatch.chdir(elsewhere)  # as the web server and the daemon do
+    places = [str(place) for place in (home.artifacts, home.model_store, home.manual_labels)]
+    assert places == [str(here / name) for name in ("atlas", "replies.sqlite", "labels.yaml")]
+
+
+def test_addresses_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("CASSIA_HOME", "DAGSTER_HOME"):
+        monkeypatch.setenv(variable, "")
+    monkeypatch.setenv("CASSIA_MODEL_STORE", "postgresql://cassia@db.lab/cassia")
+    assert project.prepare_home(tmp_path).model_store == "postgresql://cassia@db.lab/cassia"

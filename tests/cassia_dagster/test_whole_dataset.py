@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import pytest
 
+from cassia_dagster.launcher import WHOLE_TAG
 from cassia_dagster.walk import open_instance
-from cassia_dagster.whole_dataset import WHOLE_TAG
 from resources.catalog import Catalog
 from resources.home import Home
 

@@ -51,7 +51,7 @@ def short_patience(monkeypatch):
     monkeypatch.setattr(llm, "MARGIN", 0.1)
 
 
-def asset_of(backend, clusters=("0", "1")):
+def asset_of(backend, clusters=("0", "1"), meanwhile=0.0):
     @dg.asset(pool="llm-lab")
     def merged(context: dg.AssetExecutionContext, model_store: ModelStore) -> dg.MaterializeResult:
         rows = []
@@ -63,6 +63,7 @@ def asset_of(backend, clusters=("0", "1")):
                     rows.append("ok")
                 except UnusableReply as error:
                     rows.append(error.status.value)
+            time.sleep(meanwhile)  # other clusters are answered
         return dg.MaterializeResult(metadata={"rows": rows})
 
     return merged
@@ -114,6 +115,15 @@ def test_a_provider_that_never_comes_back_is_waited_for_a_few_times(tmp_path):
     assert rows == ["ok", "failed"]
     assert len(retries) == MOST_RETRIES
     assert backend.asked == ["0", *["1"] * (MOST_RETRIES + 1)]
+
+
+@pytest.mark.parametrize("meanwhile", [PAUSE - 0.5, PAUSE + 0.2])
+def test_what_is_left_of_a_pause_when_the_others_are_answered_may_be_short(tmp_path, meanwhile):
+    backend = Limited(pauses=1)
+    with dg.instance_for_test() as instance:
+        rows, retries = made(backend, tmp_path, instance, meanwhile=meanwhile)
+    assert rows == ["ok", "ok"]
+    assert len(retries) == 1
 
 
 def test_a_pause_of_hours_is_not_waited_for(tmp_path):
