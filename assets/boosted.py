@@ -15,6 +15,7 @@ from assets.model_calls import AskConfig, Cast, code_version, describe_calls, de
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from assets.pools import memory_tags, pool_of
 from assets.raw_adata import raw_adata
+from assets.results import by_cluster
 from assets.second_look import data_of, expected_look
 from cassia_dagster.agents.boost import (
     BOOSTER,
@@ -126,8 +127,9 @@ def boosted(
         know_lab_markers(entry)
         chosen = settings_of(settings, entry, config)
         cast = Cast.of({BOOSTER: boost_llm, SCORER: score_llm}, entry, config)
-    scored = {row.cluster: row for row in scores.records(ScoredCluster)}
-    pairs = [(row, scored[row.cluster]) for row in annotations.records(AnnotatedCluster)]
+        named = annotations.records(AnnotatedCluster)
+        scored = by_cluster("scores", scores.records(ScoredCluster), [row.cluster for row in named])
+    pairs = [(row, scored[row.cluster]) for row in named]
     with fatal_errors(), model_store.session(context, chosen.limits(dataset)) as store:
         kept = _kept(pairs, table_storage.made_before("boosted", dataset, resolution), config)
         doubtful = [row for row in _doubtful(pairs, config.clusters, chosen.score_threshold) if row.cluster not in kept]

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     group_name="results",
     op_tags=memory_tags(matrix=True),
     kinds={"html", "csv"},
-    code_version="3",
+    code_version="4",
     check_specs=[AGREES, COVERED],
 )
 def report(

@@ -43,6 +43,25 @@ class Tables:
     merged: TableFile
 
 
+def by_cluster[Row: (ScoredCluster, BoostedCluster, Grouping)](
+    asset: str, rows: Iterable[Row], wanted: Iterable[str]
+) -> dict[str, Row]:
+    """Find the rows of a table by the ids of their clusters.
+
+    Raises
+    ------
+    InputError
+        If a wanted cluster has none: the table was made of earlier annotations than those that stand now.
+    """
+    found = {row.cluster: row for row in rows}
+    if missing := [cluster for cluster in wanted if cluster not in found]:
+        raise InputError(
+            f"{asset} has no row for cluster {', '.join(missing)}: it was made of other annotations than those that "
+            f"stand now. Materialize {asset} and what follows it again."
+        )
+    return found
+
+
 def assemble(
     entry: DatasetEntry,
     resolution: str,
@@ -61,7 +80,8 @@ def assemble(
     Raises
     ------
     InputError
-        If the annotations are about another clustering than this, whatever the ids of its clusters.
+        If the annotations are about another clustering than this, whatever the ids of its clusters, or if a table
+        is about other annotations.
     """
     annotations = tables.annotations.records(AnnotatedCluster)
     if {row.cluster: row.cells for row in annotations} != digests:
@@ -69,9 +89,10 @@ def assemble(
             f"The annotations of {entry.name!r}, {entry.title(resolution)}, are about other clusters than those that "
             "leiden_clusters holds now. Materialize annotations and what follows it again."
         )
-    scores = {row.cluster: row for row in tables.scores.records(ScoredCluster)}
-    boosted = {row.cluster: row for row in tables.boosted.records(BoostedCluster)}
-    groupings = {row.cluster: row for row in tables.merged.records(Grouping)}
+    wanted = [row.cluster for row in annotations]
+    scores = by_cluster("scores", tables.scores.records(ScoredCluster), wanted)
+    boosted = by_cluster("boosted", tables.boosted.records(BoostedCluster), wanted)
+    groupings = by_cluster("merged", tables.merged.records(Grouping), wanted)
     clusters = tuple(
         ClusterResult(
             annotated=row,

@@ -103,7 +103,7 @@ class Progress:
         if step.resolution != self._resolution:
             self._resolution = step.resolution
             # What is of no one resolution and comes after them is of them all.
-            title = self._entry.title(step.resolution) if step.resolution else "all resolutions"
+            title = self._entry.title(step.resolution) if step.resolution else "the whole dataset"
             self._console.print(f"[bold]{plain(title)}[/]")
         if step.state == "started":
             self._began = time.monotonic()

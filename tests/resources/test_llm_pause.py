@@ -104,7 +104,7 @@ def test_while_it_waits_the_place_in_the_pool_is_free(tmp_path):
             time.sleep(0.05)
         run.join(30)
     assert (2, 0) in seen, "between the second call and the third nobody holds the place"
-    assert (1, 1) in seen or (2, 1) in seen, "while it asked, it did"
+    assert any(held for _, held in seen), "while it asked, it did"
     assert backend.asked == ["0", "1", "1"]
 
 
