@@ -20,11 +20,15 @@ from cassia_dagster.errors import CassiaError
 from cassia_dagster.launcher import HOST_TAG, PROCESS_TAG
 from cassia_dagster.processes import is_running, name_of_process
 from cassia_dagster.unchanged import kept_artifacts
+from cassia_dagster.waits import interrupts_end_waits
 from resources.manual_labels import read_manual_labels
 
 if TYPE_CHECKING:
     from resources.catalog import DatasetEntry
     from resources.home import Home
+
+
+_INTERRUPTS = {"DagsterExecutionInterruptedError", "KeyboardInterrupt"}
 
 
 class Stopped(Exception):  # noqa: N818 - no error, but the user's wish
@@ -126,17 +130,18 @@ def materialize_level(
             tell(Step(asset, resolution, "kept", metadata))
     if not named:
         return
-    result = whole.execute_in_process(
-        asset_selection=list(named.values()),
-        run_config={
-            "loggers": {"console": {}},
-            "ops": {asset: {"config": dict(said)} for asset, said in (config or {}).items()},
-        },
-        partition_key=key,
-        instance=instance,
-        raise_on_error=False,
-        tags={HOST_TAG: socket.gethostname(), PROCESS_TAG: name_of_process(os.getpid())},
-    )
+    with interrupts_end_waits():
+        result = whole.execute_in_process(
+            asset_selection=list(named.values()),
+            run_config={
+                "loggers": {"console": {}},
+                "ops": {asset: {"config": dict(said)} for asset, said in (config or {}).items()},
+            },
+            partition_key=key,
+            instance=instance,
+            raise_on_error=False,
+            tags={HOST_TAG: socket.gethostname(), PROCESS_TAG: name_of_process(os.getpid())},
+        )
     if not result.success:
         raise _reason(result)
 
@@ -184,10 +189,14 @@ def _reason(result: dg.ExecuteInProcessResult) -> Exception:
         cause = data.error.cause or data.error if data.error else None
         if data.error and "DagsterAssetCheckFailedError" in (data.error.cls_name, cause and cause.cls_name):
             return CassiaError(_failed_checks(result))
-        if cause and cause.cls_name in {"DagsterExecutionInterruptedError", "KeyboardInterrupt"}:
+        if cause and cause.cls_name in _INTERRUPTS:
             return Stopped()
         what = f"{cause.cls_name}: {cause.message.strip().splitlines()[0]}" if cause else "no reason given"
         return RuntimeError(f"{event.step_key} failed, {what}\n{data.error_display_string}")
+    for event in result.filter_events(lambda event: event.is_job_failure):
+        ended = event.job_failure_data.error
+        if ended and any(one.cls_name in _INTERRUPTS for one in (ended, ended.cause) if one):
+            return Stopped()
     return RuntimeError(f"Run {result.run_id} failed before its first step.")
 
 

@@ -16,6 +16,7 @@ from cassia_dagster.errors import ConfigurationError
 from cassia_dagster.launcher import HOST_TAG, PROCESS_TAG, WHOLE_TAG, tells_of_levels
 from cassia_dagster.processes import name_of_process
 from cassia_dagster.unchanged import kept_artifacts
+from cassia_dagster.waits import interrupts_end_waits
 from resources.catalog import CatalogResource, DatasetEntry
 from resources.manual_labels import ManualLabelsFile, read_manual_labels
 from resources.storage import TableIOManager
@@ -69,17 +70,18 @@ def run_levels(
         if not assets:
             continue
         context.log.info("%s of %s.", name, at)
-        result = job.execute_in_process(
-            partition_key=key,
-            asset_selection=assets,
-            instance=context.instance,
-            raise_on_error=False,
-            tags={
-                WHOLE_TAG: context.run_id,
-                HOST_TAG: socket.gethostname(),
-                PROCESS_TAG: name_of_process(os.getpid()),
-            },
-        )
+        with interrupts_end_waits():
+            result = job.execute_in_process(
+                partition_key=key,
+                asset_selection=assets,
+                instance=context.instance,
+                raise_on_error=False,
+                tags={
+                    WHOLE_TAG: context.run_id,
+                    HOST_TAG: socket.gethostname(),
+                    PROCESS_TAG: name_of_process(os.getpid()),
+                },
+            )
         if not result.success:
             raise dg.Failure(
                 f"{name} of {at} failed; its run {result.run_id} says why. What was made before it stays.",
