@@ -122,6 +122,7 @@ def rich_path(islets_path: Path, tmp_path: Path) -> Path:
     return tmp_path / "rich.h5ad"
 
 
+@pytest.mark.long
 def test_streamed_or_in_memory_the_asset_is_the_same(
     rich_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

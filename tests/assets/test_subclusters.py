@@ -77,6 +77,7 @@ def test_parts_of_all_parents_stand_in_the_whole_annotation_with_their_parent_an
     assert (table["source"] == "subclusters").sum() == islets_labels.isin(["0", "2"]).sum()
 
 
+@pytest.mark.long
 def test_no_cell_is_in_two_parts_though_parents_share_it_and_parts_of_other_cells_are_dropped(
     look_inside, islets_labels, monkeypatch, tmp_path
 ):
@@ -103,6 +104,7 @@ def test_two_types_that_were_joined_come_apart_again(look_inside, monkeypatch, t
     assert {row.relation for row in rows} <= {Relation.FINER, Relation.EXACT, None}
 
 
+@pytest.mark.long
 def test_parts_of_other_parents_are_kept_and_those_of_the_same_are_replaced(look_inside, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     look_inside(clusters=["0"])

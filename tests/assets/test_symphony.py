@@ -100,6 +100,7 @@ def test_a_point_of_view_that_is_none_is_refused(persona: str) -> None:
         seats_of(GPT, config)
 
 
+@pytest.mark.long
 def test_three_models_decide_from_the_command_line_though_one_fails(served_demo: ServedDemo, aimock: AIMock) -> None:
     def says(alpha: int, beta: int) -> dict[str, Any]:
         scores = (CandidateScore(candidate="alpha cell", score=alpha, supporting_genes=("GCG", "INS")),)

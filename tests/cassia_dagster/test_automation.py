@@ -450,6 +450,7 @@ def prepared_tonight(project):
     return [request.partition_key for request in tick.run_requests], tick.skip_message
 
 
+@pytest.mark.long
 def test_by_night_the_cells_of_new_and_changed_files_are_prepared_and_no_others(recorded, islets_path):
     project = recorded
     assert prepared_tonight(project)[0] == []

@@ -188,6 +188,7 @@ def prepare_cells():
     return build_defs().resolve_job_def("prepare_cells")
 
 
+@pytest.mark.long
 def test_an_error_within_dagster_is_as_plain_and_who_says_the_name_replaces_its_entry(tmp_path, islets_path):
     adata = anndata.read_h5ad(islets_path)
     adata.X = adata.X.toarray() - np.float32(1)

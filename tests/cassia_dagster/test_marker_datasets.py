@@ -86,6 +86,7 @@ def test_the_marker_table_alone_cannot_be_annotated_under_the_name_of_another_da
     assert "'lists' is the name of a dataset in the catalog" in refused.stderr
 
 
+@pytest.mark.long
 def test_what_is_asked_of_clusters_needs_no_cells(made: Made) -> None:
     said = {
         ("hypotheses", "lists"): "memory B cell",
@@ -121,6 +122,7 @@ def test_a_job_of_cells_fails_with_what_to_make_instead(made: Made) -> None:
     assert "is a marker table: no cell of it is known" in events[0].step_failure_data.user_failure_data.description
 
 
+@pytest.mark.long
 def test_another_run_and_a_second_look_end_well(made: Made) -> None:
     for words in (
         ("boost", "lists", "--cluster", "odd"),

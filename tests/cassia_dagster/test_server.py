@@ -159,6 +159,7 @@ def test_checks_are_shown_with_their_outcome(server):
     assert checks[0]["executionForLatestMaterialization"]["status"] == "SUCCEEDED"
 
 
+@pytest.mark.long
 def test_nothing_is_left_running_when_the_terminal_is_closed(demo):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

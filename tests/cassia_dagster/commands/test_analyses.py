@@ -72,6 +72,7 @@ def test_hypotheses_are_shown_with_the_genes_that_would_tell(run, analysed):
     assert (row["label"], row["status"]) == ("type B pancreatic cell", "ok")
 
 
+@pytest.mark.long
 def test_a_second_look_shows_the_label_that_a_person_gave_for_that_is_what_stands(run):
     said = ("--label", "mast cell", "--who", "Ada", "--why", "TPSAB1 in every cell")
     run("review", "set", "demo", "5", *said)
@@ -135,6 +136,7 @@ def test_an_estimate_sends_nothing_and_makes_nothing(run, analysed, monkeypatch)
     assert sorted(analysed.artifacts.rglob("*.parquet")) == made
 
 
+@pytest.mark.long
 def test_parts_of_a_cluster_are_shown_with_what_they_are_of(run, analysed):
     said = run("subclusters", "demo", "--cluster", "0", "--cluster", "2", "--together")
     assert "0+2.0" in said

@@ -134,6 +134,7 @@ def rehearsed(markers, home):
     return said
 
 
+@pytest.mark.long
 def test_the_tutorial_runs_to_its_last_map_with_one_import_changed(notebook, tmp_path):
     """It ranks genes on scaled values, whose fold changes are mostly undefined: what is left of them names nothing."""
     with pytest.warns(UserWarning, match="No gene of any cluster is a significant marker"):

@@ -58,6 +58,7 @@ def test_a_missing_package_says_how_to_install_it() -> None:
         build.package_folder("no_such_package")
 
 
+@pytest.mark.long
 @pytest.mark.skipif(
     any(find_spec(package) is None for package in PACKAGES), reason="needs the dependency group `knowledge`"
 )

@@ -62,6 +62,7 @@ def test_mixing_of_large_data_is_that_of_a_sample() -> None:
     assert mixing(points, pd.Series(np.tile(["first", "second"], 3000))) > 1.9
 
 
+@pytest.mark.long
 def test_neighbours_are_sought_where_batches_are_aligned(islets: anndata.AnnData) -> None:
     adata = anndata.AnnData(islets.X, obs=islets.obs[[]].copy(), var=islets.var.copy())
     adata.obs["batch"] = np.where(np.arange(adata.n_obs) % 2, "odd", "even")

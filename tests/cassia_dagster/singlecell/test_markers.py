@@ -205,6 +205,7 @@ def test_a_statistic_that_is_missing_stays_missing() -> None:
     assert (marker.avg_log2FC, marker.p_val_adj, marker.pct_1, marker.pct_2) == (1, 0, None, None)
 
 
+@pytest.mark.long
 def test_both_engines_find_the_same_markers(
     islets: anndata.AnnData, islets_labels: pd.Series, islets_markers: pd.DataFrame
 ) -> None:
