@@ -22,7 +22,7 @@ COMMANDS = [
     for language, block in re.findall(r"^ *```(\w*)\n(.*?)^ *```$", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
     if language in {"", "bash", "sh"}
     for line in block.replace("\\\n", " ").splitlines()
-    if "cassia-dagster " in line
+    if "cassia-dagster " in line.partition("#")[0]
 ]
 
 
