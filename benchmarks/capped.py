@@ -9,6 +9,8 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,10 +69,10 @@ def _annotate(path: Path, place: Path, gigabytes: float) -> dict[str, float | st
         words = ["run", str(path), "--name", "cells", "--species", "human", "--tissue", "pancreas", "--labels", TRUTH]
         words += ["--resolution", RESOLUTION, "--home", str(place / "home"), "--output", str(place / "output")]
         command = [sys.executable, "-m", "cassia_dagster.cli", *words]
-        cap, how = _capped(gigabytes)
-        before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-        subprocess.run([*cap, *command], check=True, timeout=LONGEST_RUN)  # noqa: S603
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        with _capped(gigabytes) as (cap, how):
+            before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+            subprocess.run([*cap, *command], check=True, timeout=LONGEST_RUN)  # noqa: S603
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
         costs = {
             "CPU seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
             "seconds": time.monotonic() - began,
@@ -83,14 +85,40 @@ def _annotate(path: Path, place: Path, gigabytes: float) -> dict[str, float | st
     return found
 
 
-def _capped(gigabytes: float) -> tuple[Sequence[str], str]:
-    """Return what stands before a command to cap its memory, and what it is called."""
+@contextmanager
+def _capped(gigabytes: float) -> Iterator[tuple[Sequence[str], str]]:
+    """Give what stands before a command to cap its memory, and what it is called."""
     size = int(gigabytes * 1e9)
     scope = ["systemd-run", *["--user"] * (os.geteuid() != 0), "--scope", "--quiet", "-p", f"MemoryMax={size}"]
     scope += ["-p", "MemorySwapMax=0"]
     if shutil.which("systemd-run") and _works([*scope, "true"]):
-        return scope, "a scope of systemd"
-    return ("prlimit", f"--as={size}"), "RLIMIT_AS, which counts addresses that were never used, too"
+        yield scope, "a scope of systemd"
+        return
+    group = _group_of_processes(size)
+    if group is None:
+        yield ("prlimit", f"--as={size}"), "RLIMIT_AS, which counts addresses that were never used, too"
+        return
+    try:
+        yield ("sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', str(group)), "a group of processes (cgroup)"
+    finally:
+        group.rmdir()
+
+
+def _group_of_processes(size: int) -> Path | None:
+    """Make a group whose processes hold no more than so many bytes, where that is allowed."""
+    for place, limit in (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")):
+        group = Path(place) / f"cassia-benchmark-{os.getpid()}"
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        try:
+            (group / limit).write_text(str(size))
+        except OSError:
+            group.rmdir()
+        else:
+            return group
+    return None
 
 
 def _works(command: Sequence[str]) -> bool:

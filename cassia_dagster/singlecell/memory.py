@@ -79,24 +79,33 @@ def _free_on_machine(proc: Path) -> Iterator[int]:
 
 
 def _free_in_groups(root: Path, proc: Path) -> Iterator[int]:
-    """Yield what is free in the group of processes that this one belongs to, and in those that hold it."""
+    """Yield what is free in the groups of processes that this one belongs to, and in those that hold them."""
     try:
-        own = (proc / "self" / "cgroup").read_text().rpartition("::")[2].strip().lstrip("/")
+        lines = (proc / "self" / "cgroup").read_text().splitlines()
     except OSError:
-        own = ""
-    for group in (root / own, *(root / own).parents):
-        if not group.is_relative_to(root):
-            return
-        allowed = _number_in(group / "memory.max")
-        if allowed is not None:
-            # Pages of files that were read count as used, but make room when it is needed.
-            yield allowed - (_held_by(group) or _number_in(group / "memory.current") or 0)
+        lines = ["0::/"]
+    for line in lines:
+        _, controllers, own = line.split(":", 2)
+        if not controllers:
+            top, limit, used, held = root, "memory.max", "memory.current", "anon"
+        elif "memory" in controllers.split(","):  # the first version of such groups
+            top, limit, used, held = root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "rss"
+        else:
+            continue
+        group = top / own.strip().lstrip("/")
+        for holder in (group, *group.parents):
+            if not holder.is_relative_to(top):
+                break
+            allowed = _number_in(holder / limit)
+            if allowed is not None:
+                # Pages of files that were read count as used, but make room when it is needed.
+                yield allowed - (_held_by(holder, held) or _number_in(holder / used) or 0)
 
 
-def _held_by(group: Path) -> int | None:
+def _held_by(group: Path, name: str) -> int | None:
     try:
         parts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-        return int(parts["anon"])
+        return int(parts[name])
     except (OSError, KeyError, ValueError):
         return None
 

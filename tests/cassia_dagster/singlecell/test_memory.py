@@ -53,6 +53,16 @@ def test_what_is_free_is_what_the_machine_has_left(machine: tuple[Path, Path]) -
     assert memory_available(*machine) == 8_192_000_000
 
 
+def test_a_limit_of_the_first_version_of_groups_counts(machine: tuple[Path, Path]) -> None:
+    groups, proc = machine
+    (proc / "self" / "cgroup").write_text("9:name=systemd:/\n4:cpu,memory:/lab/job\n0::/\n")
+    (groups / "memory" / "lab" / "job").mkdir(parents=True)
+    (groups / "memory" / "memory.limit_in_bytes").write_text("9223372036854771712\n")
+    (groups / "memory" / "lab" / "memory.limit_in_bytes").write_text("3000000000\n")
+    (groups / "memory" / "lab" / "memory.stat").write_text("cache 2000000000\nrss 500000000\n")
+    assert memory_available(*machine) == 2_500_000_000
+
+
 def test_a_limit_of_any_group_that_holds_the_process_counts(machine: tuple[Path, Path]) -> None:
     groups, _ = machine
     (groups / "lab" / "memory.max").write_text("4000000000\n")
