@@ -211,12 +211,18 @@ def _failed_checks(result: dg.ExecuteInProcessResult) -> str:
     )
 
 
+_NOT_MADE = "Couldn't load partition "
+"""How Dagster begins to say that a resolution was never made, for what takes all that there are: no trouble."""
+
+
 def _at_work(record: logging.LogRecord, resolution: str | None) -> Iterator[Step]:
     """Pass on what an asset says of its own progress, and what it warns of."""
     said = getattr(record, "dagster_meta", {})
     states = {logging.INFO: "working", logging.WARNING: "told"}
-    if said.get("step_key") and said.get("dagster_event") is None and record.levelno in states:
-        yield Step(said["step_key"], resolution, states[record.levelno], {}, str(said.get("orig_message", "")))
+    words = str(said.get("orig_message", ""))
+    own = said.get("step_key") and said.get("dagster_event") is None and not words.startswith(_NOT_MADE)
+    if own and record.levelno in states:
+        yield Step(said["step_key"], resolution, states[record.levelno], {}, words)
 
 
 def _step_logger(resolution: str | None, tell: Callable[[Step], None]) -> dg.LoggerDefinition:

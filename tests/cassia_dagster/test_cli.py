@@ -280,6 +280,7 @@ def test_the_terminal_says_where_the_clusters_come_from(given):
     assert "clusters, given by cell_type" in text
     assert "the clusters are these labels themselves" in text
     assert "resolution" not in text
+    assert "Couldn't load" not in text, "of resolutions that nobody asked for"
 
 
 def test_batches_are_aligned_and_their_mixing_is_told(given):
