@@ -21,6 +21,8 @@ def main(port: int) -> None:
     # Two questions at once, of up to 8,192 tokens each. The threads of so small a model mostly wait for each other.
     parameters.n_parallel, parameters.n_ctx = 2, 16384
     parameters.cpuparams.n_threads = 1
+    # So small a model says the same again and again, until the limit of its reply, where nothing keeps it from that.
+    parameters.sampling.penalty_repeat, parameters.sampling.penalty_last_n = 1.1, 256
     server = xllamacpp.Server(parameters)
     threading.Event().wait()
     del server
