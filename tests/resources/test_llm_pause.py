@@ -93,7 +93,7 @@ def test_while_it_waits_the_place_in_the_pool_is_free(tmp_path):
     backend, seen = Limited(pauses=1), []
     with dg.instance_for_test() as instance:
         instance.event_log_storage.set_concurrency_slots("llm-lab", 1)
-        run = threading.Thread(target=made, args=(backend, tmp_path, instance), daemon=True)
+        run = threading.Thread(target=made, args=(backend, tmp_path, instance), kwargs={"meanwhile": 0.4}, daemon=True)
         run.start()
         for _ in range(600):
             seen.append(
