@@ -15,7 +15,10 @@ MAX_SCALED = 10.0
 """Standard deviations from the mean at which scaled values are clipped."""
 
 WIDEST_COVARIANCE = 4000
-"""More genes than this are decomposed by Lanczos steps; the covariance of fewer is cheaper to decompose."""
+"""More genes than this are decomposed without their covariance, which would take more room than it is worth."""
+
+_COMMON = 0.05
+"""Genes that a larger share of the cells expresses are multiplied as dense ones, zeros and all; the others are not."""
 
 
 def scale_implicitly(values: csr_matrix) -> csr_matrix:
@@ -74,7 +77,7 @@ def principal_components(scaled: csr_matrix, n_comps: int, *, seed: int = 0) -> 
     n_cells, n_genes = scaled.shape
     mean = np.asarray(scaled.mean(axis=0, dtype=np.float64)).ravel()
     if n_genes <= WIDEST_COVARIANCE:
-        vectors = _of_covariance(scaled, mean, n_comps)
+        vectors = _of_covariance(scaled, mean, n_comps, seed)
     else:
         vectors = _by_lanczos(scaled, mean, n_comps, seed)
     largest = np.abs(vectors).argmax(axis=0)
@@ -84,19 +87,36 @@ def principal_components(scaled: csr_matrix, n_comps: int, *, seed: int = 0) -> 
     return components.astype(np.float32), np.square(components).sum(axis=0) / n_cells / total
 
 
-def _of_covariance(scaled: csr_matrix, mean: np.ndarray, n_comps: int) -> np.ndarray:
-    """Decompose the covariance of the genes, to which a few thousand cells at a time add; nothing here is random."""
+def _of_covariance(scaled: csr_matrix, mean: np.ndarray, n_comps: int, seed: int) -> np.ndarray:
+    """Decompose the covariance of the genes (ARPACK), of which some thousand rows are cheap to multiply with."""
     import numpy as np
-    from scipy import linalg
-    from scipy.sparse import csr_matrix
+    from scipy.sparse.linalg import eigsh
+
+    covariance = _products(scaled) - scaled.shape[0] * np.outer(mean, mean)
+    start = np.random.default_rng(seed).uniform(-1, 1, len(covariance))
+    sizes, vectors = eigsh(covariance, k=n_comps, v0=start)
+    return np.ascontiguousarray(vectors[:, np.argsort(-sizes)])
+
+
+def _products(scaled: csr_matrix) -> np.ndarray:
+    """Multiply each gene with each, summed over the cells; to the sums a few thousand cells at a time add."""
+    import numpy as np
 
     n_cells, n_genes = scaled.shape
-    covariance = np.zeros((n_genes, n_genes))
-    for block in map(csr_matrix.toarray, row_blocks(scaled)):
-        covariance += block.T @ block
-    covariance -= n_cells * np.outer(mean, mean)
-    _, vectors = linalg.eigh(covariance, subset_by_index=[n_genes - n_comps, n_genes - 1], overwrite_a=True)
-    return np.ascontiguousarray(vectors[:, ::-1])
+    expressing = np.bincount(scaled.indices, minlength=n_genes)
+    order = np.argsort(-expressing, kind="stable")
+    n_common = int(np.count_nonzero(expressing > _COMMON * n_cells))
+    sums = np.zeros((n_genes, n_genes))
+    common, rare = slice(n_common), slice(n_common, None)
+    for block in row_blocks(scaled):
+        sorted_block = block[:, order]
+        dense, sparse = sorted_block[:, common].toarray(), sorted_block[:, rare]
+        sums[common, common] += dense.T @ dense
+        sums[rare, common] += sparse.T @ dense
+        sums[rare, rare] += (sparse.T @ sparse).toarray()
+    sums[common, rare] = sums[rare, common].T
+    place = np.argsort(order)
+    return sums[np.ix_(place, place)]
 
 
 def _by_lanczos(scaled: csr_matrix, mean: np.ndarray, n_comps: int, seed: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from cassia_dagster.errors import InputError
 from cassia_dagster.singlecell.columns import column_of
 from cassia_dagster.singlecell.formats import read
 from cassia_dagster.singlecell.names import Rename, keep_names, name_by_symbols, settle_names
+from cassia_dagster.singlecell.normalize import canonical
 from cassia_dagster.singlecell.values import KINDS, USUAL_TOTAL, Values, tell_values
 
 if TYPE_CHECKING:
@@ -210,15 +211,14 @@ def values_at(adata: AnnData, place: str) -> Values:
 
 
 def matrix_at(adata: AnnData, place: str) -> csr_matrix:
-    """Return one of the `places` as a float32 CSR matrix without stored zeros or repeated entries."""
+    """Return one of the `places` as a float32 CSR matrix, the one that is held where it is such a matrix.
+
+    It has no stored zeros: what counts cells with a gene counts entries, so a zero would pass for expression.
+    """
     import numpy as np
     from scipy import sparse
 
-    matrix = sparse.csr_matrix(_held(adata, place), dtype=np.float32, copy=True)
-    matrix.sum_duplicates()
-    # What counts cells with a gene counts entries, so a zero that is stored would pass for expression.
-    matrix.eliminate_zeros()
-    return matrix
+    return canonical(sparse.csr_matrix(_held(adata, place), dtype=np.float32))
 
 
 def _held(adata: AnnData, place: str) -> Any:

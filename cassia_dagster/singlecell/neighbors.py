@@ -19,7 +19,11 @@ _SEARCHED = 24
 _TRAINED = 64
 """Cells a list from which the lists' centres are learned."""
 
-_ROWS = 512
+_VALUES = 1 << 18
+"""Distances that are measured at a time: few enough for the processor's cache."""
+
+_SAMPLED = 8
+"""Of so many candidates, one is looked at first, to know how near a neighbour is at most."""
 
 
 def nearest_cells(points: np.ndarray, n_neighbors: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -49,21 +53,13 @@ def nearest_cells(points: np.ndarray, n_neighbors: int, *, seed: int = 0) -> tup
 
     points = np.ascontiguousarray(points, dtype=np.float64)
     found = np.empty((len(points), n_neighbors), dtype=np.int64)
-    for cells, candidates in (
-        _everything(len(points)) if len(points) <= MOST_EXACT else _lists(points, n_neighbors, seed)
-    ):
+    whole = np.arange(len(points))
+    lists = [(whole, whole)] if len(points) <= MOST_EXACT else _lists(points, n_neighbors, seed)
+    for cells, candidates in lists:
         found[cells] = _nearest(points, cells, candidates, n_neighbors)
     distances = np.sqrt(np.stack([np.square(points - points[column]).sum(axis=1) for column in found.T], axis=1))
     order = np.lexsort((found, distances), axis=1)
     return np.take_along_axis(found, order, axis=1), np.take_along_axis(distances, order, axis=1)
-
-
-def _everything(n_cells: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    import numpy as np
-
-    whole = np.arange(n_cells)
-    for first in range(0, n_cells, _ROWS):
-        yield whole[first : first + _ROWS], whole
 
 
 def _lists(points: np.ndarray, n_neighbors: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -82,19 +78,30 @@ def _lists(points: np.ndarray, n_neighbors: int, seed: int) -> Iterator[tuple[np
     for held, by_distance in zip(members, np.argsort(away, axis=1, kind="stable"), strict=True):
         # Where many cells are the same, most lists are empty, and more of them are searched.
         enough = int(np.searchsorted(np.cumsum(sizes[by_distance]), n_neighbors, side="right")) + 1
-        candidates = np.sort(np.concatenate([members[one] for one in by_distance[: max(_SEARCHED, enough)]]))
-        for first in range(0, len(held), _ROWS):
-            yield held[first : first + _ROWS], candidates
+        yield held, np.sort(np.concatenate([members[one] for one in by_distance[: max(_SEARCHED, enough)]]))
 
 
 def _nearest(points: np.ndarray, cells: np.ndarray, candidates: np.ndarray, n_neighbors: int) -> np.ndarray:
-    """Return the nearest of the candidates for each of the cells, in no order."""
+    """Return the nearest of the candidates for each of the cells; both are sorted, and the cells are candidates."""
     import numpy as np
 
-    others = points[candidates]
-    away = np.square(others).sum(axis=1) - 2 * points[cells] @ others.T
-    away[np.arange(len(cells)), np.searchsorted(candidates, cells)] = np.inf
-    return candidates[np.argpartition(away, n_neighbors - 1, axis=1)[:, :n_neighbors]]
+    others, own = points[candidates], np.searchsorted(candidates, cells)
+    squares, back = np.square(others).sum(axis=1), np.ascontiguousarray(-2 * others.T)
+    step = max(min(_SAMPLED, len(candidates) // (2 * n_neighbors)), 1)
+    n_rows = max(_VALUES // len(candidates), 16)
+    found = np.empty((len(cells), n_neighbors), dtype=np.int64)
+    for first in range(0, len(cells), n_rows):
+        rows = slice(first, first + n_rows)
+        away = points[cells[rows]] @ back
+        away += squares
+        away[np.arange(len(away)), own[rows]] = np.inf
+        # No neighbour is farther than the last one among some of the candidates: few are left to be put in order.
+        farthest = np.partition(away[:, ::step], n_neighbors - 1, axis=1)[:, n_neighbors - 1]
+        cell, candidate = np.nonzero(away <= farthest[:, None])
+        by_distance = np.lexsort((away[cell, candidate], cell))
+        begins = np.searchsorted(cell, np.arange(len(away)))
+        found[rows] = candidates[candidate[by_distance[begins[:, None] + np.arange(n_neighbors)]]]
+    return found
 
 
 def fuzzy_graph(indices: np.ndarray, distances: np.ndarray) -> csr_matrix:

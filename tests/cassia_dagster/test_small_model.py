@@ -24,7 +24,7 @@ pytestmark = pytest.mark.model
 
 PROJECT = Path(__file__).parents[2]
 PATIENCE = 1500
-"""Seconds for the whole run on a busy machine; a quiet one needs two minutes."""
+"""Seconds for one of the two runs on a busy machine; a quiet one needs two or three minutes."""
 KEY = "sk-canary-0123456789abcdefghijklmnopqrstuv"
 
 
@@ -66,8 +66,9 @@ def test_a_real_model_plays_all_roles_is_asked_once_and_its_key_is_kept_nowhere(
     sample = ["--tissue", "pancreas", "--species", "human", "--clusters", "cell_type"]
     places = ["--home", tmp_path / "home", "--output", tmp_path]
     command = [sys.executable, "-m", "cassia_dagster.cli", "run", tmp_path / "two.h5ad", *sample, *places]
-    chosen = {"MODEL": "hosted_vllm/smollm2", "API_BASE": address, "MAX_TOKENS": "400", "TIMEOUT": "300"}
-    chosen |= {"MAX_WORKERS": "2", "API_KEY_ENV": "LAB_KEY"}
+    chosen = {"MODEL": "hosted_vllm/smollm2", "API_BASE": address, "MAX_TOKENS": "400", "TIMEOUT": "1200"}
+    # To a booster's question it talks until it is cut, and is asked again: that may as well be early.
+    chosen |= {"BOOST_MAX_TOKENS": "64", "MAX_WORKERS": "2", "API_KEY_ENV": "LAB_KEY"}
     environment = os.environ | {f"CASSIA_{name}": value for name, value in chosen.items()} | {"LAB_KEY": KEY}
 
     first = subprocess.run(command, env=environment, check=True, timeout=PATIENCE, capture_output=True)
@@ -76,7 +77,7 @@ def test_a_real_model_plays_all_roles_is_asked_once_and_its_key_is_kept_nowhere(
     assert set(rows["status"]) <= {status.value for status in Status}
     calls = calls_of(tmp_path / "home")
     answered = calls[calls["state"] == "done"]
-    assert {"annotate", "validate"} <= set(answered["role"])
+    assert {"annotate", "validate"} <= set(answered["role"]), calls[["role", "state", "seconds", "error_message"]]
     assert set(answered["provider_name"]) == {"hosted_vllm"}
     assert (answered["input_tokens"] > 500).all()
     assert (answered["output_tokens"] > 0).all()
