@@ -200,7 +200,7 @@ def cold_start_of(folder: Path) -> str:
 def stages_of(folder: Path) -> str:
     """Write the median CPU seconds of each stage as Markdown."""
     lines = ["| cells | runs | workflow | stages, CPU seconds |", "|--:|---|---|---|"]
-    for place in sorted(folder.glob("*/*-1"), key=lambda one: (int(one.parent.name), one.name)):
+    for place in sorted(folder.glob("*/*-*-1"), key=lambda one: (int(one.parent.name), one.name)):
         workflow, state, _ = place.name.split("-")
         runs = [costs_of(one) for one in place.parent.glob(f"{workflow}-{state}-*") if ended_well(one)]
         if runs and workflow in ("plain", "ours", "streamed"):

@@ -29,6 +29,10 @@ MOST_BY_REFERENCE = 20_000
 N_TRIES = 4
 """Seeds that the igraph engine tries, to keep the best clustering."""
 
+MOST_ROUNDS = 5
+"""Of a try with more cells than that: of 200,000, twenty more rounds take five times as long, and raise the modularity
+by 0.0003, which is less than another seed does."""
+
 
 @dataclass(frozen=True, slots=True)
 class Clustering:
@@ -134,7 +138,7 @@ def leiden(
     seed
         Seed of the algorithm; further tries count on from it.
     engine
-        What runs it, until nothing improves; if not given, the one that the graph was made for, or else
+        What runs it, until nothing improves (igraph at most `MOST_ROUNDS` where cells are many); if not given, the one that the graph was made for, or else
         `engine_for` the number of cells.
     n_tries
         Tries of the igraph engine.
@@ -188,9 +192,10 @@ def _by_igraph(graph: Graph, resolution: float, seed: int) -> list[int]:
     import igraph
 
     igraph.set_random_number_generator(random.Random(seed))  # noqa: S311 - which optimum is found, not a secret
+    rounds = -1 if graph.vcount() <= MOST_BY_REFERENCE else MOST_ROUNDS  # -1: until nothing improves
     try:
         found: Any = graph.community_leiden(
-            objective_function="modularity", weights="weight", resolution=resolution, n_iterations=-1
+            objective_function="modularity", weights="weight", resolution=resolution, n_iterations=rounds
         )
     finally:
         igraph.set_random_number_generator(random)
