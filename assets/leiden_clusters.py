@@ -47,7 +47,7 @@ class LeidenConfig(dg.Config):
     group_name="clusters",
     op_tags=memory_tags(matrix=True),
     kinds={"scanpy", "parquet"},
-    code_version="3",
+    code_version="4",
     io_manager_key="table_storage",
     dagster_type=dg.Any,
 )

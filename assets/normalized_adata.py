@@ -57,7 +57,7 @@ class NormalizeConfig(dg.Config):
     op_tags=memory_tags(matrix=True),
     kinds={"scanpy", "h5ad"},
     pool=MATRIX,
-    code_version=f"3 genes@{gene_names_version()}",
+    code_version=f"4 genes@{gene_names_version()}",
     io_manager_key="adata_storage",
     dagster_type=dg.Any,
     check_specs=[
