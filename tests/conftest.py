@@ -16,7 +16,7 @@ import pytest
 
 from resources.home import Home
 
-pytest.register_assert_rewrite("tests.installation", "tests.story")
+pytest.register_assert_rewrite("tests.automated", "tests.installation", "tests.story")
 
 # The assets read the catalog when they are imported, so no test may begin in the home of whoever runs it.
 _HOME = tempfile.TemporaryDirectory(prefix="cassia-tests-")
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from anndata import AnnData
+
+    from tests.automated import Project
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +107,24 @@ def evaluation_data() -> Path:
     if not folder:
         pytest.skip("CASSIA_EVALUATION_DATA does not name the folder of evaluation data")
     return Path(folder)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """A project with automation switched on, and an empty catalog."""
+    import dagster as dg
+
+    from tests.automated import Project
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Project(tmp_path, instance)
+
+
+@pytest.fixture
+def finished(project: Project) -> Project:
+    """A project in which all of one dataset was made, and nothing is left to do."""
+    project.requested()
+    project.write(project.entry("islets", resolutions=["0.4", "1.2"]))
+    project.settle()
+    project.walk()
+    return project
