@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import atexit
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from filelock import FileLock
 
 from resources.home import Home
 
@@ -35,6 +38,32 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from tests.automated import Project
+
+
+DEAREST = (
+    "test_story_on_one_machine.py",
+    "test_story_on_several_machines.py",
+    "test_small_model.py",
+    "test_celery_launcher.py",
+    "test_cli.py",
+    "test_marker_datasets.py",
+    "test_interface.py",
+    "test_analyses_in_the_interface.py",
+    "test_pictures.py",
+    "test_docs.py",
+)
+"""Files that take a minute and more, some with one test; the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, then those with most tests, so that no process waits at the end.
+
+    Processes take files in this order. By the number of tests alone, as they would by themselves, the two longest
+    were last, one after the other in the same process.
+    """
+    tests = Counter(item.path for item in items)
+    first = {name: place for place, name in enumerate(DEAREST)}
+    items.sort(key=lambda item: (first.get(item.path.name, len(first)), -tests[item.path], item.path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +120,26 @@ def islets_markers(islets: AnnData, islets_labels: pd.Series) -> pd.DataFrame:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    """The demo, run once as a user would run it, outside the project's folder."""
-    folder = tmp_path_factory.mktemp("demo")
-    home, output = folder / "home", folder / "output"
-    command = [sys.executable, "-m", "cassia_dagster.cli", "demo", "--home", str(home), "--output", str(output)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=600)
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    return Demo(Home(home), output, done.stdout)
+    """The demo, run as a user would run it, outside the project's folder: once for all processes, a copy for each."""
+    folder, own = tmp_path_factory.getbasetemp(), tmp_path_factory.mktemp("demo")
+    made = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "demo"
+    with FileLock(f"{made}.lock", timeout=900):
+        if not (made / "said").exists():
+            made.mkdir(exist_ok=True)
+            where = ["--home", str(made / "home"), "--output", str(made / "output")]
+            done = subprocess.run(
+                [sys.executable, "-m", "cassia_dagster.cli", "demo", *where],
+                cwd=made,
+                env=os.environ | {"COLUMNS": "1000"},  # so that no path is broken in two
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=600,
+            )
+            assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+            (made / "said").write_text(done.stdout)
+    shutil.copytree(made, own, dirs_exist_ok=True)
+    return Demo(Home(own / "home"), own / "output", (own / "said").read_text().replace(str(made), str(own)))
 
 
 @pytest.fixture(scope="session")
