@@ -139,7 +139,10 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
             assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
             (made / "said").write_text(done.stdout)
     shutil.copytree(made, own, dirs_exist_ok=True)
-    return Demo(Home(own / "home"), own / "output", (own / "said").read_text().replace(str(made), str(own)))
+    home = Home(own / "home")
+    for file in (own / "said", home.catalog):  # which say where the results are
+        file.write_text(file.read_text().replace(str(made), str(own)))
+    return Demo(home, own / "output", (own / "said").read_text())
 
 
 @pytest.fixture(scope="session")

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from dagster._core.definitions.data_version import CachingStaleStatusResolver
 
     from cassia_dagster.agents.estimate import Expected
+    from cassia_dagster.evaluation.manual import ManualLabel
     from cassia_dagster.llm.store import Store
     from resources.catalog import DatasetEntry
     from resources.home import Home
-    from resources.manual_labels import ManualLabel
 
 LEVELS = (
     ("normalized_adata", "umap"),
