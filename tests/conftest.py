@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections import Counter
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 from filelock import FileLock
 
 from resources.home import Home
+from tests.order import longest_first
 
 pytest.register_assert_rewrite("tests.automated", "tests.installation", "tests.story")
 
@@ -40,30 +40,9 @@ if TYPE_CHECKING:
     from tests.automated import Project
 
 
-DEAREST = (
-    "test_story_on_one_machine.py",
-    "test_story_on_several_machines.py",
-    "test_small_model.py",
-    "test_celery_launcher.py",
-    "test_cli.py",
-    "test_marker_datasets.py",
-    "test_interface.py",
-    "test_analyses_in_the_interface.py",
-    "test_pictures.py",
-    "test_docs.py",
-)
-"""Files that take a minute and more, some with one test; the longest first."""
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest, then those with most tests, so that no process waits at the end.
-
-    Processes take files in this order. By the number of tests alone, as they would by themselves, the two longest
-    were last, one after the other in the same process.
-    """
-    tests = Counter(item.path for item in items)
-    first = {name: place for place, name in enumerate(DEAREST)}
-    items.sort(key=lambda item: (first.get(item.path.name, len(first)), -tests[item.path], item.path))
+    """Let the processes that share the tests take the files that last longest first."""
+    longest_first(items)
 
 
 @dataclass(frozen=True, slots=True)
