@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, override
 
 import dagster as dg
-from dagster._core.definitions.assets.graph.asset_graph import executable_in_same_run
 
 from assets.runs_behind import LeftToRetries, MadeTogether
 from cassia_dagster.errors import ConfigurationError
@@ -126,7 +125,7 @@ class Unsettled(dg.AutomationCondition[dg.AssetKey]):
                 above = await self._above(context, parent, known)
                 unsettled = above.compute_union(await self._here(context, parent))
                 requested = context.request_subsets_by_key.get(parent)
-                if spare_requested and requested and executable_in_same_run(context.asset_graph, key, parent):
+                if spare_requested and requested and _in_one_run(context, key, parent):
                     unsettled = unsettled.compute_difference(requested)
                 below = below.compute_union(unsettled.compute_child_subset(key))
             known[key] = below
@@ -173,6 +172,13 @@ def on_change(catalog: Path, asset: str = "") -> dg.AutomationCondition[dg.Asset
     failed = when.execution_failed() & ~LeftToRetries()
     wanted = trigger.since(when.newly_requested()) | failed.newly_true()
     return (wanted & listed & ~Unsettled(listed) & ~when.in_progress()).with_label("on_change")
+
+
+def _in_one_run(context: dg.AutomationContext[dg.AssetKey], key: dg.AssetKey, parent: dg.AssetKey) -> bool:
+    """Tell whether Dagster makes a partition of two assets in one run: that of the same partitions, key by key."""
+    graph = context.asset_graph
+    same = graph.get(key).partitions_def == graph.get(parent).partitions_def
+    return same and isinstance(graph.get_partition_mapping(key, parent), dg.IdentityPartitionMapping)
 
 
 def _pairs(entry: DatasetEntry) -> Iterator[str]:

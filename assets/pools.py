@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from cassia_dagster.errors import ConfigurationError
-from cassia_dagster.llm.choice import EMBEDDED, chosen_in_environment
+from cassia_dagster.llm.choice import EMBEDDED, MODEL_ROLES, chosen_in_environment
 from cassia_dagster.singlecell.memory import memory_needed
 
 if TYPE_CHECKING:
@@ -28,6 +28,11 @@ def pool_of(role: ModelRole) -> str:
     """
     provider = chosen_in_environment(role).provider or EMBEDDED
     return "llm" if provider == EMBEDDED else f"llm-{provider}"
+
+
+def pools_of_models() -> frozenset[str]:
+    """Name the pools of all steps that ask models, as the environment chooses these now."""
+    return frozenset(map(pool_of, MODEL_ROLES))
 
 
 def memory_tags(*, matrix: bool) -> dict[str, Any]:

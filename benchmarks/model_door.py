@@ -34,6 +34,7 @@ IN_FLIGHT = 16
 LATENCY = 2.0
 QUOTAS = {"quota": 60, "unknown": 30}
 """Requests a minute that the server grants."""
+MEASUREMENTS = ("latency", *QUOTAS, "kill")
 
 
 def ask_all(store: Path, api_base: str, in_flight: int = IN_FLIGHT, **quota: int) -> tuple[float, int]:
@@ -98,8 +99,11 @@ def kill_in_the_middle(store: Path, api_base: str) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "child":
-        ask_all(Path(sys.argv[2]), sys.argv[3])
-    else:
-        with tempfile.TemporaryDirectory() as temporary:
-            measure(sys.argv[1], Path(temporary))
+    match sys.argv[1:]:
+        case ["child", store, api_base]:
+            ask_all(Path(store), api_base)
+        case [name] if name in MEASUREMENTS:
+            with tempfile.TemporaryDirectory() as temporary:
+                measure(name, Path(temporary))
+        case _:
+            sys.exit(__doc__)

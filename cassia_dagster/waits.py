@@ -14,7 +14,8 @@ def interrupts_end_waits() -> Iterator[None]:
     """Heed interrupts between two tries of a step, in runs that this process executes in the block.
 
     Dagster heeds them within steps and between them, but sleeps on while none is ready: that is minutes where a
-    provider of models asked for them.
+    provider of models asked for them. There is no public way: this takes the place of an inner method of Dagster
+    1.13.27, and `tests/cassia_dagster/test_waits.py` says when that changes.
     """
     sleep = ActiveExecution.sleep_til_ready
 

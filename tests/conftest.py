@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,10 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from filelock import FileLock
 
 from resources.home import Home
+from tests.order import longest_first
 
-pytest.register_assert_rewrite("tests.installation", "tests.story")
+pytest.register_assert_rewrite("tests.automated", "tests.installation", "tests.story")
 
 # The assets read the catalog when they are imported, so no test may begin in the home of whoever runs it.
 _HOME = tempfile.TemporaryDirectory(prefix="cassia-tests-")
@@ -33,6 +36,13 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from anndata import AnnData
+
+    from tests.automated import Project
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the processes that share the tests take the files that last longest first."""
+    longest_first(items)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +99,29 @@ def islets_markers(islets: AnnData, islets_labels: pd.Series) -> pd.DataFrame:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    """The demo, run once as a user would run it, outside the project's folder."""
-    folder = tmp_path_factory.mktemp("demo")
-    home, output = folder / "home", folder / "output"
-    command = [sys.executable, "-m", "cassia_dagster.cli", "demo", "--home", str(home), "--output", str(output)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=600)
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    return Demo(Home(home), output, done.stdout)
+    """The demo, run as a user would run it, outside the project's folder: once for all processes, a copy for each."""
+    folder, own = tmp_path_factory.getbasetemp(), tmp_path_factory.mktemp("demo")
+    made = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "demo"
+    with FileLock(f"{made}.lock", timeout=900):
+        if not (made / "said").exists():
+            made.mkdir(exist_ok=True)
+            where = ["--home", str(made / "home"), "--output", str(made / "output")]
+            done = subprocess.run(
+                [sys.executable, "-m", "cassia_dagster.cli", "demo", *where],
+                cwd=made,
+                env=os.environ | {"COLUMNS": "1000"},  # so that no path is broken in two
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=600,
+            )
+            assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+            (made / "said").write_text(done.stdout)
+    shutil.copytree(made, own, dirs_exist_ok=True)
+    home = Home(own / "home")
+    for file in (own / "said", home.catalog):  # which say where the results are
+        file.write_text(file.read_text().replace(str(made), str(own)))
+    return Demo(home, own / "output", (own / "said").read_text())
 
 
 @pytest.fixture(scope="session")
@@ -105,3 +131,24 @@ def evaluation_data() -> Path:
     if not folder:
         pytest.skip("CASSIA_EVALUATION_DATA does not name the folder of evaluation data")
     return Path(folder)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    """A project with automation switched on, and an empty catalog."""
+    import dagster as dg
+
+    from tests.automated import Project
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Project(tmp_path, instance)
+
+
+@pytest.fixture
+def finished(project: Project) -> Project:
+    """A project in which all of one dataset was made, and nothing is left to do."""
+    project.requested()
+    project.write(project.entry("islets", resolutions=["0.4", "1.2"]))
+    project.settle()
+    project.walk()
+    return project

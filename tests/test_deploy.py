@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -119,6 +121,33 @@ def test_the_compose_file_fits_the_schema_of_compose_files(there, other, tmp_pat
     command = ["node", DCLINT, "--quiet", "--formatter", "json", file]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
     assert any(found["errorCount"] for found in json.loads(done.stdout)) == bool(there), done.stdout
+
+
+@pytest.mark.parametrize("password", ["", "right-one"])
+def test_docker_compose_fills_in_what_the_environment_says_and_insists_on_a_password(password, tmp_path):
+    program = shutil.which("docker-compose")
+    if program is None:
+        pytest.skip("docker-compose is not installed: apt-get install --no-install-recommends docker-compose")
+    (tmp_path / ".env").touch()
+    file = tmp_path / "compose.yaml"
+    # Debian's is older than the name of a project in its file.
+    file.write_text((DEPLOY / "compose.yaml").read_text().replace(f"name: {COMPOSE['name']}\n", "", 1))
+    environment = os.environ | {"POSTGRES_PASSWORD": password}
+    command = [program, "--file", file, "config"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path, env=environment
+    )
+    assert (done.returncode == 0) == bool(password), done.stderr
+    if not password:
+        assert "set it in deploy/.env" in done.stderr
+        return
+    services = yaml.safe_load(done.stdout)["services"]
+    assert set(services) == set(COMPOSE["services"])
+    for name in ("webserver", "daemon", "worker"):
+        said = services[name]["environment"]
+        assert said["DAGSTER_POSTGRES_PASSWORD"] == said["PGPASSWORD"] == password
+    assert services["postgres"]["environment"]["POSTGRES_PASSWORD"] == password
+    assert "$" not in done.stdout.replace("$$HOSTNAME", ""), "everything is filled in but what the container does"
 
 
 def test_the_instance_that_the_chart_makes_is_one_that_dagster_takes(tmp_path):

@@ -12,6 +12,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.order import DEAREST
+
 PROJECT = Path(__file__).parent.parent
 
 
@@ -88,3 +90,8 @@ def test_every_package_of_the_lock_has_a_hash():
 def test_every_dependency_has_a_line_that_says_what_it_is_for():
     page = (PROJECT / "docs" / "dependencies.md").read_text()
     assert [wanted.name for wanted in asked_for() + extras() if f"`{wanted.name}`" not in page] == []
+
+
+def test_what_is_tested_first_is_there():
+    there = {path.name for path in (PROJECT / "tests").rglob("test_*.py")}
+    assert [name for name in DEAREST if name not in there] == []

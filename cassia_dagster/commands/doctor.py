@@ -58,7 +58,7 @@ def doctor(
     from cassia_dagster.commands.terminal import plain
 
     console, place = Console(highlight=False), home_of(home)
-    looks: tuple[Callable[[Home], Iterator[Seen]], ...] = (_versions, _room, _catalog, _manual_labels, _models)
+    looks: tuple[Callable[[Home], Iterator[Seen]], ...] = (_versions, _room, _catalog, _manual_labels, _models, _pools)
     troubles = 0
     for look in (*looks, _answers) if ask else looks:
         for seen in look(place):
@@ -139,6 +139,33 @@ def _models(_: Home) -> Iterator[Seen]:
             yield Seen("model", f"{title} for {played}", str(error))
         else:
             yield Seen("model", f"{title} for {played}; what it needs is set")
+
+
+def _pools(home: Home) -> Iterator[Seen]:
+    """Look at the limits that somebody set: one on a pool that no step uses bounds nothing."""
+    if not home.dagster.exists():
+        return
+    import dagster as dg
+
+    from assets.pools import MATRIX, pools_of_models
+
+    try:
+        used = pools_of_models()
+        with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
+            limits = {
+                one.name: one.limit for one in instance.event_log_storage.get_pool_limits() if not one.from_default
+            }
+    except (CassiaError, dg.DagsterError) as error:
+        yield Seen("limits", "the pools cannot be looked at", str(error))
+        return
+    unlimited = sorted(used - limits.keys())
+    for pool in sorted(limits.keys() - used - {MATRIX}) if unlimited else ():
+        yield Seen(
+            "limit",
+            f"{limits[pool]:,} steps at once in the pool {pool}, which no step uses",
+            f"The steps that ask models are in {' and '.join(sorted(used))} now. Set the limit there: "
+            f"`dagster instance concurrency set {unlimited[0]} {limits[pool]}`, with DAGSTER_HOME={home.dagster}.",
+        )
 
 
 def _answers(home: Home) -> Iterator[Seen]:

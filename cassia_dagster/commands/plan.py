@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +12,10 @@ from cassia_dagster.commands.datasets import HomeOption
 from resources.home import home_of
 
 if TYPE_CHECKING:
+    from dagster._core.definitions.data_version import CachingStaleStatusResolver
+
     from cassia_dagster.agents.estimate import Expected
+    from cassia_dagster.evaluation.manual import ManualLabel
     from cassia_dagster.llm.store import Store
     from resources.catalog import DatasetEntry
     from resources.home import Home
@@ -25,6 +28,7 @@ LEVELS = (
 """The assets of a dataset, of each of its resolutions, and of all of these together, in the order of work."""
 
 NOTHING = "nothing"
+NEVER = "all: it was never made"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ def plan(
     catalog, broken = Catalog.read_sound(place.catalog)
     entries = [catalog.entry(name) for name in names] if names else catalog.datasets
     with store_of(home) as store:
-        rows = [row for entry in entries for row in planned(place, entry, store)]
+        rows = list(planned(place, entries, store))
     table = plain_table("dataset", "resolution", "begins with", "calls", "USD", "at most")
     for row in rows:
         calls = "?" if row.calls is None else f"{row.calls:,}"
@@ -79,25 +83,28 @@ def plan(
     console.print(f"{len(waiting):,} of {len(rows):,} would be made, for about {shown_usd(told)} USD{unknown}.")
 
 
-def planned(home: Home, entry: DatasetEntry, store: Store) -> Iterator[Planned]:
-    """Say what would be made of each resolution of a dataset, and for how much."""
-    for resolution, reason in _reasons(home, entry).items():
-        if reason == NOTHING:
-            yield Planned(entry.name, resolution, reason, 0, 0.0, 0.0)
-            continue
-        rows = _expected(home, entry, resolution, store)
-        if rows is None:
-            yield Planned(entry.name, resolution, reason, None, None, None)
-            continue
-        paid = [row for row in rows if row.calls and not row.model.startswith("embedded/")]
-        yield Planned(
-            entry.name,
-            resolution,
-            reason,
-            sum(row.calls for row in paid),
-            _sum([row.usd for row in paid]),
-            _sum([row.most_usd for row in paid]),
-        )
+def planned(home: Home, entries: Iterable[DatasetEntry], store: Store) -> Iterator[Planned]:
+    """Say what would be made of each resolution of some datasets, and for how much."""
+    for entry, reasons in _reasons(home, entries):
+        for resolution, reason in reasons.items():
+            yield _planned(home, entry, store, resolution, reason)
+
+
+def _planned(home: Home, entry: DatasetEntry, store: Store, resolution: str, reason: str) -> Planned:
+    if reason == NOTHING:
+        return Planned(entry.name, resolution, reason, 0, 0.0, 0.0)
+    rows = _expected(home, entry, resolution, store)
+    if rows is None:
+        return Planned(entry.name, resolution, reason, None, None, None)
+    paid = [row for row in rows if row.calls and not row.model.startswith("embedded/")]
+    return Planned(
+        entry.name,
+        resolution,
+        reason,
+        sum(row.calls for row in paid),
+        _sum([row.usd for row in paid]),
+        _sum([row.most_usd for row in paid]),
+    )
 
 
 def _sum(prices: Sequence[float | None]) -> float | None:
@@ -123,47 +130,59 @@ def _expected(home: Home, entry: DatasetEntry, resolution: str, store: Store) ->
     )
 
 
-def _reasons(home: Home, entry: DatasetEntry) -> dict[str, str]:
-    """Tell for each resolution which asset is the first that is missing or out of date, by Dagster's own word."""
-    import dagster as dg
-    from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+def _reasons(home: Home, entries: Iterable[DatasetEntry]) -> Iterator[tuple[DatasetEntry, dict[str, str]]]:
+    """Tell of each dataset, for each resolution, which asset is the first that is missing or out of date."""
+    from dagster._core.definitions.data_version import CachingStaleStatusResolver
     from dagster._core.loader import LoadingContextForTest
 
-    from assets.manual_labels import observe_labels
-    from assets.raw_adata import observe
     from cassia_dagster.definitions import build_defs
     from cassia_dagster.walk import open_instance
-    from cassia_dagster.watching import VERSION
     from resources.manual_labels import read_manual_labels
 
     if not home.dagster.exists():
-        return dict.fromkeys(entry.clusterings, "all: it was never made")
+        yield from ((entry, dict.fromkeys(entry.clusterings, NEVER)) for entry in entries)
+        return
+    labels = read_manual_labels(home.manual_labels)
     with open_instance(home) as instance:
-        graph = build_defs(home).resolve_asset_graph()
+        graph = build_defs(home).resolve_asset_graph()  # once, for it takes longer than to look at a dataset
         statuses = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
+        for entry in entries:
+            known = instance.has_dynamic_partition("dataset", entry.name)
+            found = _reasons_of(home, entry, statuses, labels) if known else dict.fromkeys(entry.clusterings, NEVER)
+            yield entry, found
 
-        def reason(asset: str, key: str) -> str | None:
-            status = statuses.get_status(dg.AssetKey(asset), key)
-            if status == StaleStatus.FRESH:
-                return None
-            if status == StaleStatus.MISSING:
-                return f"{asset}: missing"
-            return f"{asset}: {statuses.get_stale_causes(dg.AssetKey(asset), key)[0].reason}"
 
-        if not instance.has_dynamic_partition("dataset", entry.name):
-            return dict.fromkeys(entry.clusterings, "all: it was never made")
-        used = statuses.get_current_data_version(dg.AssetKey("raw_adata"), entry.name).value
-        if (observe(entry).tags or {})[VERSION] != used:
-            return dict.fromkeys(entry.clusterings, "all: its file or entry has changed")
-        said = observe_labels(entry.name, home.manual_labels, read_manual_labels(home.manual_labels))
-        reviewed = statuses.get_current_data_version(dg.AssetKey("manual_labels"), entry.name).value
-        relabelled = None if (said.tags or {})[VERSION] == reviewed else "reviewed: a manual label has changed"
-        first, middle, last = LEVELS if entry.has_cells else ((), LEVELS[1], ())
-        above = next((one for asset in first if (one := reason(asset, entry.name))), None)
-        below = next((one for asset in last if (one := reason(asset, entry.name))), None)
-        found = {}
-        for resolution in entry.clusterings:
-            key = dg.MultiPartitionKey({"dataset": entry.name, "resolution": resolution})
-            own = next((one for asset in middle if (one := reason(asset, key))), None)
-            found[resolution] = above or own or relabelled or below or NOTHING
-        return found
+def _reasons_of(
+    home: Home, entry: DatasetEntry, statuses: CachingStaleStatusResolver, labels: Sequence[ManualLabel]
+) -> dict[str, str]:
+    """Tell of a dataset for which there is a partition, by Dagster's own word."""
+    import dagster as dg
+    from dagster._core.definitions.data_version import StaleStatus
+
+    from assets.manual_labels import observe_labels
+    from assets.raw_adata import observe
+    from cassia_dagster.watching import VERSION
+
+    def reason(asset: str, key: str) -> str | None:
+        status = statuses.get_status(dg.AssetKey(asset), key)
+        if status == StaleStatus.FRESH:
+            return None
+        if status == StaleStatus.MISSING:
+            return f"{asset}: missing"
+        return f"{asset}: {statuses.get_stale_causes(dg.AssetKey(asset), key)[0].reason}"
+
+    used = statuses.get_current_data_version(dg.AssetKey("raw_adata"), entry.name).value
+    if (observe(entry).tags or {})[VERSION] != used:
+        return dict.fromkeys(entry.clusterings, "all: its file or entry has changed")
+    said = observe_labels(entry.name, home.manual_labels, labels)
+    reviewed = statuses.get_current_data_version(dg.AssetKey("manual_labels"), entry.name).value
+    relabelled = None if (said.tags or {})[VERSION] == reviewed else "reviewed: a manual label has changed"
+    first, middle, last = LEVELS if entry.has_cells else ((), LEVELS[1], ())
+    above = next((one for asset in first if (one := reason(asset, entry.name))), None)
+    below = next((one for asset in last if (one := reason(asset, entry.name))), None)
+    found = {}
+    for resolution in entry.clusterings:
+        key = dg.MultiPartitionKey({"dataset": entry.name, "resolution": resolution})
+        own = next((one for asset in middle if (one := reason(asset, key))), None)
+        found[resolution] = above or own or relabelled or below or NOTHING
+    return found

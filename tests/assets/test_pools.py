@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 from dagster_k8s.job import get_user_defined_k8s_config
 
-from assets.pools import LARGEST, MATRIX, memory_tags, pool_of
+from assets.pools import LARGEST, MATRIX, memory_tags, pool_of, pools_of_models
 from cassia_dagster.analysis_jobs import ANALYSIS_JOBS, LOOK_AGAIN, REPORT_AGAIN
 from cassia_dagster.automation import JOBS, automatic_runs
 from cassia_dagster.definitions import ANALYSES, ASSETS
@@ -31,6 +31,7 @@ def test_each_provider_has_a_pool(monkeypatch):
     monkeypatch.setenv("CASSIA_SCORE_MODEL", "openai/gpt-5-mini")
     assert pool_of("annotation") == pool_of("merge") == "llm-openrouter"
     assert pool_of("score") == "llm-openai"
+    assert pools_of_models() == {"llm-openrouter", "llm-openai"}
 
 
 def test_steps_that_ask_and_steps_that_hold_a_matrix_have_pools():

@@ -38,3 +38,10 @@ def test_every_table_has_a_place_on_the_page_and_every_command_of_the_page_can_b
     for line in re.findall(r"^uv run python -m benchmarks (\w.*?)\s*$", page, re.MULTILINE):
         name, *words = line.split()
         command.commands[name].make_context(name, words)  # raises if an option does not exist
+
+
+@pytest.mark.parametrize("words", [[], ["soon"]])
+def test_who_names_no_measurement_of_the_door_is_told_which_there_are(words):
+    shown = CliRunner().invoke(app, ["model-door", *words])
+    assert isinstance(shown.exception, SystemExit)
+    assert all(f"model-door {name} " in str(shown.exception) for name in ("latency", "quota", "unknown", "kill"))

@@ -249,6 +249,7 @@ def given(tmp_path_factory, islets_path) -> Given:
     return Given(adata, home, home / "output" / "own", done.stdout)
 
 
+@pytest.mark.long
 def test_clusters_of_the_users_own_are_named_one_by_one_and_nothing_is_clustered(given):
     rows = pd.read_csv(given.folder / "given" / "own_scored.csv")
     assert sorted(rows["cluster"]) == sorted(given.cells.obs["cell_type"].unique())
@@ -263,6 +264,7 @@ def test_clusters_of_the_users_own_are_named_one_by_one_and_nothing_is_clustered
     assert (given.folder / "given" / "own_report.html").exists()
 
 
+@pytest.mark.long
 def test_the_users_own_column_stays_and_the_names_stand_beside_it(given):
     obs = anndata.read_h5ad(given.folder / "own_annotated.h5ad").obs
     assert obs["cell_type"].tolist() == given.cells.obs["cell_type"].tolist()
@@ -273,6 +275,7 @@ def test_the_users_own_column_stays_and_the_names_stand_beside_it(given):
     assert not [column for column in obs if column.startswith("leiden")]
 
 
+@pytest.mark.long
 def test_the_terminal_says_where_the_clusters_come_from(given):
     text = " ".join(given.text.split())
     assert "own human tissue by organ" in text
@@ -283,6 +286,7 @@ def test_the_terminal_says_where_the_clusters_come_from(given):
     assert "Couldn't load" not in text, "of resolutions that nobody asked for"
 
 
+@pytest.mark.long
 def test_batches_are_aligned_and_their_mixing_is_told(given):
     with instance_of(given.home) as instance:
         event = instance.get_latest_materialization_event(dg.AssetKey("normalized_adata")).asset_materialization
@@ -295,6 +299,7 @@ def test_batches_are_aligned_and_their_mixing_is_told(given):
     assert event.metadata["batch_lisi_after"].value >= 1
 
 
+@pytest.mark.long
 def test_each_cluster_knows_the_tissues_of_its_cells(given):
     from cassia_dagster.records import AnnotatedCluster
     from resources.storage import TableFile

@@ -10,9 +10,7 @@ import pytest
 from assets.raw_adata import raw_adata
 from cassia_dagster import watching
 from cassia_dagster.singlecell.load import fingerprint
-from tests.cassia_dagster.test_automation import Project, project, skip_message
-
-__all__ = ["project"]
+from tests.automated import Project, skip_message
 
 
 def test_a_file_that_takes_longer_than_a_look_is_read_over_several(project: Project, monkeypatch) -> None:

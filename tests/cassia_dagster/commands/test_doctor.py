@@ -2,6 +2,7 @@
 
 import socket
 
+import dagster as dg
 import pytest
 from typer.testing import CliRunner
 
@@ -58,6 +59,21 @@ def test_what_is_wrong_with_the_project_is_told_with_the_way_out(doctor, home):
     assert "gone.h5ad. Put it back, or change its path." in ill.output
     assert "must be a list of rows" in ill.output
     assert str(ill.exception).startswith("2 of these")
+
+
+def test_a_limit_on_a_pool_that_no_step_uses_any_more_is_told(doctor, home, monkeypatch):
+    home.dagster.mkdir(parents=True)
+    (home.dagster / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    monkeypatch.setenv("CASSIA_MODEL", "lab/lab-1")
+    monkeypatch.setenv("CASSIA_API_BASE", "http://127.0.0.1:9/v1")
+    with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
+        instance.event_log_storage.set_concurrency_slots("matrix", 1)
+        instance.event_log_storage.set_concurrency_slots("llm", 3)
+        told = doctor().output
+        assert "3 steps at once in the pool llm, which no step uses" in told
+        assert "`dagster instance concurrency set llm-lab 3`" in told
+        instance.event_log_storage.set_concurrency_slots("llm-lab", 2)
+    assert "in the pool" not in doctor().output
 
 
 def test_the_embedded_model_needs_no_asking(doctor):

@@ -21,10 +21,10 @@ def home(demo, tmp_path: Path) -> Home:
     return Home(tmp_path / "home")
 
 
-def plan(home: Home, entry: DatasetEntry) -> list[Planned]:
+def plan(home: Home, *entries: DatasetEntry) -> list[Planned]:
     with Store.open(home.model_store) as store:
         before = store.totals()
-        rows = list(planned(home, entry, store))
+        rows = list(planned(home, entries, store))
         assert store.totals() == before
     return rows
 
@@ -49,6 +49,21 @@ def test_a_dataset_that_is_new_was_never_made(home: Home, tmp_path: Path) -> Non
     assert {row.begins_with for row in plan(home, new)} == {"all: it was never made"}
     assert [row.usd for row in plan(home, new)] == [None, None], "nothing is clustered that could be priced"
     assert {row.begins_with for row in plan(Home(tmp_path / "empty"), new)} == {"all: it was never made"}
+
+
+def test_definitions_are_built_once_for_all_datasets(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cassia_dagster import definitions
+
+    built, build = [], definitions.build_defs
+    monkeypatch.setattr(definitions, "build_defs", lambda home: built.append(home) or build(home))
+    demo = Catalog.read(home.catalog).entry("demo")
+    new = demo.model_copy(update={"name": "new"})
+    rows = plan(home, new, demo)
+    assert [(row.dataset, row.begins_with) for row in rows] == [
+        *[("new", "all: it was never made")] * 2,
+        *[("demo", NOTHING)] * 2,
+    ]
+    assert built == [home]
 
 
 def test_another_model_is_a_change_with_a_price(home: Home) -> None:
