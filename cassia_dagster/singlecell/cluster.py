@@ -138,8 +138,8 @@ def leiden(
     seed
         Seed of the algorithm; further tries count on from it.
     engine
-        What runs it, until nothing improves (igraph at most `MOST_ROUNDS` where cells are many); if not given, the one that the graph was made for, or else
-        `engine_for` the number of cells.
+        What runs it, until nothing improves, or for `MOST_ROUNDS` of igraph where cells are many; if not given, the
+        one that the graph was made for, or else `engine_for` the number of cells.
     n_tries
         Tries of the igraph engine.
 
