@@ -4,6 +4,7 @@ import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import dagster as dg
@@ -24,7 +25,7 @@ from cassia_dagster.agents.score import SCORER
 from cassia_dagster.agents.validate import VALIDATOR
 from cassia_dagster.errors import InputError, ModelError
 from cassia_dagster.evaluation.cases import SHIPPED, Case, read_named_cases
-from cassia_dagster.evaluation.leaderboard import Entrant, Place, run_models
+from cassia_dagster.evaluation.leaderboard import Entrant, Place, digest_of, run_models
 from cassia_dagster.llm.choice import EMBEDDED, ModelChoice
 from cassia_dagster.llm.store import Store
 from cassia_dagster.method import Doors, name_clusters
@@ -185,7 +186,7 @@ def _open(cast: Cast, store: Store) -> Doors:
     group_name=GROUP,
     op_tags=memory_tags(matrix=True),
     kinds={"llm", "csv"},
-    code_version=code_version("1", *ROLES),
+    code_version=code_version("2", *ROLES),
     io_manager_key="table_storage",
     dagster_type=dg.Any,
     pool=pool_of("annotation"),
@@ -229,7 +230,8 @@ def model_comparison(
         entrants = [Entrant(title, partial(_open, cast, store)) for title, cast in casts.items()]
         # Apart from the clusters: cases of a file have ids of their own, and no label of the report is from here.
         subject = f"{inquiry.subject} {inquiry.analysis}"
-        places = run_models(cases, entrants, store, strategy, subject=subject, max_workers=inquiry.settings.max_workers)
+        board = run_models(cases, entrants, store, strategy, subject=subject, max_workers=inquiry.settings.max_workers)
+        places = [place.model_copy(update=_cases_are(config, inquiry.annotated)) for place in board]
         calls = describe_calls(store, inquiry.cast)
         for place in places:
             if place.reason:
@@ -240,7 +242,7 @@ def model_comparison(
         paths = write_board(places, folder, f"{entry.name}_model_comparison")
     picture = base64.b64encode(paths["plot"].read_bytes()).decode()
     return dg.MaterializeResult(
-        value=list(places),
+        value=places,
         data_version=version_of_records(places),
         metadata={
             "leaderboard": dg.MetadataValue.table([dg.TableRecord(row) for row in _shown(places)], schema=BOARD),
@@ -255,6 +257,13 @@ def model_comparison(
             "models": dg.MetadataValue.json(list(casts)),
         },
     )
+
+
+def _cases_are(config: ModelComparisonConfig, rows: Sequence[AnnotatedCluster]) -> dict[str, str]:
+    """Say where the cases are from; of a file its name alone, for the report may be sent to others."""
+    if config.cases:
+        return {"cases_from": Path(config.cases).name}
+    return {"clusters": digest_of({row.cluster: row.cells for row in rows})}
 
 
 def _shown(places: Sequence[Place]) -> list[dict[str, str | int | float | None]]:

@@ -141,12 +141,12 @@ def override(model: str | None) -> ModelOverride:
     return ModelOverride(model=said_of_model(model)) if model else ModelOverride()
 
 
-def make(target: Target, asset: str, config: dg.Config, *, then_report: bool = True, then_write: bool = False) -> None:
+def make(target: Target, asset: str, config: dg.Config, *, then_write: bool = False) -> None:
     """Materialize an analysis through Dagster, and what shows it: the report, the annotated file; say how that goes."""
     from cassia_dagster.analysis_jobs import ANALYSIS_JOBS, REPORT_AGAIN
 
     jobs = {ANALYSIS_JOBS[asset].name: {asset: config}}
-    if then_report and target.table("merged").path.exists():
+    if target.table("merged").path.exists():
         jobs[REPORT_AGAIN.name] = {}
     walk(target, jobs, then_write=then_write)
 

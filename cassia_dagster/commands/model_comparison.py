@@ -87,7 +87,7 @@ def model_comparison(
     show_expected(_expected(target, config), "Expected of all models together")
     if estimate:
         return
-    make(target, "model_comparison", config, then_report=False)
+    make(target, "model_comparison", config)
     places = target.rows("model_comparison", Place)
     show_table(HEADINGS, map(_row, places))
     for place in places:

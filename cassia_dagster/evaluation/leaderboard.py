@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +19,7 @@ from cassia_dagster.records import Fraction, Record, Status, Strategy
 if TYPE_CHECKING:
     from cassia_dagster.evaluation.cases import Case
     from cassia_dagster.llm.store import Store
+    from cassia_dagster.records import ClusterResult
 
 ANSWERED = frozenset({Status.OK, Status.UNRESOLVED})
 """What a model may come to; all else is no answer of it."""
@@ -56,12 +59,26 @@ class Place(Record):
     model_seconds: float
     """Time that its replies took when they were bought, summed over calls."""
     answers: tuple[Answer, ...] = ()
+    cases_from: str = ""
+    """`SHIPPED`, or the file of the cases; empty where they are clusters of the dataset."""
+    clusters: str = ""
+    """`digest_of` the clusters that the cases are; empty where they are from elsewhere."""
+
+    def is_about(self, clusters: Mapping[str, ClusterResult]) -> bool:
+        """Tell whether it still holds: whether the cases are clusters of now, or none of the dataset at all."""
+        present = {cluster: row.annotated.cells for cluster, row in clusters.items()}
+        return bool(self.cases_from) or self.clusters == digest_of(present)
 
     @property
     def usd_per_case(self) -> float | None:
         """Price of one case; ``None`` where there are no answers, or none with a known price."""
         unknown = not self.answers or (self.unpriced_calls and not self.usd_when_bought)
         return None if unknown else self.usd_when_bought / len(self.answers)
+
+
+def digest_of(cells: Mapping[str, str]) -> str:
+    """Tell clusters from others by the digest of the cells of each."""
+    return hashlib.sha256(json.dumps(sorted(cells.items())).encode()).hexdigest()
 
 
 def run_models(

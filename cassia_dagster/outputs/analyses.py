@@ -9,10 +9,11 @@ from cassia_dagster.agents.hypothesize import ClusterHypotheses
 from cassia_dagster.agents.subclusters import Subcluster
 from cassia_dagster.agents.uncertainty import UncertainCluster
 from cassia_dagster.evaluation.drift import Drift
+from cassia_dagster.evaluation.leaderboard import Place
 from cassia_dagster.outputs.sections import Section
 
-type Found = UncertainCluster | ClusterHypotheses | Debate | Subcluster | Drift
-"""What an analysis keeps of one cluster, or of all."""
+type Found = UncertainCluster | ClusterHypotheses | Debate | Subcluster | Drift | Place
+"""What an analysis keeps of one cluster, of all, or of one model that named them."""
 
 ANALYSES: Mapping[str, type[Found]] = {
     "uncertainty": UncertainCluster,
@@ -20,6 +21,7 @@ ANALYSES: Mapping[str, type[Found]] = {
     "symphony": Debate,
     "subclusters": Subcluster,
     "drift": Drift,
+    "model_comparison": Place,
 }
 """The assets whose rows have a section, in reading order, and what a row is."""
 
@@ -29,6 +31,7 @@ _TITLES = {
     "symphony": "Debates",
     "subclusters": "Inside clusters",
     "drift": "Drift",
+    "model_comparison": "Models",
 }
 
 
@@ -40,4 +43,8 @@ def analysis_sections(found: Mapping[str, Sequence[Found]]) -> list[Section]:
     found
         Rows by the asset of `ANALYSES` that made them; all about clusters of the report.
     """
-    return [Section(name, _TITLES[name], f"{name}.html.j2", found[name]) for name in ANALYSES if found.get(name)]
+    return [
+        Section(name.replace("_", "-"), _TITLES[name], f"{name}.html.j2", found[name])
+        for name in ANALYSES
+        if found.get(name)
+    ]

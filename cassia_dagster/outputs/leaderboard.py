@@ -12,11 +12,15 @@ from cassia_dagster.files import replacing
 from cassia_dagster.outputs.tables import write_inert
 
 if TYPE_CHECKING:
+    from cassia_dagster.evaluation.benchmark import Answer
     from cassia_dagster.evaluation.leaderboard import Place
 
 type Row = dict[str, str | int | float | None]
 
 FIGURES = ("mean_hf1", "exact", "exact_or_finer", "contradiction", "coverage")
+
+MOST_SHOWN = 100
+"""Cases that a report spells out; the table beside it has all."""
 
 LONGEST_TITLE = 40
 """Letters of a model's name in the picture."""
@@ -54,6 +58,13 @@ def answer_rows(places: Sequence[Place]) -> list[Row]:
         }
         for number, first in enumerate(models[0].answers if models else ())
     ]
+
+
+def answers_shown(ranked: Sequence[Place]) -> list[tuple[Answer, ...]]:
+    """Give what the models called each case, in their order; nothing where there are too many to read."""
+    if not ranked or len(ranked[0].answers) > MOST_SHOWN:
+        return []
+    return list(zip(*(one.answers for one in ranked), strict=True))
 
 
 def write_board(places: Sequence[Place], folder: Path, name: str) -> dict[str, Path]:

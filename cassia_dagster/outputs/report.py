@@ -16,8 +16,10 @@ from cassia_dagster.agents.boost import SCORE_THRESHOLD
 from cassia_dagster.errors import InputError
 from cassia_dagster.knowledge.states import cell_states
 from cassia_dagster.outputs import palette, words
+from cassia_dagster.outputs.cost_plot import plot_cost
 from cassia_dagster.outputs.dotplot import MARKERS_READ
 from cassia_dagster.outputs.downloads import downloads_of
+from cassia_dagster.outputs.leaderboard import answers_shown
 from cassia_dagster.outputs.packed import as_json
 from cassia_dagster.outputs.page_data import page_data
 from cassia_dagster.outputs.plotting import BUNDLE, LICENSES
@@ -135,6 +137,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "answers_of": answers_shown,
         "capitalize_first": lambda text: text[:1].upper() + text[1:],
         "by_cluster": lambda agreement: {row.cluster: row for row in agreement.clusters},
         "cost_of": words.cost_of,
@@ -147,11 +150,13 @@ def _environment() -> Environment:
         "listing": words.listing,
         "money": words.money,
         "ontology_url": words.ontology_url,
+        "plot_cost": plot_cost,
         "outcome_words": words.OUTCOMES.__getitem__,
         "review_of": words.review_of,
         "reviewer_of": reviewer_of,
         "change_words": words.CHANGES.__getitem__,
         "kinship_words": lambda relation: words.KINSHIP[relation] if relation else "not comparable",
+        "summarise_board": words.summarise_board,
         "summarise_drift": words.summarise_drift,
         "relation_words": words.RELATIONS.__getitem__,
         "scientific": words.scientific,

@@ -10,6 +10,7 @@ from cassia_dagster.agents.merge import UNRESOLVED
 from cassia_dagster.evaluation.agreement import Agreement
 from cassia_dagster.evaluation.comparison import Change
 from cassia_dagster.evaluation.drift import Drift
+from cassia_dagster.evaluation.leaderboard import Place
 from cassia_dagster.knowledge.ontology import Relation
 from cassia_dagster.outputs.result import ResolutionResult, final_label, reviewer_of
 from cassia_dagster.records import (
@@ -230,6 +231,22 @@ def summarise_drift(drift: Drift) -> str:
         f"{changed:,} of {len(drift.clusters):,} clusters {'has' if changed == 1 else 'have'} another label{since}; "
         f"{100 * drift.changed_share:.1f} % of the cells are called something else."
     )
+
+
+def summarise_board(places: Sequence[Place]) -> str:
+    """Tell which model names the cases best, and from which others so many cases do not tell it."""
+    ranked = [(one.model, one.summary) for one in places if one.summary]
+    if not ranked:
+        return "No model gave a usable answer."
+    (best, figures), *others = ranked
+    cases = f"{figures.n:,} case{'' if figures.n == 1 else 's'} whose known label is a term of the Cell Ontology"
+    if not others:
+        return f"{best} comes to a mean hierarchical F1 of {figures.mean_hf1:.2f} over {cases}."
+    near = [model for model, other in others if other.mean_hf1_interval[1] >= figures.mean_hf1_interval[0]]
+    said = f"{best} comes first, with a mean hierarchical F1 of {figures.mean_hf1:.2f} over {cases}."
+    if not near:
+        return said
+    return f"{said} Its interval and that of {listing(near)} overlap: so few cases hardly tell them apart."
 
 
 def _clusters(ids: Sequence[str], noun: str = "Cluster") -> str:

@@ -14,11 +14,12 @@ import pytest
 from assets.model_comparison import casts_of
 from cassia_dagster.agents.annotate import ANNOTATOR
 from cassia_dagster.agents.score import SCORER, ScoreReply
-from cassia_dagster.evaluation.leaderboard import Place
+from cassia_dagster.evaluation.leaderboard import Place, digest_of
 from cassia_dagster.llm.store import Store
-from cassia_dagster.records import Annotation, Rubric, Verdict
+from cassia_dagster.records import AnnotatedCluster, Annotation, Rubric, Verdict
 from resources.catalog import Catalog
 from resources.llm import ModelOverride, ModelResource
+from resources.storage import stored_table
 from tests.servers.aimock import AIMock, aimock, aimock_server
 
 __all__ = ["aimock", "aimock_server"]
@@ -44,6 +45,9 @@ def test_the_rules_are_measured_on_the_known_labels_of_the_clusters(compare: Any
     assert place.summary.mean_hf1 > 0.7
     assert place.summary.n >= 8
     assert {one.case for one in place.answers} <= {str(number) for number in range(12)}
+    rows = stored_table(artifacts, "annotations", "islets", "0.4").records(AnnotatedCluster)
+    cells = {row.cluster: row.cells for row in rows}
+    assert (place.cases_from, place.clusters) == ("", digest_of(cells)), "the report shows it while clusters are these"
     board = pd.read_csv(written(artifacts, ".csv"))
     assert board["mean_hf1"].tolist() == [pytest.approx(place.summary.mean_hf1)]
     assert written(artifacts, ".png").read_bytes().startswith(b"\x89PNG")
@@ -56,11 +60,19 @@ def test_the_cases_that_come_with_the_package_need_no_known_labels_and_are_no_cl
 ) -> None:
     (place,) = compare(cases="shipped")
     assert len(place.answers) == 13
+    assert (place.cases_from, place.clusters) == ("shipped", "")
     with Store.open(tmp_path / "models.sqlite") as store:
         subjects = ("islets", "islets/0.4", "islets/0.4 model_comparison")
         asked = {subject: store.totals(subject=subject) for subject in subjects}
     calls = {subject: totals.calls + totals.cached for subject, totals in asked.items()}
     assert calls == {"islets": place.calls, "islets/0.4": 0, "islets/0.4 model_comparison": place.calls}
+
+
+def test_of_a_file_of_cases_its_name_is_kept_and_not_where_it_lies(compare: Any, tmp_path: Path) -> None:
+    path = tmp_path / "our_gold.csv"
+    path.write_text('species,tissue,gold_label,markers\nhuman,pancreas,beta cell,"INS,IAPP,PDX1"\n')
+    (place,) = compare(cases=str(path))
+    assert (place.cases_from, len(place.answers)) == ("our_gold.csv", 1)
 
 
 @pytest.mark.parametrize(

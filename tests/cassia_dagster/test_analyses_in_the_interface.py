@@ -107,4 +107,4 @@ def test_every_analysis_runs_from_the_launchpad(served):
     assert metadata_of(server, "model_comparison")["best"] == "embedded"
     assert metadata_of(server, "drift")["clusters_changed"] == 0
     page = (folder / "demo_report.html").read_text()
-    assert all(f'id="{section}"' in page for section in ("uncertainty", "hypotheses", "symphony"))
+    assert all(f'id="{section}"' in page for section in ("uncertainty", "hypotheses", "symphony", "model-comparison"))

@@ -159,6 +159,8 @@ def test_models_are_compared_at_once_on_the_published_labels_of_the_demo(run, an
     assert board[["rank", "model", "usd"]].to_numpy().tolist() == [[1, "embedded", 0]]
     assert board["mean_hf1"][0] > 0.7
     assert f"{board['mean_hf1'][0]:.2f}" in said
+    page = (folder_of(analysed) / "demo_report.html").read_text()
+    assert f"embedded comes to a mean hierarchical F1 of {board['mean_hf1'][0]:.2f}" in page
     again = run("model-comparison", "demo", "--model", "embedded")
     assert f"{board['mean_hf1'][0]:.2f}" in again
     board = pd.read_csv(folder_of(analysed) / "demo_model_comparison.csv")

@@ -19,7 +19,16 @@ from cassia_dagster.outputs.report import render_report
 from cassia_dagster.outputs.result import ResolutionResult
 from tests.browser import PHONE, Visit, browser, visit
 from tests.cassia_dagster.outputs.hostile import HOSTILE, poisoned
-from tests.cassia_dagster.outputs.test_analyses import debated, drifted, part
+from tests.cassia_dagster.outputs.test_analyses import (
+    ALPHA,
+    BETA,
+    compared,
+    debated,
+    drifted,
+    hypothesized,
+    part,
+    uncertain,
+)
 
 __all__ = ["browser", "visit"]
 
@@ -92,9 +101,18 @@ def test_what_analyses_found_keeps_nobody_out_and_fits_a_phone(
     tmp_path: Path, blood: ResolutionResult, visit: Go
 ) -> None:
     parts = [part("0", "CD4-positive, alpha-beta T cell", Relation.FINER), part("1", "B cell", Relation.CONTRADICTION)]
-    more = analysis_sections({"subclusters": parts, "drift": [drifted()], "symphony": [debated()]})
+    found = {
+        "uncertainty": [uncertain(BETA, ALPHA, BETA)],
+        "hypotheses": [hypothesized()],
+        "symphony": [debated()],
+        "subclusters": parts,
+        "drift": [drifted()],
+        "model_comparison": compared(),
+    }
+    more = analysis_sections(found)
     seen = visit(written(tmp_path, render_report(blood, None, more=more)), width=PHONE)
-    seen.page.locator("#drift summary").click()
+    for section in ("hypotheses", "drift", "model-comparison"):
+        seen.page.locator(f"#{section} summary").click()
     assert seen.barriers() == []
     assert seen.overflow() == 0
 
