@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +20,9 @@ from cassia_dagster.singlecell.marker_columns import meanings
 from cassia_dagster.singlecell.marker_evidence import MAX_P_VAL_ADJ
 from cassia_dagster.singlecell.marker_files import columns_of, has_marker_columns, read_marker_table
 
-OF_CLUSTERS, OF_A_LAB = "marker genes of clusters", "a lab's own markers of cell types"
+type Kind = Literal["marker genes of clusters", "a lab's own markers of cell types"]
+OF_CLUSTERS: Kind = "marker genes of clusters"
+OF_A_LAB: Kind = "a lab's own markers of cell types"
 
 
 class Group(Record):
@@ -34,7 +37,7 @@ class TableInspection(Record):
     """What a table of markers holds."""
 
     path: Path
-    kind: Literal["marker genes of clusters", "a lab's own markers of cell types"]
+    kind: Kind
     n_rows: int
     columns: Mapping[str, str]
     """As the file names them, and what each is taken for; empty where it is not read."""
@@ -92,14 +95,6 @@ def inspect_table(path: Path) -> TableInspection:
 
 def _of_clusters(path: Path) -> TableInspection:
     table = read_marker_table(path)
-    genes = tuple(dict.fromkeys(table["gene"]))
-    species, known = _species_of(genes)
-    notes: tuple[str, ...] = ()
-    obstacle = None
-    try:
-        notes = load_markers_of(path, species or "human").notes
-    except InputError as error:
-        obstacle = str(error)
     of_cluster = {str(cluster): part for cluster, part in table.groupby("cluster", sort=False)}
     groups = []
     for cluster in natural_order(of_cluster):
@@ -107,50 +102,61 @@ def _of_clusters(path: Path) -> TableInspection:
         left_out = (part["avg_log2FC"] <= 0) | (part["score"] <= 0) | (part["p_val_adj"] > MAX_P_VAL_ADJ)
         down = f", {left_out.sum():,} of them down or not significant" if left_out.any() else ""
         groups.append(Group(name=cluster, says=f"{_genes(len(part))}{down}, the first {', '.join(part['gene'][:3])}"))
-    return TableInspection(
-        path=path,
-        kind=OF_CLUSTERS,
-        n_rows=len(table),
-        columns=meanings(columns_of(path)),
-        groups=tuple(groups),
-        genes=genes,
-        known_genes=known,
-        unknown=_unknown(genes, species),
-        species=species,
-        notes=notes,
-        obstacle=obstacle,
-    )
+
+    def load(species: Species) -> _Loaded:
+        try:
+            return _Loaded(groups, load_markers_of(path, species).notes)
+        except InputError as error:
+            return _Loaded(groups, obstacle=str(error))
+
+    return _inspected(path, OF_CLUSTERS, list(table["gene"]), meanings(columns_of(path)), load)
 
 
 def _of_lab(path: Path) -> TableInspection:
-    rows = genes_of_lab(path)
-    genes = tuple(dict.fromkeys(rows))
-    species, known = _species_of(genes)
-    groups: list[Group] = []
-    notes: tuple[str, ...] = ()
-    obstacle = None
-    try:
-        table = read_lab_markers(path, species or "human")
-    except InputError as error:
-        obstacle = str(error)
-    else:
-        notes, counts = table.warnings, Counter((row.cl_id, row.sign) for row in table.rows)
+    def load(species: Species) -> _Loaded:
+        try:
+            table = read_lab_markers(path, species)
+        except InputError as error:
+            return _Loaded(obstacle=str(error))
+        counts = Counter((row.cl_id, row.sign) for row in table.rows)
+        groups = []
         for cl_id in dict.fromkeys(row.cl_id for row in table.rows):
             against = f", {counts[cl_id, '-']} against it" if counts[cl_id, "-"] else ""
             says = f"{cl_id}, {_genes(counts[cl_id, '+'])} for it{against}"
             groups.append(Group(name=load_ontology().label(cl_id), says=says))
+        return _Loaded(groups, table.warnings)
+
+    return _inspected(path, OF_A_LAB, genes_of_lab(path), column_names(path), load)
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """What the method makes of a table, or why it takes none."""
+
+    groups: Sequence[Group] = ()
+    notes: tuple[str, ...] = ()
+    obstacle: str | None = None
+
+
+def _inspected(
+    path: Path, kind: Kind, rows: Sequence[str], columns: Mapping[str, str], load: Callable[[Species], _Loaded]
+) -> TableInspection:
+    """Say what is in a table whose rows have these genes, and what the method makes of it for the likely species."""
+    genes = tuple(dict.fromkeys(rows))
+    species, known = _species_of(genes)
+    loaded = load(species or "human")
     return TableInspection(
         path=path,
-        kind=OF_A_LAB,
+        kind=kind,
         n_rows=len(rows),
-        columns=column_names(path),
-        groups=tuple(groups),
+        columns=columns,
+        groups=tuple(loaded.groups),
         genes=genes,
         known_genes=known,
         unknown=_unknown(genes, species),
         species=species,
-        notes=notes,
-        obstacle=obstacle,
+        notes=loaded.notes,
+        obstacle=loaded.obstacle,
     )
 
 
