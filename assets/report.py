@@ -97,8 +97,9 @@ def report(
         expression = normalized_adata.genes(marker_genes(result))[cells.index] if cells is not None else None
         found = {name: table_storage.made_before(name, dataset, resolution) for name in ANALYSES}
         more = analysis_sections(_about_these(found, result, labels))
-        page = render_report(result, cells, known, agreements, expression, calls, more)
-        picture = draw_map(draw_maps(result, cells)[1]) if cells is not None else None
+        maps = draw_maps(result, cells, known) if cells is not None else None
+        page = render_report(result, cells, known, agreements, expression, calls, more, maps)
+        picture = draw_map(maps[1]) if maps else None
         names = {row.cluster: final_label(row) for row in result.clusters}
         dots = draw_dots(dot_plot(result, cells["cluster"], expression), names) if cells is not None else None
         path = folder / f"{dataset}_report.html"

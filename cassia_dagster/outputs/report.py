@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from cassia_dagster.evaluation.agreement import Agreement
     from cassia_dagster.llm.ledger import Call
+    from cassia_dagster.outputs.maps import CellMap
 
 MARKERS_SHOWN = 10
 
@@ -58,6 +59,7 @@ def render_report(
     expression: AnnData | None = None,
     calls: Sequence[Call] = (),
     more: Sequence[Section] = (),
+    maps: Sequence[CellMap] | None = None,
 ) -> str:
     """Render the report of a dataset at one resolution.
 
@@ -79,6 +81,8 @@ def render_report(
         Rows of the ledger about this result.
     more
         Further sections, which come before those of the single clusters.
+    maps
+        What `maps.draw_maps` made of ``result``, ``cells`` and ``gold``, for those who have drawn them already.
 
     Returns
     -------
@@ -104,7 +108,7 @@ def render_report(
         .render(
             result=result,
             agreements=agreements or {},
-            sections=sections_of(result, cells, gold, agreements or {}, expression, calls, more),
+            sections=sections_of(result, cells, gold, agreements or {}, expression, calls, more, maps),
             n_cells=_count_cells(result, cells),
             mapped=cells is not None,
             sampled=data["cells"]["n"] if data["cells"] else 0,

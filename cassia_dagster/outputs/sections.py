@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from cassia_dagster.evaluation.agreement import Agreement
     from cassia_dagster.llm.ledger import Call
+    from cassia_dagster.outputs.maps import CellMap
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,13 @@ def sections_of(
     expression: AnnData | None,
     calls: Sequence[Call],
     more: Sequence[Section],
+    maps: Sequence[CellMap] | None = None,
 ) -> list[Section]:
     """List the sections that there is something to say in; what they are made from is as in `render_report`."""
     found = [Section("summary", "Summary", "summary.html.j2", concerns(result))]
     if cells is not None:
-        found.append(Section("map", "Map", "map.html.j2", draw_maps(result, cells, gold)))
+        drawn = draw_maps(result, cells, gold) if maps is None else maps
+        found.append(Section("map", "Map", "map.html.j2", drawn))
     found.append(Section("clusters", "All clusters", "clusters.html.j2"))
     if cells is not None and expression is not None:
         found.append(Section("dots", "Marker genes", "dots.html.j2", dot_plot(result, cells["cluster"], expression)))
