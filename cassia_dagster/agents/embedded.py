@@ -154,8 +154,9 @@ def score(request: ScoreRequest) -> ScoreReply:
     return ScoreReply(
         rubric=Rubric(**{part: round(10 * min(value, ceiling)) for part, value in parts.items()}),
         reasoning=(
-            f"The best markers speak for {proposal.label or 'no type'} with a confidence of {confidence:.0%}; "
-            f"it explains {proposal.coverage:.0%} of their weight, and the best rival fits {proposal.margin:.0%} worse."
+            f"The best markers speak for {proposal.label or 'no type'} with a confidence of {100 * confidence:.0f} %; "
+            f"it explains {100 * proposal.coverage:.0f} % of their weight, and the best rival fits "
+            f"{100 * proposal.margin:.0f} % worse."
         ),
     )
 

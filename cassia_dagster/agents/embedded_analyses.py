@@ -43,7 +43,7 @@ def _alternative(candidate: Candidate, genes: tuple[str, ...]) -> Alternative:
         celltype=candidate.label,
         plausibility=round(100 * candidate.support),
         genes=genes,
-        reason=f"Marker knowledge supports it by {candidate.support:.0%}, for {genes_up}.",
+        reason=f"Marker knowledge supports it by {100 * candidate.support:.0f} %, for {genes_up}.",
     )
 
 
@@ -66,8 +66,8 @@ def _score(
         supporting_genes=tuple(dict.fromkeys((*of_term, *_speaking(evidence, lookups, term, rivals))))[:N_GENES_CITED],
         contradicting_genes=_missing(evidence, lookups, term, rivals)[:N_GENES_CITED],
         reasoning=(
-            f"Its markers support it by {check.support:.0%} of the best type's support; the genes that tell it from "
-            f"the other candidates lean to it by {leans:+.2f}."
+            f"Its markers support it by {100 * check.support:.0f} % of the best type's support; the genes that tell it "
+            f"from the other candidates lean to it by {leans:+.2f}."
             + (" The markers speak for a lineage that excludes it." if excluded else "")
         ),
     )

@@ -54,7 +54,7 @@ def _reason(chosen: Level, ours: Sequence[Level], sound: Sequence[Level], settle
             f"No resolution has a label that the markers bear out, so nothing speaks for one of them; "
             f"{chosen.title} has the fewest clusters."
         )
-    borne_out = f"{chosen.sound_share:.0%} of the cells are in clusters whose label scored well and stood up to the"
+    borne_out = f"{100 * chosen.sound_share:.0f} % of the cells are in clusters whose label scored well and stood up to"
     sentences = [f"At {chosen.title}, {borne_out} evidence, and these name {_count(chosen.sound_types, 'type')}."]
     if chosen.repeats:
         bear = "bears" if chosen.repeats == 1 else "bear"
@@ -65,7 +65,7 @@ def _reason(chosen: Level, ours: Sequence[Level], sound: Sequence[Level], settle
         if settled and level not in settled:
             why = f"is a matter of chance (stability {level.stability:.2f})"
         elif level not in sound:
-            why = f"has only {level.sound_share:.0%} of the cells under such labels"
+            why = f"has only {100 * level.sound_share:.0f} % of the cells under such labels"
         elif level.sound_types < chosen.sound_types:
             why = f"tells only {level.sound_types} apart"
         else:

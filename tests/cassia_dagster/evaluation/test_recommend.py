@@ -22,7 +22,7 @@ SPLIT = level("1.2", "T cell", "T cell", "monocyte", "B cell")
 def test_the_one_that_tells_the_most_types_apart_with_the_fewest_clusters_is_recommended():
     said = recommend([COARSE, MIDDLE, SPLIT])
     assert said.resolution == "0.8"
-    assert "100% of the cells" in said.reason
+    assert "100 % of the cells" in said.reason
     assert "these name 3 types" in said.reason
     assert "Resolution 0.4 tells only 2 apart." in said.reason
     assert "Resolution 1.2 needs 4 clusters for the same number, not 3." in said.reason
@@ -32,7 +32,7 @@ def test_types_that_the_data_does_not_bear_out_count_for_nothing():
     fancy = level("1.2", "T cell", "monocyte", "B cell", "mast cell", doubtful=("mast cell", "B cell"))
     said = recommend([COARSE, fancy])
     assert said.resolution == "0.4"
-    assert "Resolution 1.2 has only 50% of the cells under such labels." in said.reason
+    assert "Resolution 1.2 has only 50 % of the cells under such labels." in said.reason
 
 
 def test_a_clustering_by_chance_is_not_recommended():
