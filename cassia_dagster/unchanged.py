@@ -28,6 +28,9 @@ CELLS: Mapping[str, type[dg.Config] | None] = {
 MADE_BEFORE: Mapping[str, str] = {"umap": "normalized_adata", "marker_table": "leiden_clusters"}
 """What is made in the same run from what; the second is on record only as it was before that run."""
 
+GIVEN = {"given_by", "imported_from"}
+"""In the metadata of what was taken from the user's file as it is: no parameter and no library had a part in it."""
+
 _VERSION, _CODE, _READ = "dagster/data_version", "dagster/code_version", "dagster/input_event_pointer/"
 _NOT_THERE = "NULL"
 
@@ -61,7 +64,7 @@ def kept_artifacts(
         made = record.asset_materialization
         seen = {name: value.value for name, value in made.metadata.items()}
         tags = made.tags or {}
-        computed = "given_by" not in seen
+        computed = not GIVEN & seen.keys()
         usual = config is None or not computed or seen.get("parameters") == config().model_dump(mode="json")
         same_code = tags.get(_CODE) == _code_versions()[asset]
         same_code &= not computed or seen.get("libraries") == versions_behind(asset)

@@ -11,6 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from cassia_dagster.unchanged import kept_artifacts
+from cassia_dagster.walk import open_instance
 from resources.catalog import Catalog
 from resources.home import Home
 
@@ -62,6 +64,14 @@ def test_every_cluster_has_its_row_and_the_columns_are_those_of_every_result(mad
     assert rows["cluster"].to_list() == ["7", "B", "odd"]
     assert "B" in rows["general_celltype"].to_list()[1].split()
     assert {"celltype_1", "score", "CASSIA_merged_grouping_1", "marker_list", "status", "cl_id"} <= set(rows.columns)
+
+
+def test_what_was_taken_from_the_table_is_kept_as_long_as_the_table_is_the_same(made: Made) -> None:
+    with open_instance(made.home) as instance:
+        assert set(kept_artifacts(instance, made.home.artifacts, "lists", "given")) == {
+            "leiden_clusters",
+            "marker_table",
+        }
 
 
 def test_what_needs_cells_is_absent_and_that_is_said(made: Made) -> None:
