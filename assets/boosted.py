@@ -16,7 +16,7 @@ from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from assets.pools import memory_tags, pool_of
 from assets.raw_adata import raw_adata
 from assets.results import by_cluster
-from assets.second_look import data_of, expected_look
+from assets.second_look import data_of, digest_of, expected_look
 from cassia_dagster.agents.boost import (
     BOOSTER,
     MAX_ROUNDS,
@@ -131,8 +131,8 @@ def boosted(
         scored = by_cluster("scores", scores.records(ScoredCluster), [row.cluster for row in named])
     pairs = [(row, scored[row.cluster]) for row in named]
     with fatal_errors(), model_store.session(context, chosen.limits(dataset)) as store:
-        kept = _kept(pairs, table_storage.made_before("boosted", dataset, resolution), config)
-        doubtful = [row for row in _doubtful(pairs, config.clusters, chosen.score_threshold) if row.cluster not in kept]
+        before = table_storage.made_before("boosted", dataset, resolution)
+        kept, doubtful = looked_at(pairs, before, config, chosen.score_threshold)
         data = data_of(doubtful, normalized_adata if entry.has_cells else None, leiden_clusters)
         asked = [pair for pair in pairs if pair[0].cluster in data]
         players = cast.models[BOOSTER], cast.models[SCORER]
@@ -144,7 +144,7 @@ def boosted(
             row, score = pair
             if row.cluster in kept:
                 return kept[row.cluster]
-            said = {"about": _about(row, score), "on_demand": row.cluster in config.clusters}
+            said = {"about": digest_of(row, score), "on_demand": row.cluster in config.clusters}
             if row.cluster not in data:
                 return keep_as_is(row, score).model_copy(update=said)
             known, subject = data[row.cluster], f"{dataset}/{resolution}/{row.cluster}"
@@ -179,11 +179,37 @@ def boosted(
     )
 
 
+def looked_at(
+    pairs: Sequence[tuple[AnnotatedCluster, ScoredCluster]],
+    before: TableFile | None,
+    config: BoostConfig,
+    threshold: float,
+) -> tuple[dict[str, BoostedCluster], list[AnnotatedCluster]]:
+    """Tell what is kept of earlier second looks, and which clusters are looked at now.
+
+    Parameters
+    ----------
+    pairs
+        The clusters, as they are annotated and scored.
+    before
+        What this asset made last.
+    config, threshold
+        What the launchpad says; labels that score less are looked at.
+
+    Raises
+    ------
+    InputError
+        If a cluster that is named does not exist.
+    """
+    kept = _kept(pairs, before, config)
+    return kept, [row for row in _doubtful(pairs, config.clusters, threshold) if row.cluster not in kept]
+
+
 def _kept(
     pairs: Sequence[tuple[AnnotatedCluster, ScoredCluster]], before: TableFile | None, config: BoostConfig
 ) -> dict[str, BoostedCluster]:
     """Return what was found before and still holds: what a user had asked for, and all else while others are named."""
-    present = {row.cluster: _about(row, score) for row, score in pairs}
+    present = {row.cluster: digest_of(row, score) for row, score in pairs}
     return {
         row.cluster: row
         for row in (before.records(BoostedCluster) if before else ())
@@ -195,13 +221,8 @@ def _kept(
     }
 
 
-def _about(row: AnnotatedCluster, score: ScoredCluster) -> str:
-    """Tell an annotation and its score from others, whatever the conversation that led to them."""
-    return version_of_records([row, score]).value
-
-
 def _doubtful(
-    pairs: list[tuple[AnnotatedCluster, ScoredCluster]], wanted: list[str], threshold: float
+    pairs: Sequence[tuple[AnnotatedCluster, ScoredCluster]], wanted: list[str], threshold: float
 ) -> list[AnnotatedCluster]:
     known = [row.cluster for row, _ in pairs]
     if strangers := sorted(set(wanted) - set(known)):

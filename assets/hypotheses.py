@@ -68,6 +68,7 @@ def hypotheses(
     normalized_adata: AdataFile,
     leiden_clusters: TableFile,
     annotations: TableFile,
+    scores: TableFile,
     reviewed: TableFile,
 ) -> dg.MaterializeResult:
     """What else each cluster could be: up to five alternatives to its label, the most plausible first.
@@ -86,7 +87,7 @@ def hypotheses(
             (annotations, leiden_clusters),
             config.clusters,
         )
-        final = final_words(reviewed, inquiry.asked)
+        final = final_words(reviewed, scores, inquiry.asked)
         model = inquiry.cast.models[HYPOTHESIZER]
     with fatal_errors(), model_store.session(context, inquiry.limits) as store:
         expected = inquiry.announce(context, expected_hypotheses(inquiry.asked, final, model, store))

@@ -12,12 +12,20 @@ from assets.evidence import know_lab_markers
 from assets.failures import fatal_errors
 from assets.model_calls import AskConfig, Cast, describe_expected, settings_of
 from assets.partitions import dataset_and_resolution
+from assets.second_look import digest_of
 from cassia_dagster.agents.estimate import Expected
 from cassia_dagster.agents.role import Role
 from cassia_dagster.errors import InputError
 from cassia_dagster.files import replacing
 from cassia_dagster.llm.store import Limits
-from cassia_dagster.records import AnnotatedCluster, BoostedCluster, ClusterFinding, Record, natural_order
+from cassia_dagster.records import (
+    AnnotatedCluster,
+    BoostedCluster,
+    ClusterFinding,
+    Record,
+    ScoredCluster,
+    natural_order,
+)
 from cassia_dagster.singlecell.cluster import digest_clusters
 from cassia_dagster.singlecell.lookup import LookUp, look_up_markers, sum_expression
 from cassia_dagster.singlecell.resolutions import folder_of
@@ -183,19 +191,27 @@ def _named(rows: Sequence[AnnotatedCluster], clusters: Sequence[str]) -> list[An
     return [row for row in rows if row.cluster in clusters or not clusters]
 
 
-def final_words(reviewed: TableFile, rows: Sequence[AnnotatedCluster]) -> dict[str, BoostedCluster]:
+def final_words(reviewed: TableFile, scores: TableFile, rows: Sequence[AnnotatedCluster]) -> dict[str, BoostedCluster]:
     """Return the final word on each cluster.
 
     Raises
     ------
     InputError
-        If one has none yet.
+        If one has none yet, or if it is about an earlier annotation or score than those of now.
     """
     final = {row.cluster: row for row in reviewed.records(BoostedCluster)} if reviewed.path.exists() else {}
     if lacking := [row.cluster for row in rows if row.cluster not in final]:
         raise InputError(
             f"There is no final word on cluster {lacking[0]} yet. Materialize scores, boosted and reviewed."
         )
+    scored = {row.cluster: row for row in scores.records(ScoredCluster)}
+    for row in rows:
+        about, score = final[row.cluster].about, scored.get(row.cluster)
+        if about and (score is None or about != digest_of(row, score)):
+            raise InputError(
+                f"The final word on cluster {row.cluster} is about an earlier annotation or score than those of now. "
+                "Materialize scores, boosted and reviewed again."
+            )
     return final
 
 

@@ -16,6 +16,7 @@ from cassia_dagster.singlecell.lookup import LookUp, look_up_markers, sum_expres
 from cassia_dagster.singlecell.markers import contrasts
 from resources.llm import ModelResource
 from resources.storage import AdataFile, TableFile
+from resources.versions import version_of_records
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,11 @@ class ClusterData:
     contrast: tuple[Marker, ...]
     look_up: LookUp | None
     """What answers for its genes; the markers do where there is none."""
+
+
+def digest_of(row: AnnotatedCluster, score: ScoredCluster) -> str:
+    """Tell an annotation and its score from others, whatever the conversation that led to them."""
+    return version_of_records([row, score]).value
 
 
 def expected_look(

@@ -86,6 +86,7 @@ def subclusters(
     normalized_adata: AdataFile,
     leiden_clusters: TableFile,
     annotations: TableFile,
+    scores: TableFile,
     reviewed: TableFile,
 ) -> dg.MaterializeResult:
     """What is inside a cluster: its cells clustered among themselves, and every part named.
@@ -107,7 +108,7 @@ def subclusters(
             (annotations, leiden_clusters),
         )
         entry, models = inquiry.entry, inquiry.cast.models
-        final = final_words(reviewed, inquiry.annotated)
+        final = final_words(reviewed, scores, inquiry.annotated)
         labels = leiden_clusters.read().set_index("cell_id")["cluster"]
         parts = find_parts(entry, config.inside, inquiry.annotated, final, normalized_adata, labels)
     with fatal_errors(), model_store.session(context, inquiry.limits) as store:

@@ -28,6 +28,7 @@ from cassia_dagster.llm.pricing import BYTES_PER_TOKEN
 from cassia_dagster.llm.question import Answer, Question, Usage
 from cassia_dagster.llm.store import Store
 from cassia_dagster.records import BoostedCluster, ClusterEvidence, Marker, Species, Strategy
+from cassia_dagster.singlecell.markers import N_CONTRAST
 
 BETA_CELL = "CL:0000169"
 N_KEPT = 100
@@ -168,10 +169,11 @@ def rehearse(
         subject = f"{dataset}/{resolution}/{one.cluster}"
         row = annotate_cluster(one, annotator, validator, subject, strategy or Strategy.VALIDATED)
         score = score_cluster(one, row, scorer, subject)
-        # Without the matrix genes are looked up among the markers, and the contrast is left out: what that changes
-        # is a small part of the questions.
+        # Without the matrix genes are looked up among the markers, and as many of these stand in for the genes that are
+        # up against the most similar cluster.
+        contrast = one.markers[:N_CONTRAST] if one.nearest else ()
         final.append(
-            boost_cluster(row, score, booster, scorer, subject)
+            boost_cluster(row, score, booster, scorer, subject, contrast=contrast)
             if needs_boost(row, score, score_threshold)
             else keep_as_is(row, score)
         )

@@ -196,7 +196,7 @@ def hypotheses(
     asked = target.annotated(config.clusters)
     with open_store(target) as store:
         usual = cast_of(target.entry)["hypothesize"].overlaid(chosen.choice())
-        final = final_words(target.table("reviewed"), asked)
+        final = final_words(target.table("reviewed"), target.table("scores"), asked)
         show_expected(expected_hypotheses(asked, final, usual, store), "Expected")
     if estimate:
         return

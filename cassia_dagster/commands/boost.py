@@ -26,7 +26,6 @@ from cassia_dagster.records import BoostedCluster, ManualOutcome
 if TYPE_CHECKING:
     from assets.boosted import BoostConfig
     from cassia_dagster.agents.estimate import Expected
-    from cassia_dagster.records import AnnotatedCluster
 
 
 def boost(
@@ -71,7 +70,7 @@ def boost(
     )
     asked = target.annotated(cluster)
     before = {row.cluster: row for row in target.rows("reviewed", BoostedCluster)}
-    show_expected(_expected_look(target, config, asked), "Expected of the second look")
+    show_expected(_expected_look(target, config), "Expected of the second look")
     if estimate:
         return
     walk(target, {LOOK_AGAIN.name: {"boosted": config}}, then_write=True)
@@ -88,15 +87,30 @@ def boost(
             Console(highlight=False).print(f"[yellow]![/] {said}", soft_wrap=True)
 
 
-def _expected_look(target: Target, config: BoostConfig, asked: list[AnnotatedCluster]) -> list[Expected]:
-    from assets.second_look import expected_look
+def _expected_look(target: Target, config: BoostConfig) -> list[Expected]:
+    """Read the matrix to see what the booster would be told; only where asking costs something."""
+    from assets.boosted import looked_at
+    from assets.model_calls import settings_of
+    from assets.second_look import data_of, expected_look
     from cassia_dagster.commands.models import cast_of
+    from cassia_dagster.llm.choice import EMBEDDED
     from cassia_dagster.records import ScoredCluster
+    from resources.settings import AnnotationSettings
+    from resources.storage import stored_cells
 
-    cast, scored = cast_of(target.entry), {row.cluster: row for row in target.rows("scores", ScoredCluster)}
+    cast = cast_of(target.entry)
     players = cast["boost"].overlaid(config.boost_llm.choice()), cast["score"]
+    if {model.title for model in players} == {EMBEDDED}:
+        return []
+    scored = {row.cluster: row for row in target.rows("scores", ScoredCluster)}
+    pairs = [(row, scored[row.cluster]) for row in target.annotated([])]
+    made = target.table("boosted")
+    settings = settings_of(AnnotationSettings.from_environment(), target.entry, config)
+    _, asked = looked_at(pairs, made if made.path.exists() else None, config, settings.score_threshold)
+    cells = stored_cells(target.home.artifacts, target.entry.name) if target.entry.has_cells else None
+    data = data_of(asked, cells, target.table("leiden_clusters"))
     with open_store(target) as store:
-        return expected_look([(row, scored[row.cluster]) for row in asked], players, store, config.plan)
+        return expected_look([pair for pair in pairs if pair[0].cluster in data], players, store, config.plan, data)
 
 
 def _looked_at(cluster: str, before: dict[str, BoostedCluster], after: dict[str, BoostedCluster]) -> tuple[str, ...]:

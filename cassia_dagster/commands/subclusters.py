@@ -80,7 +80,7 @@ def _expected_naming(target: Target, config: SubclustersConfig) -> list[Expected
     if {model.title for model in models.values()} == {EMBEDDED}:
         return []
     rows = target.annotated([])
-    final = final_words(target.table("reviewed"), rows)
+    final = final_words(target.table("reviewed"), target.table("scores"), rows)
     labels = target.table("leiden_clusters").read().set_index("cell_id")["cluster"]
     cells = stored_cells(target.home.artifacts, target.entry.name)
     parts = find_parts(target.entry, config.inside, rows, final, cells, labels)

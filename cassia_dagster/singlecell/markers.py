@@ -30,6 +30,9 @@ class MarkerEngine(StrEnum):
 
 COLUMNS = ("cluster", "gene", "avg_log2FC", "p_val", "p_val_adj", "pct.1", "pct.2", "score")
 
+N_CONTRAST = 30
+"""Genes of a contrast, at most."""
+
 
 def rank_markers(
     adata: AnnData | StoredCells,
@@ -94,7 +97,7 @@ def contrast(
     cluster: str,
     other: str,
     *,
-    n_genes: int = 30,
+    n_genes: int = N_CONTRAST,
     engine: MarkerEngine = MarkerEngine.sparse,
 ) -> tuple[Marker, ...]:
     """Find the genes that are up in one cluster against one other, which the rest of the data may hide.

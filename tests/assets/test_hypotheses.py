@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from cassia_dagster.agents.hypothesize import ClusterHypotheses
-from cassia_dagster.records import BoostedCluster, Expression, Status
-from resources.record_tables import to_arrow
+from cassia_dagster.records import AnnotatedCluster, Annotation, BoostedCluster, Expression, Status
+from resources.record_tables import read_records, to_arrow
 
 
 @pytest.fixture
@@ -35,6 +35,20 @@ def test_every_cluster_has_its_alternatives_with_genes_of_its_own_data(hypothesi
     assert {one.gene: one.expression for one in alpha.lookups}["GCG"] is Expression.DOWN
     assert alpha.leaning < 0
     assert any(one.not_measured for row in rows for one in row.alternatives)
+
+
+def test_a_final_word_on_an_earlier_annotation_is_refused(hypothesize: Any, artifacts: Path) -> None:
+    path = artifacts / "annotations" / "islets" / "0.4.parquet"
+    before = path.read_bytes()
+    rows = read_records(path, AnnotatedCluster)
+    other = Annotation(general_celltype="T cell")
+    pq.write_table(to_arrow([row.model_copy(update={"annotation": other}) for row in rows]), path)
+    try:
+        with pytest.raises(RuntimeError, match=r"final word on cluster 3 is about an earlier annotation.*again"):
+            hypothesize(clusters=["3"])
+    finally:
+        path.write_bytes(before)
+    assert [row.cluster for row in hypothesize(clusters=["3"])] == ["3"]
 
 
 def test_clusters_that_are_not_asked_about_keep_what_they_had(hypothesize: Any) -> None:
