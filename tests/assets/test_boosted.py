@@ -12,9 +12,27 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from assets.second_look import data_of, expected_look
+from cassia_dagster.agents.boost import BoostPlan, BoostStep, Conclusion
 from cassia_dagster.agents.embedded import NO_OPINION
-from cassia_dagster.records import BoostedCluster, BoostOutcome, Expression, ScoredCluster
+from cassia_dagster.agents.score import ScoreReply
+from cassia_dagster.llm.store import Store
+from cassia_dagster.records import (
+    AnnotatedCluster,
+    Annotation,
+    BoostedCluster,
+    BoostOutcome,
+    Expression,
+    Hypothesis,
+    Rubric,
+    ScoredCluster,
+)
+from resources.llm import ModelResource
 from resources.record_tables import read_records, to_arrow
+from resources.storage import stored_cells, stored_table
+from tests.servers.aimock import AIMock, aimock, aimock_server
+
+__all__ = ["aimock", "aimock_server"]
 
 
 @pytest.fixture
@@ -88,3 +106,105 @@ def test_what_was_asked_is_looked_at_anew_when_its_annotation_changes(boost: Any
         assert not any(row.on_demand for row in boost(score_threshold=0))
     finally:
         path.write_bytes(before)
+
+
+@pytest.fixture
+def over_the_wire(
+    execute: Callable[..., dg.ExecuteInProcessResult],
+    artifacts: Path,
+    aimock: AIMock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., tuple[BoostedCluster, dict[str, Any]]]:
+    """Let a model of a server look at cluster 0 again; gives what came of it, and what Dagster says of it."""
+    monkeypatch.setenv("TEST_API_KEY", "sk-not-a-real-key-0123456789")
+    model = {"model": "openai/gpt-4o-mini", "api_base": f"{aimock.url}/v1", "api_key_env": "TEST_API_KEY"}
+
+    def look(**config: Any) -> tuple[BoostedCluster, dict[str, Any]]:
+        asked = {"clusters": ["0"], "score_threshold": 0, "boost_llm": model, "score_llm": model}
+        done = execute("boosted", **asked | config)
+        said = done.asset_materializations_for_node("boosted")[0].metadata
+        row = stored_table(artifacts, "boosted", "islets", "0.4").records(BoostedCluster)[0]
+        return row, {name: entry.value for name, entry in said.items()}
+
+    return look
+
+
+def says(aimock: AIMock, asked: str, reply: Any) -> None:
+    usage = {"prompt_tokens": 1000, "completion_tokens": 100}
+    aimock.play({"match": {"userMessage": asked}, "response": {"content": reply.model_dump_json(), "usage": usage}})
+
+
+def concluding(label: str, answer: str = "") -> Conclusion:
+    annotation = Annotation(general_celltype=label, subtypes=(label,), supporting_genes=("SST",))
+    return Conclusion(annotation=annotation, explanation="GCG is down.", additional_answer=answer)
+
+
+RIVAL = Hypothesis(celltype="pancreatic A cell", genes=("GCG", "TTR"))
+
+
+def test_over_the_wire_a_model_is_told_what_the_data_says_and_answers_the_extra_question(
+    over_the_wire: Any, artifacts: Path, aimock: AIMock
+) -> None:
+    label = stored_table(artifacts, "annotations", "islets", "0.4").records(AnnotatedCluster)[0].annotation.label
+    own = Hypothesis(celltype=label, genes=("SST", "NOSUCHGENE"))
+    says(aimock, "Rounds left for hypotheses: 2.", BoostStep(hypotheses=(own, RIVAL)))
+    says(aimock, "Rounds left for hypotheses: 1.", BoostStep(conclusion=concluding(label, "Nothing speaks for it.")))
+
+    row, told = over_the_wire(additional_task="Is this malignant?", max_rounds=2)
+    assert (row.outcome, row.annotation.label, row.on_demand) == (BoostOutcome.CONFIRMED, label, True)
+    assert (row.additional_task, row.additional_answer) == ("Is this malignant?", "Nothing speaks for it.")
+    found = {one.gene: one.expression for one in row.rounds[0].lookups}
+    assert set(found) == {"SST", "NOSUCHGENE", "GCG", "TTR"}
+    assert (found["SST"], found["NOSUCHGENE"]) == (Expression.UP, Expression.NOT_MEASURED)
+    first, second = (request["body"]["messages"][-1]["content"] for request in aimock.requests())
+    assert "Is this malignant?" in first
+    assert "findings of round 1" in second
+    assert "NOSUCHGENE" in second
+    assert (told["calls"], told["cached_calls"]) == (2, 0)
+    assert told["usd"] > 0
+    assert told["expected_calls"] > 0
+
+    again, told = over_the_wire(additional_task="Is this malignant?", max_rounds=2)
+    assert (told["calls"], told["cached_calls"], told["usd"]) == (0, 2, 0)
+    assert again.annotation == row.annotation
+
+
+def test_over_the_wire_a_change_that_the_evidence_speaks_against_is_not_accepted(
+    over_the_wire: Any, artifacts: Path, aimock: AIMock
+) -> None:
+    label = stored_table(artifacts, "annotations", "islets", "0.4").records(AnnotatedCluster)[0].annotation.label
+    says(aimock, "Rounds left for hypotheses: 1.", BoostStep(hypotheses=(RIVAL,)))
+    says(aimock, "Rounds left for hypotheses: 0.", concluding("T cell"))
+    sure = ScoreReply(rubric=Rubric(identity=10, specificity=10, balance=10, alternatives=10), reasoning="clear")
+    says(aimock, "Rate this label.", sure)
+    row, told = over_the_wire(max_rounds=1, strategy="depth")
+    assert (row.outcome, row.annotation.label) == (BoostOutcome.CONFIRMED, label)
+    assert row.explanation.startswith("A change to T cell was considered and not accepted")
+    assert told["calls"] == 3
+
+
+def test_over_the_wire_a_refused_question_leaves_the_label_and_says_why(
+    over_the_wire: Any, artifacts: Path, aimock: AIMock
+) -> None:
+    before = stored_table(artifacts, "annotations", "islets", "0.4").records(AnnotatedCluster)[0]
+    too_long = {"error": {"message": "Too long for <me>", "type": "invalid_request_error"}, "status": 400}
+    aimock.play({"match": {"userMessage": "What is this cluster, on second thoughts?"}, "response": too_long})
+    row, told = over_the_wire()
+    assert (row.outcome, row.annotation, row.status) == (BoostOutcome.FAILED, before.annotation, before.status)
+    assert "Too long for <me>" in row.explanation
+    assert told["failed_calls"] == 1
+
+
+def test_the_estimate_counts_what_the_booster_is_shown_beside_the_markers(artifacts: Path, tmp_path: Path) -> None:
+    tables = {name: stored_table(artifacts, name, "islets", "0.4") for name in ("annotations", "scores")}
+    rows = tables["annotations"].records(AnnotatedCluster)[:1]
+    pairs = list(zip(rows, tables["scores"].records(ScoredCluster), strict=False))
+    clusters = stored_table(artifacts, "leiden_clusters", "islets", "0.4")
+    data = data_of(rows, stored_cells(artifacts, "islets"), clusters)
+    assert data["0"].contrast, "genes that are up against the most similar cluster"
+    model = ModelResource(provider="openai", model="gpt-4o-mini")
+    with Store.open(tmp_path / "models.sqlite") as store:
+        whole = expected_look(pairs, (model, model), store, BoostPlan(), data)
+        without = expected_look(pairs, (model, model), store, BoostPlan())
+    assert [row.calls for row in whole] == [row.calls for row in without]
+    assert whole[0].input_tokens > without[0].input_tokens
