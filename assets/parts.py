@@ -1,6 +1,6 @@
 """The parts that clusters fall into when their cells are clustered among themselves, and what naming them takes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,15 +9,14 @@ from cassia_dagster.agents.annotate import ANNOTATOR
 from cassia_dagster.agents.estimate import Expected, rehearsal
 from cassia_dagster.agents.role import Role
 from cassia_dagster.agents.score import SCORER
-from cassia_dagster.agents.subclusters import Subcluster, asks_to_be_looked_into, markers_of_part, name_part
+from cassia_dagster.agents.subclusters import Subcluster, markers_of_part, name_part
 from cassia_dagster.agents.validate import VALIDATOR
-from cassia_dagster.errors import InputError
 from cassia_dagster.llm.choice import EMBEDDED
 from cassia_dagster.llm.door import Door
 from cassia_dagster.llm.store import Store
-from cassia_dagster.records import AnnotatedCluster, BoostedCluster, ClusterEvidence
+from cassia_dagster.records import BoostedCluster, ClusterEvidence
 from cassia_dagster.singlecell.markers import as_markers
-from cassia_dagster.singlecell.subset import FEWEST_CELLS, Subclustering, recluster
+from cassia_dagster.singlecell.subset import Subclustering, recluster
 from resources.catalog import DatasetEntry
 from resources.llm import ModelResource
 from resources.storage import AdataFile
@@ -32,10 +31,8 @@ ROLES = (ANNOTATOR, VALIDATOR, SCORER)
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """Which clusters are looked into, and how finely; see the launchpad's `SubclustersConfig`."""
+    """How finely the cells are clustered among themselves; see the launchpad's `SubclustersConfig`."""
 
-    clusters: tuple[str, ...]
-    together: bool
     resolution: float
     n_neighbors: int
     n_pcs: int
@@ -58,8 +55,7 @@ class Part:
 def find_parts(
     entry: DatasetEntry,
     inside: Inside,
-    rows: Sequence[AnnotatedCluster],
-    final: Mapping[str, BoostedCluster],
+    parents: Iterable[tuple[str, ...]],
     normalized_adata: AdataFile,
     labels: "pd.Series",
 ) -> list[Part]:
@@ -67,19 +63,20 @@ def find_parts(
 
     Parameters
     ----------
-    entry, rows, final
-        The dataset, and each cluster as it is annotated, and what it is called in the end.
+    entry
+        The dataset.
     inside
-        Which clusters, and how.
+        How finely.
+    parents
+        The clusters that are taken together; each is in one of them.
     normalized_adata, labels
         The cells, and the cluster of each.
 
     Raises
     ------
     InputError
-        If a cluster does not exist or is too small, or none is named and none asks to be looked into.
+        If a parent is too small, or has no genes that vary.
     """
-    parents = _parents(inside, final, rows)
     with normalized_adata.expression() as values:
         found = {
             parent: recluster(
@@ -129,26 +126,6 @@ def expected_naming(
     for part in parts:
         name_one(part, final, (annotator, validator, scorer), "rehearsal")
     return [row for door in (annotator, validator, scorer) for row in door.expected.values()]
-
-
-def _parents(
-    inside: Inside, final: Mapping[str, BoostedCluster], rows: Sequence[AnnotatedCluster]
-) -> list[tuple[str, ...]]:
-    known = {row.cluster: row.evidence.n_cells or 0 for row in rows}
-    if strangers := sorted(set(inside.clusters) - set(known)):
-        raise InputError(f"There is no cluster {strangers[0]!r}; the clusters are {', '.join(known)}.")
-    if inside.together and len(inside.clusters) < 2:
-        raise InputError("Name at least two clusters to be taken together.")
-    if inside.together:
-        return [tuple(dict.fromkeys(inside.clusters))]
-    if inside.clusters:
-        return [(cluster,) for cluster in dict.fromkeys(inside.clusters)]
-    flagged: list[tuple[str, ...]] = [
-        (cluster,) for cluster, row in final.items() if asks_to_be_looked_into(row) and known[cluster] >= FEWEST_CELLS
-    ]
-    if not flagged:
-        raise InputError("No cluster is mixed, unresolved or scored low; name those that are to be looked into.")
-    return flagged
 
 
 def _evidence(

@@ -1,7 +1,8 @@
 """Asset `subclusters`: what is inside a cluster, or inside several taken together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import Field
@@ -9,6 +10,7 @@ from pydantic import Field
 from assets.failures import fatal_errors
 from assets.model_calls import AskConfig, code_version, describe_calls
 from assets.on_demand import GROUP, Inquiry, final_words
+from assets.parents import Made, Parents, flagged_parents, named_parents
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from assets.parts import ROLES, Inside, expected_naming, find_parts, name_one
 from assets.pools import memory_tags, pool_of
@@ -20,12 +22,16 @@ from cassia_dagster.agents.subclusters import Subcluster, parts_of_now
 from cassia_dagster.agents.validate import VALIDATOR
 from cassia_dagster.outputs.refined import refine
 from cassia_dagster.outputs.tables import write_inert
+from cassia_dagster.records import AnnotatedCluster, BoostedCluster
 from cassia_dagster.singlecell.resolutions import folder_of
-from resources.catalog import CatalogResource
+from resources.catalog import CatalogResource, DatasetEntry
 from resources.llm import ModelOverride, ModelResource, ModelStore
 from resources.settings import AnnotationSettings
 from resources.storage import IF_CELLS, AdataFile, TableFile, TableIOManager
 from resources.versions import version_of_records
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class SubclustersConfig(AskConfig):
@@ -33,11 +39,14 @@ class SubclustersConfig(AskConfig):
 
     clusters: list[str] = Field(
         default=[],
-        description="Ids of the clusters to look into; if none is named, those that are mixed, unresolved or low.",
+        description="Ids of the clusters to look into; if neither these nor labels are named, those that are mixed, "
+        "unresolved, scored low, or told apart at a finer resolution.",
     )
-    together: bool = Field(
-        default=False, description="Take the cells of all named clusters together, as one compartment."
+    labels: list[str] = Field(
+        default=[],
+        description="Cell types, such as 'T cell': all clusters called so, or a kind of it, are one compartment.",
     )
+    together: bool = Field(default=False, description="Take all that is named together, as one compartment.")
     inner_resolution: float = Field(default=0.4, gt=0, le=10, description="Resolution of the clustering inside.")
     n_neighbors: int = Field(default=10, ge=2, description="Neighbours of a cell in the graph inside.")
     n_pcs: int = Field(default=25, ge=2, description="Principal components that distances are measured in.")
@@ -49,9 +58,21 @@ class SubclustersConfig(AskConfig):
     @property
     def inside(self) -> Inside:
         """How the cells are clustered among themselves."""
-        return Inside(
-            tuple(self.clusters), self.together, self.inner_resolution, self.n_neighbors, self.n_pcs, self.seed
-        )
+        return Inside(self.inner_resolution, self.n_neighbors, self.n_pcs, self.seed)
+
+    def parents(
+        self,
+        entry: DatasetEntry,
+        resolution: str,
+        rows: Sequence[AnnotatedCluster],
+        final: Mapping[str, BoostedCluster],
+        cells: "pd.Series",
+        made: Made,
+    ) -> Parents:
+        """Find what is looked into, and why; the parameters are as in `flagged_parents`."""
+        if self.clusters or self.labels or self.together:
+            return named_parents(rows, final, self.clusters, self.labels, together=self.together)
+        return flagged_parents(entry, resolution, rows, final, cells, made)
 
 
 @dg.asset(
@@ -110,17 +131,20 @@ def subclusters(
         entry, models = inquiry.entry, inquiry.cast.models
         final = final_words(reviewed, scores, inquiry.annotated)
         labels = leiden_clusters.read().set_index("cell_id")["cluster"]
-        parts = find_parts(entry, config.inside, inquiry.annotated, final, normalized_adata, labels)
+        made = partial(_made, table_storage, inquiry.dataset)
+        parents = config.parents(entry, inquiry.resolution, inquiry.annotated, final, labels, made)
+        context.log.info("Looked into: %s", why := {"+".join(parent): reason for parent, reason in parents.items()})
+        parts = find_parts(entry, config.inside, parents, normalized_adata, labels)
     with fatal_errors(), model_store.session(context, inquiry.limits) as store:
         expected = inquiry.announce(context, expected_naming(parts, final, models, store))
         annotator, validator, scorer = (models[role].door(store) for role in ROLES)
         name = partial(name_one, final=final, doors=(annotator, validator, scorer), subject=inquiry.subject)
         new = for_each(parts, name, inquiry.settings.max_workers)
         calls = describe_calls(store, inquiry.cast)
-    again, parents = {cluster for part in parts for cluster in part.parent}, {row.parent for row in new}
+    again, renewed = {cluster for part in parts for cluster in part.parent}, {row.parent for row in new}
     table = table_storage.made_before("subclusters", inquiry.dataset, inquiry.resolution)
     # The same cells may have been another cluster, whose parts had the ids that these have now.
-    earlier = [row for row in table.records(Subcluster) if row.parent not in parents] if table else []
+    earlier = [row for row in table.records(Subcluster) if row.parent not in renewed] if table else []
     held = {row.cluster for row in parts_of_now(earlier, labels, again)}
     named, path = inquiry.keep(new, Subcluster, table_storage, lambda row: row.cluster in held)
     with fatal_errors():
@@ -130,7 +154,8 @@ def subclusters(
         value=named,
         data_version=version_of_records(named),
         metadata={
-            "parents": len({part.parent for part in parts}),
+            "parents": len(parents),
+            "looked_into": dg.MetadataValue.json(why),
             "parts": len(new),
             "outside_parent": sum(row.within_parent is False for row in new),
             "table": dg.MetadataValue.table([_shown(row) for row in new]),
@@ -141,6 +166,10 @@ def subclusters(
         },
         check_results=[_check(new)],
     )
+
+
+def _made(storage: TableIOManager, dataset: str, asset: str, resolution: str) -> TableFile | None:
+    return storage.made_before(asset, dataset, resolution)
 
 
 def _check(named: Sequence[Subcluster]) -> dg.AssetCheckResult:

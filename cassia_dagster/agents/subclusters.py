@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import combinations
 from typing import TYPE_CHECKING, override
 
 from cassia_dagster.agents.annotate import annotate_cluster
 from cassia_dagster.agents.score import score_cluster
 from cassia_dagster.knowledge.ontology import Relation, load_ontology
+from cassia_dagster.knowledge.resolver import resolve_name
 from cassia_dagster.records import (
     Annotation,
     BoostedCluster,
@@ -21,6 +23,7 @@ from cassia_dagster.records import (
     EvidenceCheck,
     Exchange,
     Fraction,
+    ManualOutcome,
     Marker,
     Name,
     Percent,
@@ -37,6 +40,11 @@ if TYPE_CHECKING:
 MIXED_BELOW = 75.0
 """A label with a lower score asks to be looked into."""
 
+LEAST_SHARE = 0.1
+"""Of a cluster's cells, under a name of their own at a finer resolution, from which on they are no stragglers."""
+
+_WITHIN = frozenset({Relation.EXACT, Relation.FINER})
+_OF_ONE_LINE = _WITHIN | {Relation.COARSER, Relation.UNRESOLVED, Relation.UNMAPPED}
 _SIBLING_MARKERS = 40
 
 
@@ -65,7 +73,7 @@ class Subcluster(ClusterFinding):
     @property
     def within_parent(self) -> bool | None:
         """Whether the label is the parent's or a kind of it; ``None`` where that cannot be told."""
-        return None if self.relation is None else self.relation in {Relation.EXACT, Relation.FINER}
+        return None if self.relation is None else self.relation in _WITHIN
 
     @override
     def is_about(self, clusters: Mapping[str, ClusterResult]) -> bool:
@@ -77,12 +85,63 @@ class Subcluster(ClusterFinding):
         return set(labels.reindex(list(self.members))) <= set(self.parents)
 
 
-def asks_to_be_looked_into(row: BoostedCluster) -> bool:
-    """Tell whether a cluster may hold more than one type: it is mixed, unresolved, or scored low."""
+def why_looked_into(row: BoostedCluster) -> str:
+    """Say why a cluster may hold more than one type: it is mixed, unresolved, or scored low; nothing if it is not."""
     annotation = row.annotation
-    if annotation is None or annotation.unresolved is not None or annotation.mixed_celltypes:
-        return True
-    return row.score is None or row.score < MIXED_BELOW
+    if annotation is None or annotation.unresolved is not None:
+        return "unresolved"
+    if annotation.mixed_celltypes:
+        return "mixed"
+    if row.score is None:
+        return "" if row.review and row.review.outcome is ManualOutcome.LABELLED else "not scored"
+    return f"scored {row.score:.0f}" if row.score < MIXED_BELOW else ""
+
+
+def names_apart(labels: pd.Series, finer: pd.Series, final: Mapping[str, BoostedCluster]) -> dict[str, tuple[str, str]]:
+    """Find the clusters that hold cells of two types, neither a kind of the other, where the cells are cut finer.
+
+    Parameters
+    ----------
+    labels, finer
+        Cell id → cluster id, as they are looked at, and cut finer.
+    final
+        What each of the finer clusters is called in the end.
+
+    Returns
+    -------
+    dict
+        Cluster → the two such names that most of its cells have, the more frequent first.
+    """
+    ontology = load_ontology()
+    terms = {cluster: row.check.cl_id for cluster, row in final.items() if _is_named(row) and row.check}
+    of_cell = finer.reindex(labels.index).map(terms)
+    found = {}
+    for cluster, cells in of_cell.groupby(labels, sort=False):
+        counts = cells.value_counts()
+        frequent = [str(term) for term, n in counts.items() if n >= LEAST_SHARE * len(cells)]
+        apart = (pair for pair in combinations(frequent, 2) if ontology.relation(*pair) not in _OF_ONE_LINE)
+        if pair := next(apart, None):
+            found[str(cluster)] = (ontology.label(pair[0]), ontology.label(pair[1]))
+    return found
+
+
+def called(label: str, sample: ClusterEvidence, final: Mapping[str, BoostedCluster]) -> tuple[str, ...]:
+    """Return the clusters that are called so, or a kind of it on the Cell Ontology; ``sample`` says of which tissue."""
+    ontology = load_ontology()
+    term = label if label in ontology else resolve_name(label, sample.tissue, sample.species).cl_id
+    return tuple(
+        cluster
+        for cluster, row in final.items()
+        if _is_named(row)
+        and (
+            (row.annotation and (row.annotation.label or "").casefold() == label.casefold())
+            or (term and row.check and row.check.cl_id and ontology.relation(row.check.cl_id, term) in _WITHIN)
+        )
+    )
+
+
+def _is_named(row: BoostedCluster) -> bool:
+    return row.annotation is not None and row.annotation.unresolved is None
 
 
 def markers_of_part(against_siblings: Sequence[Marker], against_all: Sequence[Marker]) -> tuple[Marker, ...]:

@@ -81,6 +81,13 @@ class Target:
 
         return stored_table(self.home.artifacts, asset, self.entry.name, self.resolution)
 
+    def made(self, asset: str, resolution: str) -> TableFile | None:
+        """Find what an asset made of the dataset at a resolution, if it did."""
+        from resources.storage import stored_table
+
+        table = stored_table(self.home.artifacts, asset, self.entry.name, resolution)
+        return table if table.path.exists() else None
+
     def rows[R: Record](self, asset: str, record: type[R]) -> list[R]:
         """Read what an asset made of them."""
         return self.table(asset).records(record)

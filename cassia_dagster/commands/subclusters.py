@@ -31,13 +31,18 @@ def subclusters(
     cluster: Annotated[
         list[str] | None,
         typer.Option(
-            help="Id of a cluster; repeatable.  [default: those that are mixed, unresolved or scored low]",
+            help="Id of a cluster; repeatable.  [default: those that are mixed, unresolved, scored low, or told apart "
+            "at a finer resolution]",
             show_default=False,
         ),
     ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="A cell type, all clusters of which are one compartment; repeatable.", show_default=False),
+    ] = None,
     resolution: ResolutionOption = None,
     *,
-    together: Annotated[bool, typer.Option("--together", help="Take the named clusters as one compartment.")] = False,
+    together: Annotated[bool, typer.Option("--together", help="Take all that is named as one compartment.")] = False,
     inner_resolution: Annotated[
         float, typer.Option(min=0.01, max=10, help="Resolution of the clustering inside.")
     ] = 0.4,
@@ -52,6 +57,7 @@ def subclusters(
     config = configured(
         SubclustersConfig,
         clusters=cluster or [],
+        labels=label or [],
         together=together,
         inner_resolution=inner_resolution,
         max_usd_per_run=max_usd,
@@ -83,7 +89,8 @@ def _expected_naming(target: Target, config: SubclustersConfig) -> list[Expected
     final = final_words(target.table("reviewed"), target.table("scores"), rows)
     labels = target.table("leiden_clusters").read().set_index("cell_id")["cluster"]
     cells = stored_cells(target.home.artifacts, target.entry.name)
-    parts = find_parts(target.entry, config.inside, rows, final, cells, labels)
+    parents = config.parents(target.entry, target.resolution, rows, final, labels, target.made)
+    parts = find_parts(target.entry, config.inside, parents, cells, labels)
     with open_store(target) as store:
         return expected_naming(parts, final, models, store)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -15,7 +16,7 @@ from cassia_dagster.agents.subclusters import Subcluster, markers_of_part, parts
 from cassia_dagster.knowledge.ontology import Relation, load_ontology
 from cassia_dagster.llm.door import Door
 from cassia_dagster.llm.store import Store
-from cassia_dagster.records import Annotation, Rubric, Verdict
+from cassia_dagster.records import Annotation, BoostedCluster, Rubric, Verdict
 from cassia_dagster.singlecell.cluster import leiden
 from cassia_dagster.singlecell.embed import embed
 from cassia_dagster.singlecell.load import load_counts
@@ -96,6 +97,19 @@ def test_no_cell_is_in_two_parts_though_parents_share_it_and_parts_of_other_cell
     assert parts_of_now(rows, islets_labels, {"2"}) == []
 
 
+def test_all_clusters_of_a_cell_type_are_one_compartment(look_inside, monkeypatch, tmp_path, artifacts, final_labels):
+    monkeypatch.chdir(tmp_path)
+    words = stored_table(artifacts, "reviewed", "islets", "0.4").records(BoostedCluster)
+    endocrine = tuple(
+        row.cluster
+        for row in words
+        if row.check and "CL:0000164" in load_ontology().ancestors(row.check.cl_id or "CL:0000000")
+    )
+    assert len(endocrine) > 1
+    rows = look_inside(labels=["enteroendocrine cell"])
+    assert {row.parents for row in rows} == {endocrine}
+
+
 def test_two_types_that_were_joined_come_apart_again(look_inside, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     rows = look_inside(clusters=["0", "2"], together=True)
@@ -164,11 +178,46 @@ def test_over_the_wire_a_model_is_told_of_the_parent_and_a_stranger_is_flagged(
         ({"clusters": ["99"]}, "no cluster '99'"),
         ({"clusters": ["0"], "together": True}, "at least two clusters"),
         ({"clusters": ["11"]}, "Cluster 11 has 8 cells; at least 30 are needed"),
+        ({"labels": ["hepatocyte"]}, "No cluster is called 'hepatocyte', or a kind of it"),
+        ({"clusters": ["2"], "labels": ["enteroendocrine cell"]}, "Cluster 2 is in two of what is to be looked into"),
+        ({"together": True}, "at least two clusters"),
     ],
 )
 def test_what_cannot_be_looked_into_says_why(look_inside, config, message):
     with pytest.raises(RuntimeError, match=message):
         look_inside(**config)
+
+
+def test_without_a_name_those_are_looked_into_that_ask_for_it_and_it_is_said_why(
+    execute, artifacts, final_labels, islets_labels, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    words = stored_table(artifacts, "reviewed", "islets", "0.4").records(BoostedCluster)
+    of = {row.cluster: row for row in words}
+    doubtful = of["2"].model_copy(update={"score": 40.0})
+    pq.write_table(
+        to_arrow([doubtful if row.cluster == "2" else row.model_copy(update={"score": 90.0}) for row in words]),
+        artifacts / "reviewed" / "islets" / "0.4.parquet",
+    )
+    # At a finer resolution half of cluster 0 has the name of cluster 2.
+    cut = islets_labels.copy()
+    inside = cut.index[cut == "0"]
+    cut[inside[: len(inside) // 2]] = "2"
+    for asset, table in {
+        "leiden_clusters": pa.Table.from_pandas(cut.rename("cluster").rename_axis("cell_id").reset_index()),
+        "reviewed": to_arrow(words),
+    }.items():
+        pq.write_table(table, artifacts / asset / "islets" / "0.8.parquet")
+    try:
+        done = execute("subclusters")
+    finally:
+        for asset in ("leiden_clusters", "reviewed"):
+            (artifacts / asset / "islets" / "0.8.parquet").unlink()
+    why = done.asset_materializations_for_node("subclusters")[0].metadata["looked_into"].value
+    assert why["2"] == "scored 40"
+    names = {of[cluster].check.cl_label for cluster in ("0", "2")}
+    assert set(why["0"].removesuffix(" at 0.8").split(" and ")) == names
+    assert "3" not in why
 
 
 @pytest.mark.long
