@@ -40,7 +40,7 @@ class DriftConfig(dg.Config):
         default=MAX_CHANGED_SHARE, ge=0, le=1, description="Share of the cells that may be called something else."
     )
     severity: Literal["warn", "error"] = Field(
-        default="warn", description="What more than that is: a warning, or an error that a failed check shows."
+        default="warn", description="What more than that is: a warning, or an error that fails the run, so that nothing after it begins."
     )
 
 
@@ -56,6 +56,7 @@ class DriftConfig(dg.Config):
         dg.AssetCheckSpec(
             "labels_hold",
             asset="drift",
+            blocking=True,
             description="No more cells are called something else than before than the launchpad allows.",
         )
     ],

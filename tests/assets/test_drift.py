@@ -142,7 +142,10 @@ def test_a_label_that_a_person_gave_is_a_change_and_named_as_its_cause(project, 
 def test_more_than_is_allowed_fails_the_check_as_severely_as_is_said(project, rows):
     project["write"](reviewed=[renamed(row, "no term") for row in rows[1]])
     for severity in ("warn", "error"):
-        (check,) = project["compare"](severity=severity).get_asset_check_evaluations()
+        done = project["compare"](severity=severity)
+        assert done.success is (severity == "warn"), "an error blocks what would come after it in the run"
+        assert stored_table(project["root"], "drift", "islets", "0.4").records(Drift)
+        (check,) = done.get_asset_check_evaluations()
         assert (check.passed, check.severity.value) == (False, severity.upper())
         assert "100.0% of the cells" in check.description
     (check,) = project["compare"](max_changed_share=1.0).get_asset_check_evaluations()
