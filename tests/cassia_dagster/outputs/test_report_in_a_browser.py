@@ -97,8 +97,9 @@ def test_nothing_keeps_people_out(report: Path, visit: Go, scheme: str) -> None:
     assert seen.barriers() == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_what_analyses_found_keeps_nobody_out_and_fits_a_phone(
-    tmp_path: Path, blood: ResolutionResult, visit: Go
+    tmp_path: Path, blood: ResolutionResult, visit: Go, scheme: str
 ) -> None:
     parts = [part("0", "CD4-positive, alpha-beta T cell", Relation.FINER), part("1", "B cell", Relation.CONTRADICTION)]
     found = {
@@ -110,7 +111,7 @@ def test_what_analyses_found_keeps_nobody_out_and_fits_a_phone(
         "model_comparison": compared(),
     }
     more = analysis_sections(found)
-    seen = visit(written(tmp_path, render_report(blood, None, more=more)), width=PHONE)
+    seen = visit(written(tmp_path, render_report(blood, None, more=more)), width=PHONE, color_scheme=scheme)
     for section in ("hypotheses", "drift", "model-comparison"):
         seen.page.locator(f"#{section} summary").click()
     assert seen.barriers() == []
