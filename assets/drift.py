@@ -40,7 +40,8 @@ class DriftConfig(dg.Config):
         default=MAX_CHANGED_SHARE, ge=0, le=1, description="Share of the cells that may be called something else."
     )
     severity: Literal["warn", "error"] = Field(
-        default="warn", description="What more than that is: a warning, or an error that fails the run, so that nothing after it begins."
+        default="warn",
+        description="What more than that is: a warning, or an error that fails the run, so that nothing after it begins.",
     )
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
 from anndata import AnnData
 
+from cassia_dagster.outputs.analyses import Found, analysis_sections
+from cassia_dagster.outputs.report import render_report
 from cassia_dagster.outputs.result import ResolutionResult
 from cassia_dagster.records import (
     AnnotatedCluster,
@@ -245,3 +250,16 @@ def blood_gold(blood_cells: pd.DataFrame) -> pd.DataFrame:
     """What an author called the same cells; five of them he did not name."""
     names = {"0": "Tc", "2": "B", "10": "Mono", "3": "platelet"}
     return pd.DataFrame({"author": blood_cells["cluster"].map(names)})
+
+
+@pytest.fixture
+def page(blood: ResolutionResult) -> Callable[..., str]:
+    """Render the report with what was found; gives the section's text as a reader sees it."""
+
+    def render(name: str, *rows: Found) -> str:
+        html = render_report(blood, None, more=analysis_sections({name: list(rows)}))
+        anchor = name.replace("_", "-")
+        (section,) = re.findall(rf'<section id="{anchor}".*?</section>', html, re.DOTALL)
+        return " ".join(re.sub(r"<[^>]*>", " ", section).split())
+
+    return render

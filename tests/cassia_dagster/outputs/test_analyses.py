@@ -1,7 +1,5 @@
 """The sections of the analyses: what they show, and that no text in them is markup."""
 
-import re
-
 import pandas as pd
 import pytest
 
@@ -11,14 +9,10 @@ from cassia_dagster.agents.hypothesize import ClusterHypotheses, RankedHypothesi
 from cassia_dagster.agents.panel import DebateRound, Statement
 from cassia_dagster.agents.subclusters import Subcluster
 from cassia_dagster.agents.uncertainty import Run, UncertainCluster
-from cassia_dagster.evaluation.benchmark import score_given
-from cassia_dagster.evaluation.cases import SHIPPED, read_named_cases
 from cassia_dagster.evaluation.drift import LabelBefore, compare_versions, labels_of
-from cassia_dagster.evaluation.leaderboard import _absent, _place, digest_of, rank
 from cassia_dagster.knowledge.consensus import Vote, find_consensus
 from cassia_dagster.knowledge.ontology import Relation
 from cassia_dagster.outputs.analyses import analysis_sections
-from cassia_dagster.outputs.cost_plot import APART, plot_cost
 from cassia_dagster.outputs.report import render_report
 from cassia_dagster.records import (
     Annotation,
@@ -158,45 +152,6 @@ def drifted(text=""):
     )
 
 
-def compared(text="", **said):
-    """A board of three models that answered, and one that could not be asked."""
-    shipped = read_named_cases(SHIPPED)
-    cases = [
-        one.model_copy(
-            update={
-                "given": {
-                    "right": one.gold_label,
-                    "beta": "type B pancreatic cell",
-                    "free": one.gold_label if number % 2 else f"acinar cell{text}",
-                },
-                "gold_label": f"{one.gold_label}{text}",
-            }
-        )
-        for number, one in enumerate(shipped)
-    ]
-    priced = {"right": {"usd_when_bought": 0.4}, "beta": {"usd_when_bought": 0.0, "unpriced_calls": 3}, "free": {}}
-    board = [
-        _place(score_given(cases, column)).model_copy(update={**more, "model": f"openai/{column}{text}"})
-        for column, more in priced.items()
-    ]
-    board[1] = board[1].model_copy(update={"n_unanswered": 2, "reason": f"Too long.{text}"})
-    failed = _absent(f"openai/none{text}", f"There is no key.{text}", 0.0, 0)
-    return [one.model_copy(update={"cases_from": SHIPPED} | said) for one in rank([*board, failed])]
-
-
-@pytest.fixture
-def page(blood):
-    """Render the report with what was found; gives the section's text as a reader sees it."""
-
-    def render(name, *rows):
-        html = render_report(blood, None, more=analysis_sections({name: list(rows)}))
-        anchor = name.replace("_", "-")
-        (section,) = re.findall(rf'<section id="{anchor}".*?</section>', html, re.DOTALL)
-        return " ".join(re.sub(r"<[^>]*>", " ", section).split())
-
-    return render
-
-
 def test_nothing_found_is_no_section(blood):
     assert analysis_sections({"uncertainty": [], "symphony": []}) == []
     assert 'id="uncertainty"' not in render_report(blood, None)
@@ -264,77 +219,6 @@ def test_no_drift_is_said_in_one_sentence(page):
     assert "What else changed" not in text
 
 
-def test_a_board_shows_every_model_with_its_price_or_why_it_has_no_place(page):
-    text = page("model_comparison", *compared())
-    assert "openai/right comes first, with a mean hierarchical F1 of 1.00 over 13 cases" in text
-    assert "those that come with the package" in text
-    assert "1 openai/right 1.00 1.00\N{EN DASH}1.00 100 % 100 % 0 % 100 %" in text
-    assert "$0.4000" in text
-    assert "openai/beta 2 without an answer: Too long." in text
-    assert "price unknown" in text
-    assert "\N{EN DASH} openai/none no answer There is no key." in text
-    assert "What each model called each case" in text
-
-
-def test_a_board_says_whose_cases_it_is_about(page):
-    assert "those of the file gold.csv" in page("model_comparison", *compared(cases_from="gold.csv"))
-    text = page("model_comparison", *compared(cases_from="", clusters="x"))
-    assert "the clusters of this report most of whose cells have one known label" in text
-
-
-def test_one_model_is_no_picture_and_none_that_answered_no_table_of_answers(page):
-    first, *_, failed = compared()
-    text = page("model_comparison", first)
-    assert "comes to a mean hierarchical F1 of 1.00" in text
-    assert "price of 100 clusters" not in text
-    text = page("model_comparison", failed)
-    assert text.startswith("Models No model gave a usable answer.")
-    assert "called each" not in text
-
-
-def test_models_that_so_few_cases_do_not_tell_apart_are_named(page):
-    first, second, *_ = compared()
-    rival = first.model_copy(update={"model": "openai/twin", "rank": 2})
-    text = page("model_comparison", first, rival, second)
-    assert "Its interval and that of openai/twin overlap" in text
-
-
-def test_of_very_many_cases_the_answers_are_in_the_table_beside_the_report(page):
-    first, *_ = compared()
-    text = page("model_comparison", first.model_copy(update={"answers": first.answers * 8}))
-    assert "each of the 104 cases is in blood_model_comparison_answers.csv" in text
-
-
-def test_a_board_is_about_the_clusters_that_were_named_or_about_none_of_the_dataset(blood):
-    clusters = {row.cluster: row for row in blood.clusters}
-    cells = {cluster: row.annotated.cells for cluster, row in clusters.items()}
-    first, *_ = compared(cases_from="", clusters=digest_of(cells))
-    assert first.is_about(clusters)
-    assert not first.is_about({one: row for one, row in clusters.items() if one != "0"})
-    assert not first.model_copy(update={"clusters": digest_of(cells | {"0": "other cells"})}).is_about(clusters)
-    assert first.model_copy(update={"cases_from": SHIPPED, "clusters": ""}).is_about({})
-
-
-def test_free_models_stand_left_of_priced_ones_and_those_of_unknown_price_right():
-    first, *_ = compared()
-    prices = {"free": 0.0, "cheap": 0.013, "dear": 13.0, "twin": 13.0}
-    board = [first.model_copy(update={"model": name, "usd_when_bought": usd}) for name, usd in prices.items()]
-    unknown = first.model_copy(update={"model": "unknown", "usd_when_bought": 0.0, "unpriced_calls": 1})
-    plot = plot_cost([unknown, *board])
-    assert [dot.place.model for dot in plot.dots] == ["free", "cheap", "dear", "twin", "unknown"]
-    assert [dot.priced for dot in plot.dots] == [True, True, True, True, False]
-    assert all(right.x - left.x >= APART for left, right in zip(plot.dots, plot.dots[1:], strict=False))
-    assert {tick.text for tick in plot.across} >= {"free", "$0.10", "$100", "unknown"}
-    assert plot.dots[-1].x < plot.right < plot.width
-
-
-def test_a_picture_of_many_models_of_one_price_is_as_wide_as_they_need():
-    first, *_ = compared()
-    plot = plot_cost([first.model_copy(update={"model": str(number)}) for number in range(30)])
-    assert len({dot.x for dot in plot.dots}) == 30
-    assert plot.dots[-1].x < plot.right < plot.width
-
-
 def test_a_finding_is_about_the_clusters_that_have_its_cells(blood):
     clusters = {row.cluster: row for row in blood.clusters}
     one = part("0", "T cell", Relation.EXACT).model_copy(update={"members": ("a", "b")})
@@ -362,8 +246,6 @@ def test_drift_is_about_the_labels_that_it_compared(blood):
 @pytest.mark.parametrize(
     ("name", "row"),
     [
-        ("model_comparison", compared(HOSTILE)[0]),
-        ("model_comparison", compared(HOSTILE, cases_from=HOSTILE)[-1]),
         ("subclusters", part("0", HOSTILE, Relation.SIBLING, text=HOSTILE)),
         ("drift", drifted(HOSTILE)),
         ("uncertainty", uncertain(Vote(label=HOSTILE, cl_id=None), Vote(label=HOSTILE, cl_id=None), reason=HOSTILE)),

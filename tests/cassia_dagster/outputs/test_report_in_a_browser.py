@@ -22,13 +22,13 @@ from tests.cassia_dagster.outputs.hostile import HOSTILE, poisoned
 from tests.cassia_dagster.outputs.test_analyses import (
     ALPHA,
     BETA,
-    compared,
     debated,
     drifted,
     hypothesized,
     part,
     uncertain,
 )
+from tests.cassia_dagster.outputs.test_model_board import compared
 
 __all__ = ["browser", "visit"]
 
