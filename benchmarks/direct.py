@@ -151,9 +151,10 @@ def _report(
     cells = pd.DataFrame(coordinates, columns=["x", "y"], index=adata.obs_names).join(labels)
     genes = adata[:, marker_genes(result)].copy()
     known = adata.obs[[TRUTH]]
-    page = render_report(result, cells, known, {TRUTH: _agreement(result, labels, known[TRUTH])}, genes, calls)
+    maps, agreements = draw_maps(result, cells, known), {TRUTH: _agreement(result, labels, known[TRUTH])}
+    page = render_report(result, cells, known, agreements, genes, calls, maps=maps)
     (place / "report.html").write_text(page, encoding="utf-8")
-    draw_map(draw_maps(result, cells)[1])
+    draw_map(maps[1])
     draw_dots(dot_plot(result, cells["cluster"], genes))
 
 
