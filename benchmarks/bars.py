@@ -27,7 +27,7 @@ class Bar(NamedTuple):
     met: bool
 
 
-def verdict(met: bool) -> str:  # noqa: FBT001
+def verdict(*, met: bool) -> str:
     """Say in a word whether a bar is met; the misses are the ones to be seen."""
     return "met" if met else "**missed**"
 
@@ -35,5 +35,5 @@ def verdict(met: bool) -> str:  # noqa: FBT001
 def table_of_bars(bars: Iterable[Bar]) -> str:
     """Write bars as Markdown."""
     lines = ["| what | asked for | measured | |", "|---|--:|--:|---|"]
-    lines += [f"| {bar.what} | {bar.asked} | {bar.measured} | {verdict(bar.met)} |" for bar in bars]
+    lines += [f"| {bar.what} | {bar.asked} | {bar.measured} | {verdict(met=bar.met)} |" for bar in bars]
     return "\n".join(lines)
