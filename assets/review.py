@@ -50,7 +50,7 @@ LEVEL_COLUMNS = dg.TableSchema(
     group_name="results",
     op_tags=memory_tags(matrix=True),
     kinds={"html", "csv"},
-    code_version="1",
+    code_version="2",
     check_specs=[
         dg.AssetCheckSpec(
             "resolutions_agree",
@@ -138,6 +138,7 @@ def _named(row: ClusterResult, n_cells: int, threshold: float) -> NamedCluster:
         cl_id=final.check.cl_id if label and final.check else None,
         score=final.score,
         is_sound=label is not None and (by_person or stands_up),
+        is_objected_to=final.check is not None and not final.check.passed,
     )
 
 

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from benchmarks.bars import LEAST_EXACT_OR_FINER, LEAST_IN_LINEAGE, LEAST_SCORED_HIGH, verdict
 from cassia_dagster.agents.boost import SCORE_THRESHOLD
 from cassia_dagster.evaluation.agreement import Agreement, compare_with_gold
 from cassia_dagster.evaluation.measures import GRADES
@@ -51,6 +52,11 @@ _FIGURES = (
     "contradicted clusters", "right with ≥ 75", "labels with ≥ 75",
 )  # fmt: skip
 LABEL_HEADINGS = ("data set", "resolution", "recommended", "clusters (mixed)", *_FIGURES)
+BAR_HEADINGS = (
+    "data set", "resolution", "recommended", f"in lineage: {LEAST_IN_LINEAGE:.0%}",
+    f"exact or finer: {LEAST_EXACT_OR_FINER:.0%}", "cells above the floor", f"in lineage: {LEAST_IN_LINEAGE:.0%}",
+    f"exact or finer: {LEAST_EXACT_OR_FINER:.0%}", f"right with ≥ {SCORE_THRESHOLD:g}: half",
+)  # fmt: skip
 TOTAL_HEADINGS = ("data sets", "resolution", "sets", "cells", *_FIGURES)
 CLUSTERING_HEADINGS = ("data set", "resolution", "hF1 by cluster", "by cell", "by type", "ARI", "NMI", "homogeneity")
 
@@ -105,6 +111,7 @@ def measure_cells(folder: Path) -> dict[str, str]:
                 measured += compare_output(name, Path(place) / "cells", gold_terms(folder, name))
     return {
         "cells": table_of_labels(measured, refused),
+        "cell bars": table_of_bars(measured),
         "all cells": table_of_totals(measured),
         "clusterings": table_of_clusterings(measured),
     }
@@ -178,6 +185,44 @@ def table_of_labels(measured: Sequence[Measured], refused: Mapping[str, str] = M
         lines.append(_row(one.name, one.resolution, "yes" if one.recommended else "", clusters, *figures))
     lines += [_row(name, why, *[""] * (len(LABEL_HEADINGS) - 2)) for name, why in refused.items()]
     return "\n".join(lines)
+
+
+def table_of_bars(measured: Sequence[Measured]) -> str:
+    """Write of each data set and resolution whether it is as good as asked for, as Markdown.
+
+    First by all clusters, then by those above the purity floor alone: below it, no one label can be right for a
+    cluster. Of cancer cell lines it is asked that no label of a normal type scores high.
+    """
+    lines = _head(BAR_HEADINGS)
+    for one in measured:
+        lines.append(_row(one.name, one.resolution, "yes" if one.recommended else "", *_held_against_bars(one)))
+    return "\n".join(lines)
+
+
+def _held_against_bars(one: Measured) -> tuple[str, ...]:
+    of = tally(one)
+    if one.agreement.by_cluster is None:
+        return (*[""] * 5, _verdict(f"{of.high} of {of.labels} labels", met=of.high == 0))
+    rows = [row for row in one.agreement.clusters if not row.is_mixed]
+    above = sum(row.n_cells for row in rows)
+    in_lineage = sum(row.n_cells for row in rows if row.relation in IN_LINEAGE)
+    exact_or_finer = sum(row.n_cells for row in rows if row.grade == 1)
+    return (
+        _share_held(of.in_lineage, of.cells, LEAST_IN_LINEAGE),
+        _share_held(of.exact_or_finer, of.cells, LEAST_EXACT_OR_FINER),
+        f"{above / of.cells:.0%}",
+        _share_held(in_lineage, above, LEAST_IN_LINEAGE),
+        _share_held(exact_or_finer, above, LEAST_EXACT_OR_FINER),
+        _verdict(f"{of.right_and_high} of {of.right}", met=of.right_and_high >= LEAST_SCORED_HIGH * of.right),
+    )
+
+
+def _share_held(part: float, whole: float, least: float) -> str:
+    return _verdict(f"{part / whole:.0%}", met=part >= least * whole) if whole else ""
+
+
+def _verdict(measured: str, *, met: bool) -> str:
+    return f"{measured}, {verdict(met=met)}"
 
 
 def table_of_totals(measured: Sequence[Measured]) -> str:

@@ -13,6 +13,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
+from benchmarks.bars import (
+    BARS_HF1,
+    LEAST_COVERAGE,
+    LEAST_SCORED_HIGH,
+    MOST_CONTRADICTED,
+    OTHER_HF1,
+    Bar,
+    table_of_bars,
+)
 from benchmarks.cells import measure_cells
 from benchmarks.islets import CASES
 from benchmarks.page import evaluation_data, write_blocks
@@ -144,6 +153,25 @@ def table_of_runs(rows: Sequence[tuple[str, BenchmarkRun]]) -> str:
     return "\n".join(lines)
 
 
+def bars_of_runs(rows: Sequence[tuple[str, BenchmarkRun]]) -> list[Bar]:
+    """Hold the embedded model's figures of marker tables against what is asked for."""
+    bars = []
+    for name, run in rows:
+        one, least = run.summary, BARS_HF1.get(name, OTHER_HF1)
+        if run.title != "embedded":
+            continue
+        right = one.right_scored_high or 0.0
+        bars += [
+            Bar(f"{name}: mean hF1", f"at least {least:.2f}", f"{one.mean_hf1:.2f}", one.mean_hf1 >= least),
+            Bar("contradictions", f"at most {MOST_CONTRADICTED:.0%}", f"{one.contradiction:.0%}",
+                one.contradiction <= MOST_CONTRADICTED),
+            Bar("coverage", f"at least {LEAST_COVERAGE:.0%}", f"{one.coverage:.0%}", one.coverage >= LEAST_COVERAGE),
+            Bar("right labels with ≥ 75", f"at least {LEAST_SCORED_HIGH:.0%}", f"{right:.0%}",
+                right >= LEAST_SCORED_HIGH),
+        ]  # fmt: skip
+    return bars
+
+
 def table_of_calibration(rows: Sequence[Calibration]) -> str:
     """Write what agreement with the shortlist is worth as Markdown."""
     return _worth("the label and the first of the shortlist", [(row.standing.replace("_", " "), row) for row in rows])
@@ -179,6 +207,7 @@ def main() -> None:
     _write_calibration(measured.by_score, without_gold.SCORE_CALIBRATION)
     blocks = {
         "marker tables": table_of_runs(measured.runs),
+        "marker bars": table_of_bars(bars_of_runs(measured.runs)),
         "calibration": table_of_calibration(measured.by_standing),
         "scores": table_of_scores(measured.by_score),
     }

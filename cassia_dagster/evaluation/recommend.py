@@ -28,9 +28,9 @@ class Recommendation(Record):
 def recommend(levels: Sequence[Level]) -> Recommendation:
     """Choose among the Leiden resolutions; known labels have no say, so that they can judge the choice.
 
-    Those count whose share of cells under sound labels (scored well, nothing found against them) is nearly the best,
-    and which are no matter of chance, where that was measured. Of these it is the one that tells the most types apart;
-    of several, the one with the fewest clusters.
+    Those count whose share of cells under sound labels (scored well, nothing found against them; here, or for the same
+    cells at another resolution) is nearly the best, and which are no matter of chance, where that was measured. Of
+    these it is the one that tells the most types apart; of several, the one with the fewest clusters.
 
     Parameters
     ----------
@@ -40,29 +40,40 @@ def recommend(levels: Sequence[Level]) -> Recommendation:
     ours = [level for level in levels if not level.is_given] or list(levels)
     if len(ours) == 1:
         return Recommendation(resolution=ours[0].resolution, reason=f"{_title(ours[0])} is the only one to choose.")
-    settled = [level for level in ours if level.stability is None or level.stability >= LEAST_STABILITY]
-    candidates = settled or ours
+    no_chance = settled(ours)
+    candidates = no_chance or ours
     best = max(level.sound_share for level in candidates)
     sound = [level for level in candidates if level.sound_share >= best - AS_SOUND]
     chosen = min(sound, key=lambda level: (-level.sound_types, len(level.clusters)))
-    return Recommendation(resolution=chosen.resolution, reason=_reason(chosen, ours, sound, settled))
+    return Recommendation(resolution=chosen.resolution, reason=_reason(chosen, ours, sound, no_chance))
 
 
-def _reason(chosen: Level, ours: Sequence[Level], sound: Sequence[Level], settled: Sequence[Level]) -> str:
+def settled(levels: Sequence[Level]) -> list[Level]:
+    """Return those that are no matter of chance, as far as that was measured."""
+    return [level for level in levels if level.stability is None or level.stability >= LEAST_STABILITY]
+
+
+def _reason(chosen: Level, ours: Sequence[Level], sound: Sequence[Level], no_chance: Sequence[Level]) -> str:
     if not any(level.sound_share for level in ours):
         return (
             f"No resolution has a label that the markers bear out, so nothing speaks for one of them; "
             f"{chosen.title} has the fewest clusters."
         )
-    borne_out = f"{100 * chosen.sound_share:.0f} % of the cells are in clusters whose label scored well and stood up to"
-    sentences = [f"At {chosen.title}, {borne_out} evidence, and these name {_count(chosen.sound_types, 'type')}."]
+    share, types = f"{100 * chosen.sound_share:.0f} %", _count(chosen.sound_types, "type")
+    sentences = [f"At {chosen.title}, {share} of the cells are in clusters with a sound label, and these name {types}."]
+    if elsewhere := sum(one.borne_out is not None for one in chosen.clusters):
+        counts = "counts" if elsewhere == 1 else "count"
+        sentences.append(
+            f"{elsewhere:,} of the labels scored low here, and {counts} as far as the same cells are soundly called so "
+            "at another resolution."
+        )
     if chosen.repeats:
         bear = "bears" if chosen.repeats == 1 else "bear"
         sentences.append(f"{chosen.repeats} of its clusters {bear} the label of another one.")
     for level in ours:
         if level is chosen:
             continue
-        if settled and level not in settled:
+        if no_chance and level not in no_chance:
             why = f"is a matter of chance (stability {level.stability:.2f})"
         elif level not in sound:
             why = f"has only {100 * level.sound_share:.0f} % of the cells under such labels"
@@ -71,7 +82,7 @@ def _reason(chosen: Level, ours: Sequence[Level], sound: Sequence[Level], settle
         else:
             why = f"needs {_count(len(level.clusters), 'cluster')} for the same number, not {len(chosen.clusters)}"
         sentences.append(f"{_title(level)} {why}.")
-    if not settled:
+    if not no_chance:
         sentences.append(
             "Each of the clusterings is a matter of chance: look at the clusters before you believe in any of them."
         )

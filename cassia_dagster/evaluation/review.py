@@ -10,12 +10,21 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from cassia_dagster.errors import InputError
-from cassia_dagster.evaluation.recommend import Recommendation, recommend
+from cassia_dagster.evaluation.recommend import Recommendation, recommend, settled
 from cassia_dagster.knowledge.ontology import Relation, load_ontology
 from cassia_dagster.records import Fraction, Percent, Record
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+class BorneOut(Record):
+    """What most cells of a cluster are soundly called at another resolution."""
+
+    resolution: str
+    label: str
+    """The cluster's own label, or else the type that this is a kind of."""
+    cl_id: str | None = None
 
 
 class NamedCluster(Record):
@@ -30,6 +39,17 @@ class NamedCluster(Record):
     score: Percent | None = None
     is_sound: bool = False
     """Whether it has a label that scored well and that the check of the evidence found nothing against."""
+    is_objected_to: bool = False
+    """Whether the check of the evidence found something against the label."""
+    borne_out: BorneOut | None = None
+    """Where the label is not sound by itself, what of it another resolution bears out."""
+
+    @property
+    def sound_type(self) -> str | None:
+        """The type that is sure: the label where it is sound, else what of it another resolution bears out."""
+        if self.is_sound:
+            return self.cl_id or self.label
+        return (self.borne_out.cl_id or self.borne_out.label) if self.borne_out else None
 
 
 class Level(Record):
@@ -54,13 +74,13 @@ class Level(Record):
 
     @property
     def sound_share(self) -> float:
-        """Share of the cells whose cluster has a sound label."""
-        return sum(one.n_cells for one in self.clusters if one.is_sound) / self.n_cells
+        """Share of the cells whose cluster has a sound label, or one that another resolution bears out."""
+        return sum(one.n_cells for one in self.clusters if one.sound_type is not None) / self.n_cells
 
     @property
     def sound_types(self) -> int:
-        """How many different types have a sound label."""
-        return len({one.cl_id or one.label for one in self.clusters if one.is_sound})
+        """How many different types have a sound label, or one that another resolution bears out."""
+        return len({one.sound_type for one in self.clusters} - {None})
 
     @property
     def repeats(self) -> int:
@@ -142,7 +162,8 @@ def review_resolutions(dataset: str, levels: Sequence[Level], clusters: Mapping[
     for level in levels:
         _insist_on_names(dataset, level, clusters[level.resolution])
     flows = [flow for above, below in pairwise(levels) for flow in _flows(dataset, above, below, clusters)]
-    return Review(dataset=dataset, levels=tuple(levels), flows=tuple(flows), recommendation=recommend(tuple(levels)))
+    known = tuple(_bear_out(level, levels, clusters) for level in levels)
+    return Review(dataset=dataset, levels=known, flows=tuple(flows), recommendation=recommend(known))
 
 
 def relate(child: NamedCluster, parent: NamedCluster) -> Relation:
@@ -160,6 +181,55 @@ def relate(child: NamedCluster, parent: NamedCluster) -> Relation:
     if child.cl_id is None or parent.cl_id is None:
         return Relation.EXACT if child.label == parent.label else Relation.UNMAPPED
     return load_ontology().relation(child.cl_id, parent.cl_id)
+
+
+def _bear_out(level: Level, levels: Sequence[Level], clusters: Mapping[str, pd.Series]) -> Level:
+    """Note of labels that only scored low what of them another resolution bears out.
+
+    The more cells of its own type a cluster is compared with, the fewer markers set it apart, and the lower its label
+    scores: a resolution that splits types must not lose by that. Nor is "T cell" in doubt where the same cells are
+    sound CD4-positive T cells elsewhere; and where they are sound T cells, a doubtful "naive T cell" is a T cell. What
+    the evidence speaks against stays in doubt, and a clustering that is a matter of chance bears out nothing.
+    """
+    others = [other for other in settled(levels) if other.resolution != level.resolution]
+    ids = clusters[level.resolution].astype(str)
+
+    def known(one: NamedCluster) -> NamedCluster:
+        if one.is_sound or one.is_objected_to or not _names_type(one):
+            return one
+        cells = ids.index[ids == one.cluster]
+        called = [(other, clusters[other.resolution].reindex(cells).astype(str)) for other in others]
+        found = (
+            BorneOut(resolution=other.resolution, label=str(name.label), cl_id=name.cl_id)
+            for name in _names(one, others)
+            for other, of_cells in called
+            if _most_bear(name, other, of_cells)
+        )
+        return one.model_copy(update={"borne_out": next(found, None)})
+
+    return level.model_copy(update={"clusters": tuple(known(one) for one in level.clusters)})
+
+
+def _names(one: NamedCluster, others: Sequence[Level]) -> list[NamedCluster]:
+    """Return the cluster's own name, then those that others have for something that it is a kind of, closest first."""
+    sound = (each for other in others for each in other.clusters if each.is_sound and _names_type(each))
+    above = {each.cl_id: each for each in sound if relate(each, one) is Relation.COARSER}
+    ontology = load_ontology()
+    return [one, *sorted(above.values(), key=lambda each: (ontology.n_descendants(str(each.cl_id)), each.cl_id))]
+
+
+def _most_bear(name: NamedCluster, level: Level, called: pd.Series) -> bool:
+    """Tell whether most of some cells are in clusters that bear a name, or that of a kind of it, soundly."""
+    bearing = [
+        each.cluster
+        for each in level.clusters
+        if each.is_sound and relate(each, name) in (Relation.EXACT, Relation.FINER)
+    ]
+    return bool(called.isin(bearing).mean() > 0.5)
+
+
+def _names_type(one: NamedCluster) -> bool:
+    return one.label is not None and (one.cl_id is None or not load_ontology().is_root_level(one.cl_id))
 
 
 def _insist_on_names(dataset: str, level: Level, clusters: pd.Series) -> None:

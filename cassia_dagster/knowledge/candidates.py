@@ -96,9 +96,9 @@ def propose(evidence: ClusterEvidence, n_markers: int | None = None, weighing: W
 
     Of all terms, the one whose hierarchical F1 with the truth is highest in expectation: one type where it stands out,
     the common ancestor where its kinds share the belief. Where that is sure, and the own list of one of its kinds fits
-    no worse and those of the others clearly do, that kind, if it explains nearly as many of the markers. Its
-    confidence is the product of the probability of its lineage, :math:`s^2 / (s^2 + 0.08^2)` for its fit s, and the
-    mean of 1 and the probability of the types on its path in the ontology.
+    no worse and those of the others clearly do, that kind. Its confidence is the product of the probability of its
+    lineage, :math:`s^2 / (s^2 + 0.08^2)` for its fit s, and the mean of 1 and the probability of the types on its path
+    in the ontology.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def _choose(model: TypeModel, belief: Belief) -> _Reading:
     broad = _read(model, belief, model.answers[int(np.argmax(model.agreement @ belief.probability))])
     if broad.confidence < belief.weighing.sure:
         return broad
-    kind = species_term(_kind_that_fits(model, belief, broad), model.knowledge.species)
+    kind = species_term(_kind_that_fits(model, belief, broad.chosen), model.knowledge.species)
     return _read(model, belief, _organ_term(model.ontology, kind, belief.organs))
 
 
@@ -178,14 +178,13 @@ def _read(model: TypeModel, belief: Belief, chosen: str) -> _Reading:
     return _Reading(chosen, on_path, fit, supporting, rival, rival_type, confidence)
 
 
-def _kind_that_fits(model: TypeModel, belief: Belief, broad: _Reading) -> str:
+def _kind_that_fits(model: TypeModel, belief: Belief, chosen: str) -> str:
     """The kind of the chosen term that the markers fit no worse than the term itself, and clearly better than others.
 
     What many sources say of a type is a mixture of what is true of its kinds. Where one kind's own list fits as well
-    and those of its siblings do not, the mixture's renown is no reason to stop at the type. But the kind has to
-    explain nearly all that the type does: markers that only its siblings have speak for the type, and against it.
+    and those of its siblings do not, the mixture's renown is no reason to stop at the type.
     """
-    chosen, types, kinds = broad.chosen, model.knowledge.types, model.kinds(broad.chosen)
+    types, kinds = model.knowledge.types, model.kinds(chosen)
     if chosen not in types or not kinds.any():
         return chosen
     fit = belief.fit
@@ -193,11 +192,7 @@ def _kind_that_fits(model: TypeModel, belief: Belief, broad: _Reading) -> str:
     sibling = float(fit[kinds & ~model.on_path(types[best])].max(initial=0))
     if fit[best] < fit[types.index(chosen)] or sibling > belief.weighing.clear_kind * fit[best]:
         return chosen
-    explained, of_kind = (
-        _share(belief, frozenset(genes))
-        for genes in (broad.supporting, speaking_genes(model, belief, model.on_path(types[best])))
-    )
-    return types[best] if of_kind >= belief.weighing.kind_explains * explained else chosen
+    return types[best]
 
 
 def _organ_term(ontology: Ontology, chosen: str, organs: frozenset[str]) -> str:

@@ -50,8 +50,6 @@ class Weighing:
     """Confidence in a type from which on its kinds are told apart."""
     clear_kind: float = 0.75
     """Of a kind's fit, the most that its siblings may reach where it is named instead of its parent."""
-    kind_explains: float = 0.9
-    """Of the markers that its parent explains, the least that a kind must explain too."""
 
 
 SETTLED = Weighing()

@@ -2,8 +2,16 @@
 
 import pytest
 
+from benchmarks.bars import table_of_bars
 from benchmarks.page import PAGE
-from benchmarks.published import PUBLISHED, measure_marker_tables, table_of_calibration, table_of_runs, table_of_scores
+from benchmarks.published import (
+    PUBLISHED,
+    bars_of_runs,
+    measure_marker_tables,
+    table_of_calibration,
+    table_of_runs,
+    table_of_scores,
+)
 from cassia_dagster.evaluation import without_gold
 
 
@@ -21,6 +29,7 @@ def test_the_offline_answers_keep_their_bars(measured):
     assert all(one.mean_hf1 >= 0.80 for one in ours[1:])
     assert all(one.contradiction <= 0.05 and one.coverage >= 0.90 for one in ours)
     assert all(one.right_scored_high >= 0.5 for one in ours)
+    assert all(bar.met for bar in bars_of_runs(rows))
 
 
 def test_published_answers_stand_beside_ours_on_the_same_clusters(measured):
@@ -41,6 +50,7 @@ def test_the_page_and_the_calibration_show_what_is_measured(measured):
     rows, calibration = measured.runs, measured.by_standing
     page = PAGE.read_text("utf-8")
     assert table_of_runs(rows) in page
+    assert table_of_bars(bars_of_runs(rows)) in page
     assert table_of_calibration(calibration) in page
     assert table_of_scores(measured.by_score) in page
     assert [(row.at_least, row.n, row.right) for row in measured.by_score] == [
