@@ -28,6 +28,7 @@ from cassia_dagster.agents.boost import (
     needs_boost,
 )
 from cassia_dagster.agents.crew import for_each
+from cassia_dagster.agents.namesakes import namesakes_of
 from cassia_dagster.agents.score import SCORER
 from cassia_dagster.errors import InputError
 from cassia_dagster.records import (
@@ -55,6 +56,10 @@ class BoostConfig(AskConfig):
     clusters: list[str] = Field(
         default=[],
         description="Ids of clusters to look at again whatever their score; all others keep what was found of them.",
+    )
+    namesakes: bool = Field(
+        default=True,
+        description="Look again at clusters that share a name, to tell which kind of it each is.",
     )
     strategy: Literal["breadth", "depth"] = Field(
         default="breadth",
@@ -87,7 +92,7 @@ class BoostConfig(AskConfig):
     group_name="annotation",
     op_tags=memory_tags(matrix=True),
     kinds={"llm", "parquet"},
-    code_version=code_version("3", BOOSTER, SCORER),
+    code_version=code_version("4", BOOSTER, SCORER),
     io_manager_key="table_storage",
     dagster_type=dg.Any,
     pool=pool_of("boost"),
@@ -118,8 +123,10 @@ def boosted(
     The booster states what else the cluster could be, at least one rival of the label, and which genes would tell;
     they are looked up in this cluster's own data, against all other cells and the clusters most like it, round by
     round until it concludes. Its answer is checked and scored like the first; a change is accepted only if neither
-    the score nor the evidence falls. What follows (groups, report, tables, annotated file) shows this result, unless a
-    person's label takes its place in `reviewed`. What a user asked about single clusters stays until these change.
+    the score nor the evidence falls. Clusters that share a name are compared with each other: a kind of the name is
+    accepted too, if it scores well and its genes tell it from the others. What follows (groups, report, tables,
+    annotated file) shows this result, unless a person's label takes its place in `reviewed`. What a user asked about
+    single clusters stays until these change.
     """
     dataset, resolution = dataset_and_resolution(context)
     with fatal_errors():
@@ -133,7 +140,8 @@ def boosted(
     with fatal_errors(), model_store.session(context, chosen.limits(dataset)) as store:
         before = table_storage.made_before("boosted", dataset, resolution)
         kept, doubtful = looked_at(pairs, before, config, chosen.score_threshold)
-        data = data_of(doubtful, normalized_adata if entry.has_cells else None, leiden_clusters)
+        same = namesakes_of(named) if config.namesakes else {}
+        data = data_of(doubtful, normalized_adata if entry.has_cells else None, leiden_clusters, same)
         asked = [pair for pair in pairs if pair[0].cluster in data]
         players = cast.models[BOOSTER], cast.models[SCORER]
         expected = describe_expected(expected_look(asked, players, store, config.plan, data))
@@ -156,6 +164,7 @@ def boosted(
                 subject,
                 look_up=known.look_up,
                 contrast=known.contrast,
+                namesakes=known.namesakes,
                 plan=config.plan,
             )
             return boosted.model_copy(update=said)
@@ -202,7 +211,7 @@ def looked_at(
         If a cluster that is named does not exist.
     """
     kept = _kept(pairs, before, config)
-    return kept, [row for row in _doubtful(pairs, config.clusters, threshold) if row.cluster not in kept]
+    return kept, [row for row in _doubtful(pairs, config, threshold) if row.cluster not in kept]
 
 
 def _kept(
@@ -222,12 +231,17 @@ def _kept(
 
 
 def _doubtful(
-    pairs: Sequence[tuple[AnnotatedCluster, ScoredCluster]], wanted: list[str], threshold: float
+    pairs: Sequence[tuple[AnnotatedCluster, ScoredCluster]], config: BoostConfig, threshold: float
 ) -> list[AnnotatedCluster]:
-    known = [row.cluster for row, _ in pairs]
+    known, wanted = [row.cluster for row, _ in pairs], config.clusters
     if strangers := sorted(set(wanted) - set(known)):
         raise InputError(f"There is no cluster {strangers[0]!r} to look at again; the clusters are {', '.join(known)}.")
-    return [row for row, score in pairs if row.cluster in wanted or needs_boost(row, score, threshold)]
+    same = namesakes_of([row for row, _ in pairs]) if config.namesakes else {}
+    return [
+        row
+        for row, score in pairs
+        if row.cluster in wanted or row.cluster in same or needs_boost(row, score, threshold)
+    ]
 
 
 def _no_contradiction(rows: list[BoostedCluster]) -> dg.AssetCheckResult:

@@ -26,6 +26,8 @@ class ClusterData:
     contrast: tuple[Marker, ...]
     look_up: LookUp | None
     """What answers for its genes; the markers do where there is none."""
+    namesakes: tuple[str, ...] = ()
+    """Other clusters of its name, which it is to be told from."""
 
 
 def digest_of(row: AnnotatedCluster, score: ScoredCluster) -> str:
@@ -60,15 +62,27 @@ def expected_look(
     for row, score in pairs:
         known = data[row.cluster] if data else ClusterData((), None)
         boost_cluster(
-            row, score, booster, scorer, "rehearsal", look_up=known.look_up, contrast=known.contrast, plan=plan
+            row,
+            score,
+            booster,
+            scorer,
+            "rehearsal",
+            look_up=known.look_up,
+            contrast=known.contrast,
+            namesakes=known.namesakes,
+            plan=plan,
         )
     return [*booster.expected.values(), *scorer.expected.values()]
 
 
 def data_of(
-    rows: list[AnnotatedCluster], normalized_adata: AdataFile | None, leiden_clusters: TableFile
+    rows: list[AnnotatedCluster],
+    normalized_adata: AdataFile | None,
+    leiden_clusters: TableFile,
+    namesakes: Mapping[str, tuple[str, ...]] | None = None,
 ) -> dict[str, ClusterData]:
     """Prepare what is asked of each cluster; the matrix is read only if there is a cluster to look at."""
+    same = namesakes or {}
     if not rows:
         return {}
     clusters = leiden_clusters.read()
@@ -88,7 +102,8 @@ def data_of(
         return {
             row.cluster: ClusterData(
                 contrast=against.get(row.cluster, ()),
-                look_up=partial(sums.look_up, row.evidence),
+                look_up=partial(sums.look_up, row.evidence, namesakes=same.get(row.cluster, ())),
+                namesakes=same.get(row.cluster, ()),
             )
             for row in rows
         }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from cassia_dagster.agents.annotate import genes_up
+from cassia_dagster.agents.namesakes import ASKED, is_kind_told_apart
 from cassia_dagster.agents.role import Role
 from cassia_dagster.agents.score import score_cluster
 from cassia_dagster.knowledge.evidence import check_annotation
@@ -97,6 +98,8 @@ class BoostRequest(Record):
     score: float | None
     contrast: tuple[Marker, ...]
     """Genes that are up against the most similar cluster alone; empty where there is none."""
+    namesakes: tuple[str, ...] = ()
+    """Other clusters of its name, if that is to be told apart; with them, as one, genes are compared first."""
     strategy: BoostStrategy = BoostStrategy.BREADTH
     additional_task: str = ""
     rounds: tuple[BoostRound, ...] = ()
@@ -169,9 +172,13 @@ def boost_cluster(
     *,
     look_up: LookUp | None = None,
     contrast: tuple[Marker, ...] = (),
+    namesakes: tuple[str, ...] = (),
     plan: BoostPlan | None = None,
 ) -> BoostedCluster:
     """Look at one cluster again, and accept a change only if neither score nor evidence falls.
+
+    Where other clusters have the same name, a kind of it is accepted too that scores well, and that the genes tell
+    from the other kinds, in this cluster against those.
 
     The booster states hypotheses, at least one of them a rival of the present label, and the genes that would
     tell; the genes are looked up in this cluster's data, round by round, until it concludes.
@@ -188,6 +195,8 @@ def boost_cluster(
         Answers for genes of this cluster; by default its markers do.
     contrast
         Genes that are up against the most similar cluster alone.
+    namesakes
+        Other clusters of the same name, as `namesakes_of` finds them; ``look_up`` compares with them first.
     plan
         Strategy, rounds and the extra question.
     """
@@ -201,6 +210,8 @@ def boost_cluster(
         check=annotated.check,
         score=scored.score,
         contrast=contrast,
+        namesakes=namesakes,
+        objection=_objection(namesakes, rival_tested=True),
         strategy=plan.strategy,
         additional_task=plan.additional_task,
         rounds_left=plan.max_rounds,
@@ -216,7 +227,7 @@ def boost_cluster(
     if conclusion is None:
         why = f"In {plan.max_rounds} rounds, the booster named nothing that could be tested against the label."
         return _row(annotated, scored, BoostOutcome.FAILED, why, **_kept(inquiry, plan))
-    return _decide(annotated, scored, conclusion, inquiry, scorer, subject, plan)
+    return _decide(annotated, scored, conclusion, inquiry, scorer, subject, plan, told_apart=bool(namesakes))
 
 
 def _investigate(
@@ -238,7 +249,7 @@ def _investigate(
             update={
                 "rounds": tuple(inquiry.rounds),
                 "rounds_left": request.rounds_left - 1,
-                "objection": "" if rival_tested else NO_RIVAL_YET,
+                "objection": _objection(request.namesakes, rival_tested=rival_tested),
             }
         )
     if not rival_tested:
@@ -246,6 +257,10 @@ def _investigate(
     conclusion, exchange = CONCLUDING_BOOSTER.ask(booster, request, subject)
     inquiry.history.append(exchange)
     return conclusion
+
+
+def _objection(namesakes: tuple[str, ...], *, rival_tested: bool) -> str:
+    return " ".join([*([ASKED] if namesakes else []), *([] if rival_tested else [NO_RIVAL_YET])])
 
 
 def _look_up(
@@ -285,6 +300,8 @@ def _decide(
     scorer: Door,
     subject: str,
     plan: BoostPlan,
+    *,
+    told_apart: bool,
 ) -> BoostedCluster:
     said = _kept(inquiry, plan) | {
         "additional_answer": conclusion.additional_answer,
@@ -308,7 +325,9 @@ def _decide(
     if second.status is Status.OK and rescored.score is None:
         why = f"A change to {new.label} could not be judged: {rescored.status_reason}"
         return _row(annotated, scored, BoostOutcome.FAILED, why, **said)
-    if _is_better(second, rescored, annotated, scored):
+    if _is_better(second, rescored, annotated, scored) or (
+        told_apart and _is_closer(second, rescored, annotated, scored, inquiry)
+    ):
         return _row(second, rescored, BoostOutcome.CHANGED, conclusion.explanation, **said)
     why = f"A change to {new.label or 'no name'} was considered and not accepted: {conclusion.explanation}"
     return _row(annotated, scored, BoostOutcome.CONFIRMED, why, **said)
@@ -325,6 +344,28 @@ def _is_better(
     return (len(second.check.findings), -second.check.support) <= (
         len(first.check.findings),
         -first.check.support,
+    )
+
+
+def _is_closer(
+    second: AnnotatedCluster,
+    rescored: ScoredCluster,
+    first: AnnotatedCluster,
+    scored: ScoredCluster,
+    inquiry: _Inquiry,
+) -> bool:
+    """Tell whether a name is a kind of the first that the data bears out, where others have the first one too.
+
+    A closer name is seldom supported better than the one above it, so it need not be: it must be good enough.
+    """
+    if second.check is None or first.check is None or rescored.score is None or second.status is not Status.OK:
+        return False
+    least = SCORE_THRESHOLD if scored.score is None else min(scored.score, SCORE_THRESHOLD)
+    tested = [one.celltype for each in inquiry.rounds for one in each.hypotheses]
+    return (
+        rescored.score >= least
+        and set(second.check.findings) <= set(first.check.findings)
+        and is_kind_told_apart(first.evidence.species, inquiry.lookups, first.check.cl_id, second.check.cl_id, tested)
     )
 
 

@@ -13,14 +13,15 @@ from typing import Any
 from pydantic import BaseModel
 
 from cassia_dagster.agents.annotate import AnnotateRequest, AnnotateStep
-from cassia_dagster.agents.boost import BoostRequest, BoostStep, BoostStrategy, Conclusion
+from cassia_dagster.agents.boost import SCORE_THRESHOLD, BoostRequest, BoostStep, BoostStrategy, Conclusion
 from cassia_dagster.agents.compare import CompareRequest
 from cassia_dagster.agents.embedded_analyses import compare, hypothesize
 from cassia_dagster.agents.hypothesize import HypothesizeRequest
 from cassia_dagster.agents.merge import MergeReply, MergeRequest, NamedCluster
+from cassia_dagster.agents.namesakes import apart
 from cassia_dagster.agents.score import ScoreReply, ScoreRequest
 from cassia_dagster.agents.validate import ValidateRequest
-from cassia_dagster.knowledge.candidates import Proposal, propose, shortlist
+from cassia_dagster.knowledge.candidates import Proposal, propose, propose_kind, rival_kinds, shortlist
 from cassia_dagster.knowledge.deciding import deciding_genes, leaning
 from cassia_dagster.knowledge.ontology import Ontology, load_ontology
 from cassia_dagster.knowledge.states import cell_state
@@ -31,6 +32,7 @@ from cassia_dagster.records import (
     Annotation,
     ClusterEvidence,
     Finding,
+    GeneLookup,
     Grouping,
     Hypothesis,
     Record,
@@ -39,7 +41,7 @@ from cassia_dagster.records import (
     Verdict,
 )
 
-RULES_VERSION = "4"
+RULES_VERSION = "5"
 """Raised when a rule in this file changes, so that no answer of the old rules comes from the cache."""
 
 N_MARKERS = 20
@@ -52,6 +54,9 @@ N_GENES_CITED = 8
 
 N_HYPOTHESES = 3
 """What the second look tests: the present label, and its rivals."""
+
+N_TESTED = 4
+"""What it tests at most where a label is in doubt that other clusters bear too."""
 
 N_GENES_ASKED = 10
 
@@ -69,6 +74,10 @@ OFF_BY_A_LEVEL = 0.7
 
 CLEAR_MARGIN = 0.4
 """Margin over the best rival that counts as ruling it out."""
+
+CLEARLY_APART = 0.5
+"""What must speak for one of two kinds rather than for the other to call one of several clusters of a name by it: as
+much as if half of its genes were higher than in the others, and none of the other kind's."""
 
 OBJECTIONS = {
     Finding.GENE_ABSENT: "A cited gene is no marker of this cluster.",
@@ -142,7 +151,7 @@ def score(request: ScoreRequest) -> ScoreReply:
     proposal = propose(request.evidence, N_MARKERS)
     agreed = _share_of_agreement(request.check.cl_id, proposal)
     confidence = agreed * proposal.confidence
-    exact = 1.0 if request.check.cl_id == proposal.cl_id else OFF_BY_A_LEVEL
+    exact = 1.0 if request.check.cl_id == proposal.cl_id or _is_borne_out(request, proposal) else OFF_BY_A_LEVEL
     # Where a wrong lineage is not nearly excluded, no part may be rated high, however well the genes are covered.
     ceiling = 1.0 if confidence >= SURE else UNSURE_CEILING
     parts = {
@@ -191,11 +200,45 @@ def _untested(request: BoostRequest) -> tuple[Hypothesis, ...]:
     """Give what this round is to test: in depth, the best rival that was not tested; in breadth, all at once."""
     tested = {one.celltype for each in request.rounds for one in each.hypotheses}
     present = request.check.cl_id if request.check else None
-    hypotheses = _hypotheses(request.evidence, present, *(one.cl_id for one in _readings(request)))
+    hypotheses = _kinds(request)
+    if not hypotheses or _is_doubtful(request):
+        usual = _hypotheses(request.evidence, present, *(one.cl_id for one in _readings(request)))
+        hypotheses = (*hypotheses, *usual)[:N_TESTED]
     if request.strategy is BoostStrategy.BREADTH:
         return () if tested else hypotheses
     label = load_ontology().label(present) if present else None
     return tuple(one for one in hypotheses if one.celltype not in {*tested, label})[:1]
+
+
+def _kinds(request: BoostRequest) -> tuple[Hypothesis, ...]:
+    """Set two kinds of the name against each other, where other clusters bear it too."""
+    pair = _rival_kinds(request)
+    told = [
+        deciding_genes(request.evidence.species, one, (other,)) for one, other in zip(pair, pair[::-1], strict=True)
+    ]
+    ontology = load_ontology()
+    return tuple(
+        Hypothesis(celltype=ontology.label(kind), genes=genes) for kind, genes in zip(pair, told, strict=True) if genes
+    )
+
+
+def _is_borne_out(request: ScoreRequest, proposal: Proposal) -> bool:
+    """Tell whether the label is a kind of what the markers speak for that genes tell from the other kind."""
+    pair = rival_kinds(request.evidence, proposal.cl_id) if proposal.cl_id and request.lookups else None
+    if pair is None or request.check.cl_id not in pair:
+        return False
+    (other,) = set(pair) - {request.check.cl_id}
+    return apart(request.evidence.species, request.lookups, request.check.cl_id, (other,)) >= CLEARLY_APART
+
+
+def _is_doubtful(request: BoostRequest) -> bool:
+    return request.score is None or request.score < SCORE_THRESHOLD
+
+
+def _rival_kinds(request: BoostRequest) -> tuple[str, ...]:
+    if not request.namesakes or request.check is None or request.check.cl_id is None:
+        return ()
+    return rival_kinds(request.evidence, request.check.cl_id) or ()
 
 
 def _hypotheses(evidence: ClusterEvidence, *terms: str | None) -> tuple[Hypothesis, ...]:
@@ -229,6 +272,9 @@ def _conclude(request: BoostRequest) -> Conclusion:
     tested = tuple(dict.fromkeys(one.celltype for each in request.rounds for one in each.hypotheses))
     annotation = _annotation(request.evidence, best)
     present = request.check.cl_id if request.check else None
+    pair = _rival_kinds(request)
+    if pair and (told := _tell_apart(request, pair, lookups, tested)):
+        return told
     decision = f"The surer reading of the markers is {best.label or 'no type'}"
     if best.cl_id and best.cl_id != present:
         terms = tuple(term for name in tested if (term := load_ontology().resolve(name)) and term != best.cl_id)
@@ -237,6 +283,31 @@ def _conclude(request: BoostRequest) -> Conclusion:
         decision += f"; the genes that tell it from its rivals lean to it by {borne_out:+.2f}"
         if borne_out <= 0 and request.annotation is not None:
             annotation, decision = request.annotation, f"{decision}, which is no reason to change"
+    return Conclusion(
+        annotation=annotation,
+        explanation=f"Tested: {'; '.join(tested) or 'nothing'}. {decision}.",
+        additional_answer=NO_OPINION if request.additional_task else "",
+    )
+
+
+def _tell_apart(
+    request: BoostRequest, pair: tuple[str, ...], lookups: tuple[GeneLookup, ...], tested: tuple[str, ...]
+) -> Conclusion | None:
+    """Call one of several clusters of a name by a kind of it, if its genes say so against the others.
+
+    If they do not, the name stays; if that is in doubt for other reasons, nothing is concluded.
+    """
+    one, other = pair
+    ontology, lead = load_ontology(), apart(request.evidence.species, lookups, one, (other,))
+    kind = one if lead >= CLEARLY_APART else other if lead <= -CLEARLY_APART else None
+    if request.annotation is None or (kind is None and _is_doubtful(request)):
+        return None
+    others = " and ".join(request.namesakes)
+    decision = f"Against the clusters of the same name ({others}), genes lean to {ontology.label(one)} by {lead:+.2f}"
+    if kind is None:
+        annotation, decision = request.annotation, f"{decision}, which tells nothing apart"
+    else:
+        annotation = _annotation(request.evidence, propose_kind(request.evidence, kind))
     return Conclusion(
         annotation=annotation,
         explanation=f"Tested: {'; '.join(tested) or 'nothing'}. {decision}.",

@@ -114,7 +114,54 @@ def propose(evidence: ClusterEvidence, n_markers: int | None = None, weighing: W
     if belief is None:
         return _nothing_known(_why_nothing_known(evidence, n_markers))
     reading = _choose(model, belief)
-    reason = _why_unresolved(evidence, n_markers, reading, weighing)
+    return _proposal(model, belief, reading, _why_unresolved(evidence, n_markers, reading, weighing))
+
+
+def propose_kind(evidence: ClusterEvidence, cl_id: str) -> Proposal:
+    """Argue as `propose` does for a term that was found otherwise.
+
+    Parameters
+    ----------
+    evidence
+        The cluster; some of its markers must be known to speak for a type.
+    cl_id
+        The term.
+
+    Raises
+    ------
+    ValueError
+        If no marker is known to speak for any type.
+    """
+    model, belief = model_of(evidence), believe(evidence, SETTLED.n_markers)
+    if belief is None:
+        raise ValueError(f"No marker of cluster {evidence.cluster} is known to speak for any type.")
+    return _proposal(model, belief, _read(model, belief, cl_id), None)
+
+
+def rival_kinds(evidence: ClusterEvidence, cl_id: str) -> tuple[str, str] | None:
+    """Return the two kinds of a term that the markers speak for most, neither of them a kind of the other.
+
+    Parameters
+    ----------
+    evidence, cl_id
+        The cluster, and a Cell Ontology term.
+
+    Returns
+    -------
+    tuple of str or None
+        Cell Ontology terms, the best first; ``None`` where there are no two.
+    """
+    model, belief = model_of(evidence), believe(evidence, SETTLED.n_markers)
+    if belief is None:
+        return None
+    types, above = model.knowledge.types, model.ontology.ancestors
+    held = np.flatnonzero(model.kinds(cl_id) & (belief.fit > 0))
+    kinds = [types[i] for i in sorted(held, key=lambda i: (-belief.standing[i], types[i]))]
+    rival = next((one for one in kinds[1:] if one not in above(kinds[0]) and kinds[0] not in above(one)), None)
+    return None if rival is None else (kinds[0], rival)
+
+
+def _proposal(model: TypeModel, belief: Belief, reading: _Reading, reason: Unresolved | None) -> Proposal:
     named = reading.chosen if reason is None else None
     general = _general(model.ontology, named) if named is not None else None
     others = (candidate for candidate in _shortlist(model, belief, _N_ALTERNATIVES + 1) if candidate.cl_id != named)

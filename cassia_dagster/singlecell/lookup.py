@@ -75,7 +75,9 @@ class ExpressionSums:
     _clusters: dict[str, _Cells]
     _all: _Cells
 
-    def look_up(self, evidence: ClusterEvidence, genes: Sequence[str]) -> tuple[GeneLookup, ...]:
+    def look_up(
+        self, evidence: ClusterEvidence, genes: Sequence[str], namesakes: tuple[str, ...] = ()
+    ) -> tuple[GeneLookup, ...]:
         r"""Look genes up in one cluster.
 
         A gene is *not detected* if fewer than 1 % of the cluster's cells have it; *up* or *down* if it is a marker,
@@ -88,6 +90,8 @@ class ExpressionSums:
             The cluster, with its markers and the clusters most like it.
         genes
             Symbols; upper and lower case matter only where two genes differ in nothing else.
+        namesakes
+            Clusters that it is compared with, all as one, before those most like it.
 
         Returns
         -------
@@ -104,11 +108,12 @@ class ExpressionSums:
         rest = self._all.without(cluster)
         if min(cluster.n, rest.n) < FEWEST_CELLS:
             return look_up_markers(evidence, genes)
-        nearest = {
-            near.cluster: self._clusters[near.cluster]
-            for near in evidence.nearest
-            if self._clusters[near.cluster].n >= FEWEST_CELLS
+        others = [namesakes] if namesakes else []
+        others += [(near.cluster,) for near in evidence.nearest if (near.cluster,) != namesakes]
+        cells = {
+            " and ".join(each): _together([self._clusters[one] for one in each], len(self._names)) for each in others
         }
+        nearest = {against: held for against, held in cells.items() if held.n >= FEWEST_CELLS}
         compared = {"": rest, **dict(list(nearest.items())[:NEAREST_COMPARED])}
         markers = {marker.gene for marker in evidence.markers}
         found: dict[str, GeneLookup] = {}
