@@ -1,8 +1,8 @@
 """Asset `boosted`: a second look at the labels that scored low."""
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
 
 import dagster as dg
 from pydantic import Field
@@ -139,9 +139,9 @@ def boosted(
     pairs = [(row, scored[row.cluster]) for row in named]
     with fatal_errors(), model_store.session(context, chosen.limits(dataset)) as store:
         before = table_storage.made_before("boosted", dataset, resolution)
-        kept, doubtful = looked_at(pairs, before, config, chosen.score_threshold)
-        same = namesakes_of(named) if config.namesakes else {}
-        data = data_of(doubtful, normalized_adata if entry.has_cells else None, leiden_clusters, same)
+        look = looked_at(pairs, before, config, chosen.score_threshold)
+        cells = normalized_adata if entry.has_cells else None
+        data = data_of(look.doubtful, cells, leiden_clusters, look.namesakes)
         asked = [pair for pair in pairs if pair[0].cluster in data]
         players = cast.models[BOOSTER], cast.models[SCORER]
         expected = describe_expected(expected_look(asked, players, store, config.plan, data))
@@ -150,8 +150,8 @@ def boosted(
 
         def look_again(pair: tuple[AnnotatedCluster, ScoredCluster]) -> BoostedCluster:
             row, score = pair
-            if row.cluster in kept:
-                return kept[row.cluster]
+            if row.cluster in look.kept:
+                return look.kept[row.cluster]
             said = {"about": digest_of(row, score), "on_demand": row.cluster in config.clusters}
             if row.cluster not in data:
                 return keep_as_is(row, score).model_copy(update=said)
@@ -188,12 +188,23 @@ def boosted(
     )
 
 
+class Look(NamedTuple):
+    """What becomes of the clusters."""
+
+    kept: dict[str, BoostedCluster]
+    """What is kept of earlier second looks."""
+    doubtful: list[AnnotatedCluster]
+    """Those that are looked at now."""
+    namesakes: Mapping[str, tuple[str, ...]]
+    """Cluster → others of its name, from which it is to be told."""
+
+
 def looked_at(
     pairs: Sequence[tuple[AnnotatedCluster, ScoredCluster]],
     before: TableFile | None,
     config: BoostConfig,
     threshold: float,
-) -> tuple[dict[str, BoostedCluster], list[AnnotatedCluster]]:
+) -> Look:
     """Tell what is kept of earlier second looks, and which clusters are looked at now.
 
     Parameters
@@ -210,8 +221,14 @@ def looked_at(
     InputError
         If a cluster that is named does not exist.
     """
+    known = [row.cluster for row, _ in pairs]
+    if strangers := sorted(set(config.clusters) - set(known)):
+        raise InputError(f"There is no cluster {strangers[0]!r} to look at again; the clusters are {', '.join(known)}.")
     kept = _kept(pairs, before, config)
-    return kept, [row for row in _doubtful(pairs, config, threshold) if row.cluster not in kept]
+    same = namesakes_of([row for row, _ in pairs]) if config.namesakes else {}
+    wanted = {*config.clusters, *same}
+    doubtful = [row for row, score in pairs if row.cluster in wanted or needs_boost(row, score, threshold)]
+    return Look(kept, [row for row in doubtful if row.cluster not in kept], same)
 
 
 def _kept(
@@ -228,20 +245,6 @@ def _kept(
         and row.outcome is not BoostOutcome.FAILED
         and (config.keep_asked if row.on_demand else bool(config.clusters))
     }
-
-
-def _doubtful(
-    pairs: Sequence[tuple[AnnotatedCluster, ScoredCluster]], config: BoostConfig, threshold: float
-) -> list[AnnotatedCluster]:
-    known, wanted = [row.cluster for row, _ in pairs], config.clusters
-    if strangers := sorted(set(wanted) - set(known)):
-        raise InputError(f"There is no cluster {strangers[0]!r} to look at again; the clusters are {', '.join(known)}.")
-    same = namesakes_of([row for row, _ in pairs]) if config.namesakes else {}
-    return [
-        row
-        for row, score in pairs
-        if row.cluster in wanted or row.cluster in same or needs_boost(row, score, threshold)
-    ]
 
 
 def _no_contradiction(rows: list[BoostedCluster]) -> dg.AssetCheckResult:

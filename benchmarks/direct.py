@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,15 @@ if TYPE_CHECKING:
     from cassia_dagster.evaluation.agreement import Agreement
     from cassia_dagster.llm.door import Door
     from cassia_dagster.outputs.result import ResolutionResult
-    from cassia_dagster.records import ClusterEvidence, ClusterResult
+    from cassia_dagster.records import (
+        AnnotatedCluster,
+        BoostedCluster,
+        ClusterEvidence,
+        ClusterResult,
+        ScoredCluster,
+    )
+
+    type Named = tuple[AnnotatedCluster, ScoredCluster]
 
 NAME, TISSUE = "cells", "pancreas"
 SPECIES: Species = "human"
@@ -84,6 +93,7 @@ def _named(
 ) -> ResolutionResult:
     from cassia_dagster.agents.crew import for_each
     from cassia_dagster.agents.merge import merge_clusters
+    from cassia_dagster.agents.namesakes import namesakes_of
     from cassia_dagster.method import MAX_WORKERS
     from cassia_dagster.outputs.result import result_of
     from cassia_dagster.records import ClusterResult
@@ -92,11 +102,13 @@ def _named(
 
     evidence, digests = gather_evidence(adata, labels, markers, species=SPECIES, tissue=TISSUE), digest_cells(labels)
     subject = f"{NAME}/{resolution}"
-    rows = for_each(evidence, partial(_look_at, adata, labels, door, subject, digests), MAX_WORKERS)
-    groupings, _ = merge_clusters([boosted for _, _, boosted in rows], SPECIES, TISSUE, door, subject)
+    named = for_each(evidence, partial(_name, door, subject, digests), MAX_WORKERS)
+    same = namesakes_of([annotated for annotated, _ in named])
+    final = for_each(named, partial(_look_at, adata, labels, door, subject, same), MAX_WORKERS)
+    groupings, _ = merge_clusters(final, SPECIES, TISSUE, door, subject)
     clusters: list[ClusterResult] = [
         ClusterResult(annotated=annotated, scored=scored, boosted=boosted, grouping=grouping)
-        for (annotated, scored, boosted), grouping in zip(rows, groupings, strict=True)
+        for (annotated, scored), boosted, grouping in zip(named, final, groupings, strict=True)
     ]
     return result_of(
         clusters,
@@ -110,23 +122,30 @@ def _named(
     )
 
 
-def _look_at(
-    adata: AnnData, labels: pd.Series, door: Door, subject: str, digests: dict[str, str], one: ClusterEvidence
-) -> Any:
+def _name(door: Door, subject: str, digests: dict[str, str], one: ClusterEvidence) -> Named:
     from cassia_dagster.agents.annotate import annotate_cluster
-    from cassia_dagster.agents.boost import SCORE_THRESHOLD, boost_cluster, keep_as_is, needs_boost
     from cassia_dagster.agents.score import score_cluster
-    from cassia_dagster.singlecell.lookup import sum_expression
-    from cassia_dagster.singlecell.markers import contrast
 
     own = f"{subject}/{one.cluster}"
     annotated = annotate_cluster(one, door, door, own).model_copy(update={"cells": digests[one.cluster]})
-    scored = score_cluster(one, annotated, door, own)
-    if not needs_boost(annotated, scored, SCORE_THRESHOLD):
-        return annotated, scored, keep_as_is(annotated, scored)
+    return annotated, score_cluster(one, annotated, door, own)
+
+
+def _look_at(
+    adata: AnnData, labels: pd.Series, door: Door, subject: str, same: Mapping[str, tuple[str, ...]], named: Named
+) -> BoostedCluster:
+    from cassia_dagster.agents.boost import SCORE_THRESHOLD, boost_cluster, keep_as_is, needs_boost
+    from cassia_dagster.singlecell.lookup import sum_expression
+    from cassia_dagster.singlecell.markers import contrast
+
+    annotated, scored = named
+    one, others = annotated.evidence, same.get(annotated.cluster, ())
+    if not (others or needs_boost(annotated, scored, SCORE_THRESHOLD)):
+        return keep_as_is(annotated, scored)
     against = contrast(adata, labels, one.cluster, one.nearest[0].cluster) if one.nearest else ()
-    look_up = partial(sum_expression(adata, labels).look_up, one)
-    return annotated, scored, boost_cluster(annotated, scored, door, door, own, look_up=look_up, contrast=against)
+    look_up = partial(sum_expression(adata, labels).look_up, one, namesakes=others)
+    own = f"{subject}/{one.cluster}"
+    return boost_cluster(annotated, scored, door, door, own, look_up=look_up, contrast=against, namesakes=others)
 
 
 def _report(

@@ -356,11 +356,12 @@ def _is_closer(
 ) -> bool:
     """Tell whether a name is a kind of the first that the data bears out, where others have the first one too.
 
-    A closer name is seldom supported better than the one above it, so it need not be: it must be good enough.
+    A closer name is seldom supported better than the one above it, so it need not be: it must be good enough. What
+    hardly stands is made no closer.
     """
     if second.check is None or first.check is None or rescored.score is None or second.status is not Status.OK:
         return False
-    least = SCORE_THRESHOLD if scored.score is None else min(scored.score, SCORE_THRESHOLD)
+    least = SCORE_THRESHOLD if scored.score is None else max(min(scored.score, SCORE_THRESHOLD), MIN_SCORE)
     tested = [one.celltype for each in inquiry.rounds for one in each.hypotheses]
     return (
         rescored.score >= least

@@ -17,6 +17,7 @@ from cassia_dagster.agents.annotate import ANNOTATOR, annotate_cluster
 from cassia_dagster.agents.boost import BOOSTER, boost_cluster, keep_as_is, needs_boost
 from cassia_dagster.agents.embedded import EmbeddedBackend
 from cassia_dagster.agents.merge import MERGER, merge_clusters
+from cassia_dagster.agents.namesakes import namesakes_of
 from cassia_dagster.agents.role import Role
 from cassia_dagster.agents.score import SCORER, score_cluster
 from cassia_dagster.agents.validate import VALIDATOR
@@ -27,7 +28,15 @@ from cassia_dagster.llm.door import Door
 from cassia_dagster.llm.pricing import BYTES_PER_TOKEN
 from cassia_dagster.llm.question import Answer, Question, Usage
 from cassia_dagster.llm.store import Store
-from cassia_dagster.records import BoostedCluster, ClusterEvidence, Marker, Species, Strategy
+from cassia_dagster.records import (
+    AnnotatedCluster,
+    BoostedCluster,
+    ClusterEvidence,
+    Marker,
+    ScoredCluster,
+    Species,
+    Strategy,
+)
 from cassia_dagster.singlecell.markers import N_CONTRAST
 
 BETA_CELL = "CL:0000169"
@@ -164,17 +173,23 @@ def rehearse(
         role.name: Expected(role.name, f"{backends[role.name].provider}/{backends[role.name].model}") for role in ROLES
     }
     annotator, validator, scorer, booster, merger = (Rehearsal(backends[role.name], store, expected) for role in ROLES)
-    final: list[BoostedCluster] = []
+    rows: list[AnnotatedCluster] = []
+    scores: list[ScoredCluster] = []
     for one in evidence:
         subject = f"{dataset}/{resolution}/{one.cluster}"
-        row = annotate_cluster(one, annotator, validator, subject, strategy or Strategy.VALIDATED)
-        score = score_cluster(one, row, scorer, subject)
+        rows.append(annotate_cluster(one, annotator, validator, subject, strategy or Strategy.VALIDATED))
+        scores.append(score_cluster(one, rows[-1], scorer, subject))
+    same = namesakes_of(rows)
+    final: list[BoostedCluster] = []
+    for one, row, score in zip(evidence, rows, scores, strict=True):
+        subject = f"{dataset}/{resolution}/{one.cluster}"
         # Without the matrix genes are looked up among the markers, and as many of these stand in for the genes that are
         # up against the most similar cluster.
         contrast = one.markers[:N_CONTRAST] if one.nearest else ()
+        others = same.get(one.cluster, ())
         final.append(
-            boost_cluster(row, score, booster, scorer, subject, contrast=contrast)
-            if needs_boost(row, score, score_threshold)
+            boost_cluster(row, score, booster, scorer, subject, contrast=contrast, namesakes=others)
+            if others or needs_boost(row, score, score_threshold)
             else keep_as_is(row, score)
         )
     if evidence:

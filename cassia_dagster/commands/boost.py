@@ -43,6 +43,9 @@ def boost(
         str | None, typer.Option(help="Who looks again (provider/model).  [default: the dataset's booster]")
     ] = None,
     *,
+    namesakes: Annotated[
+        bool, typer.Option(help="Look also at clusters that share a name, to tell which kind of it each is.")
+    ] = True,
     forget: Annotated[
         bool, typer.Option("--forget", help="Forget second looks at other clusters that were asked for before.")
     ] = False,
@@ -65,6 +68,7 @@ def boost(
         strategy=strategy.value,
         max_rounds=rounds,
         boost_llm=override(model),
+        namesakes=namesakes,
         keep_asked=not forget,
         max_usd_per_run=max_usd,
     )
@@ -106,9 +110,9 @@ def _expected_look(target: Target, config: BoostConfig) -> list[Expected]:
     pairs = [(row, scored[row.cluster]) for row in target.annotated([])]
     made = target.table("boosted")
     settings = settings_of(AnnotationSettings.from_environment(), target.entry, config)
-    _, asked = looked_at(pairs, made if made.path.exists() else None, config, settings.score_threshold)
+    look = looked_at(pairs, made if made.path.exists() else None, config, settings.score_threshold)
     cells = stored_cells(target.home.artifacts, target.entry.name) if target.entry.has_cells else None
-    data = data_of(asked, cells, target.table("leiden_clusters"))
+    data = data_of(look.doubtful, cells, target.table("leiden_clusters"), look.namesakes)
     with open_store(target) as store:
         return expected_look([pair for pair in pairs if pair[0].cluster in data], players, store, config.plan, data)
 

@@ -12,10 +12,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from assets.boosted import BoostConfig, looked_at
 from assets.second_look import data_of, expected_look
 from cassia_dagster.agents.boost import BoostPlan, BoostStep, Conclusion
 from cassia_dagster.agents.embedded import NO_OPINION
 from cassia_dagster.agents.score import ScoreReply
+from cassia_dagster.knowledge.evidence import check_annotation
 from cassia_dagster.llm.store import Store
 from cassia_dagster.records import (
     AnnotatedCluster,
@@ -208,3 +210,20 @@ def test_the_estimate_counts_what_the_booster_is_shown_beside_the_markers(artifa
         without = expected_look(pairs, (model, model), store, BoostPlan())
     assert [row.calls for row in whole] == [row.calls for row in without]
     assert whole[0].input_tokens > without[0].input_tokens
+
+
+def test_clusters_that_share_a_name_with_kinds_are_looked_at_unless_the_launchpad_says_no(artifacts: Path) -> None:
+    path = artifacts / "annotations" / "islets" / "0.4.parquet"
+    scored = {row.cluster: row for row in read_records(artifacts / "scores" / "islets" / "0.4.parquet", ScoredCluster)}
+    first, second, *_ = read_records(path, AnnotatedCluster)
+    annotation = Annotation(general_celltype="B cell", supporting_genes=("CD79A",))
+    check = check_annotation(annotation, first.evidence)
+    both = [row.model_copy(update={"annotation": annotation, "check": check}) for row in (first, second)]
+    sound = [(row, scored[row.cluster].model_copy(update={"score": 90.0})) for row in both]
+    sound = [
+        (row.model_copy(update={"check": check.model_copy(update={"findings": ()})}), score) for row, score in sound
+    ]
+    look = looked_at(sound, None, BoostConfig(), 75.0)
+    assert [row.cluster for row in look.doubtful] == [first.cluster, second.cluster]
+    assert look.namesakes == {first.cluster: (second.cluster,), second.cluster: (first.cluster,)}
+    assert looked_at(sound, None, BoostConfig(namesakes=False), 75.0).doubtful == []

@@ -138,3 +138,12 @@ def test_sums_agree_with_the_cells_one_by_one(islets, islets_labels):
         assert not differs or p_value <= 0.01, gene
         if found.expression is Expression.NOT_DIFFERENT:
             assert p_value > 0.01 or abs(found.rest.log2FC) <= 0.25, gene
+
+
+def test_namesakes_are_compared_with_as_one_before_the_most_similar(sums, cells):
+    (found,) = sums.look_up(evidence("0", "1", "2"), ["Contrast"], namesakes=("1", "2"))
+    assert [near.against for near in found.nearest] == ["1 and 2", "1"]
+    others = cells.X.toarray().astype(float)[40:, GENES.index("Contrast")]
+    assert found.nearest[0].mean == pytest.approx(others.mean(), rel=0.005)
+    (alone,) = sums.look_up(evidence("0", "1", "2"), ["Contrast"], namesakes=("2",))
+    assert [near.against for near in alone.nearest] == ["2", "1"], "a cluster is compared with once"
