@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import dagster as dg
@@ -124,7 +125,7 @@ def boosted(
     they are looked up in this cluster's own data, against all other cells and the clusters most like it, round by
     round until it concludes. Its answer is checked and scored like the first; a change is accepted only if neither
     the score nor the evidence falls. Clusters that share a name are compared with each other: a kind of the name is
-    accepted too, if it scores well and its genes tell it from the others. What follows (groups, report, tables,
+    accepted too, if it scores well enough and its genes tell it from the others. What follows (groups, report, tables,
     annotated file) shows this result, unless a person's label takes its place in `reviewed`. What a user asked about
     single clusters stays until these change.
     """
@@ -144,7 +145,8 @@ def boosted(
         data = data_of(look.doubtful, cells, leiden_clusters, look.namesakes)
         asked = [pair for pair in pairs if pair[0].cluster in data]
         players = cast.models[BOOSTER], cast.models[SCORER]
-        expected = describe_expected(expected_look(asked, players, store, config.plan, data))
+        plan = replace(config.plan, score_threshold=chosen.score_threshold)
+        expected = describe_expected(expected_look(asked, players, store, plan, data))
         context.log.info("Expected: %s", {name: one.value for name, one in expected.items()})
         booster, scorer = (model.door(store) for model in players)
 
@@ -165,7 +167,7 @@ def boosted(
                 look_up=known.look_up,
                 contrast=known.contrast,
                 namesakes=known.namesakes,
-                plan=config.plan,
+                plan=plan,
             )
             return boosted.model_copy(update=said)
 

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
         BoostedCluster,
         ClusterEvidence,
         ClusterResult,
+        Marker,
         ScoredCluster,
     )
+    from cassia_dagster.singlecell.lookup import ExpressionSums
 
     type Named = tuple[AnnotatedCluster, ScoredCluster]
 
@@ -91,6 +93,7 @@ def run(clock: Clock, path: Path, folder: Path, resolutions: list[str], *, finis
 def _named(
     adata: AnnData, labels: pd.Series, markers: pd.DataFrame, door: Door, resolution: str, notes: tuple[str, ...]
 ) -> ResolutionResult:
+    from cassia_dagster.agents.boost import SCORE_THRESHOLD, needs_boost
     from cassia_dagster.agents.crew import for_each
     from cassia_dagster.agents.merge import merge_clusters
     from cassia_dagster.agents.namesakes import namesakes_of
@@ -98,13 +101,23 @@ def _named(
     from cassia_dagster.outputs.result import result_of
     from cassia_dagster.records import ClusterResult
     from cassia_dagster.singlecell.cluster import digest_cells
+    from cassia_dagster.singlecell.lookup import sum_expression
+    from cassia_dagster.singlecell.markers import contrasts
     from cassia_dagster.singlecell.profile import gather_evidence
 
     evidence, digests = gather_evidence(adata, labels, markers, species=SPECIES, tissue=TISSUE), digest_cells(labels)
     subject = f"{NAME}/{resolution}"
     named = for_each(evidence, partial(_name, door, subject, digests), MAX_WORKERS)
     same = namesakes_of([annotated for annotated, _ in named])
-    final = for_each(named, partial(_look_at, adata, labels, door, subject, same), MAX_WORKERS)
+    asked = [
+        annotated
+        for annotated, scored in named
+        if annotated.cluster in same or needs_boost(annotated, scored, SCORE_THRESHOLD)
+    ]
+    most_like = {row.cluster: row.evidence.nearest[0].cluster for row in asked if row.evidence.nearest}
+    sums, against = (sum_expression(adata, labels), contrasts(adata, labels, most_like)) if asked else (None, {})
+    wanted = {row.cluster for row in asked}
+    final = for_each(named, partial(_look_at, sums, against, door, subject, same, wanted), MAX_WORKERS)
     groupings, _ = merge_clusters(final, SPECIES, TISSUE, door, subject)
     clusters: list[ClusterResult] = [
         ClusterResult(annotated=annotated, scored=scored, boosted=boosted, grouping=grouping)
@@ -132,20 +145,30 @@ def _name(door: Door, subject: str, digests: dict[str, str], one: ClusterEvidenc
 
 
 def _look_at(
-    adata: AnnData, labels: pd.Series, door: Door, subject: str, same: Mapping[str, tuple[str, ...]], named: Named
+    sums: ExpressionSums | None,
+    against: Mapping[str, tuple[Marker, ...]],
+    door: Door,
+    subject: str,
+    same: Mapping[str, tuple[str, ...]],
+    wanted: set[str],
+    named: Named,
 ) -> BoostedCluster:
-    from cassia_dagster.agents.boost import SCORE_THRESHOLD, boost_cluster, keep_as_is, needs_boost
-    from cassia_dagster.singlecell.lookup import sum_expression
-    from cassia_dagster.singlecell.markers import contrast
+    from cassia_dagster.agents.boost import boost_cluster, keep_as_is
 
     annotated, scored = named
-    one, others = annotated.evidence, same.get(annotated.cluster, ())
-    if not (others or needs_boost(annotated, scored, SCORE_THRESHOLD)):
+    if sums is None or annotated.cluster not in wanted:
         return keep_as_is(annotated, scored)
-    against = contrast(adata, labels, one.cluster, one.nearest[0].cluster) if one.nearest else ()
-    look_up = partial(sum_expression(adata, labels).look_up, one, namesakes=others)
-    own = f"{subject}/{one.cluster}"
-    return boost_cluster(annotated, scored, door, door, own, look_up=look_up, contrast=against, namesakes=others)
+    others = same.get(annotated.cluster, ())
+    return boost_cluster(
+        annotated,
+        scored,
+        door,
+        door,
+        f"{subject}/{annotated.cluster}",
+        look_up=partial(sums.look_up, annotated.evidence, namesakes=others),
+        contrast=against.get(annotated.cluster, ()),
+        namesakes=others,
+    )
 
 
 def _report(

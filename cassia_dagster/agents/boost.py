@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from cassia_dagster.agents.annotate import genes_up
-from cassia_dagster.agents.namesakes import ASKED, is_kind_told_apart
+from cassia_dagster.agents.namesakes import ASKED, is_told_apart
 from cassia_dagster.agents.role import Role
 from cassia_dagster.agents.score import score_cluster
 from cassia_dagster.knowledge.evidence import check_annotation
@@ -77,11 +77,14 @@ class BoostPlan:
         Rounds of hypotheses, between 1 and 4; the conclusion may take one question more.
     additional_task
         The user's extra question, such as "Is this malignant?"; its answer is kept beside the label.
+    score_threshold
+        Labels that score less need a second look.
     """
 
     strategy: BoostStrategy = BoostStrategy.BREADTH
     max_rounds: int = USUAL_ROUNDS
     additional_task: str = ""
+    score_threshold: float = SCORE_THRESHOLD
 
     def __post_init__(self) -> None:
         if not 1 <= self.max_rounds <= MAX_ROUNDS:
@@ -177,8 +180,8 @@ def boost_cluster(
 ) -> BoostedCluster:
     """Look at one cluster again, and accept a change only if neither score nor evidence falls.
 
-    Where other clusters have the same name, a kind of it is accepted too that scores well, and that the genes tell
-    from the other kinds, in this cluster against those.
+    Where other clusters have the same name, a kind of it is accepted too that scores no less, or well enough to need no
+    second look, and that the genes tell from other kinds, in this cluster against those.
 
     The booster states hypotheses, at least one of them a rival of the present label, and the genes that would
     tell; the genes are looked up in this cluster's data, round by round, until it concludes.
@@ -326,7 +329,7 @@ def _decide(
         why = f"A change to {new.label} could not be judged: {rescored.status_reason}"
         return _row(annotated, scored, BoostOutcome.FAILED, why, **said)
     if _is_better(second, rescored, annotated, scored) or (
-        told_apart and _is_closer(second, rescored, annotated, scored, inquiry)
+        told_apart and _is_closer(second, rescored, annotated, scored, inquiry, plan.score_threshold)
     ):
         return _row(second, rescored, BoostOutcome.CHANGED, conclusion.explanation, **said)
     why = f"A change to {new.label or 'no name'} was considered and not accepted: {conclusion.explanation}"
@@ -353,6 +356,7 @@ def _is_closer(
     first: AnnotatedCluster,
     scored: ScoredCluster,
     inquiry: _Inquiry,
+    threshold: float,
 ) -> bool:
     """Tell whether a name is a kind of the first that the data bears out, where others have the first one too.
 
@@ -361,12 +365,12 @@ def _is_closer(
     """
     if second.check is None or first.check is None or rescored.score is None or second.status is not Status.OK:
         return False
-    least = SCORE_THRESHOLD if scored.score is None else max(min(scored.score, SCORE_THRESHOLD), MIN_SCORE)
+    least = max(threshold if scored.score is None else min(scored.score, threshold), MIN_SCORE)
     tested = [one.celltype for each in inquiry.rounds for one in each.hypotheses]
     return (
         rescored.score >= least
         and set(second.check.findings) <= set(first.check.findings)
-        and is_kind_told_apart(first.evidence.species, inquiry.lookups, first.check.cl_id, second.check.cl_id, tested)
+        and is_told_apart(first.evidence, inquiry.lookups, first.check.cl_id, second.check.cl_id, tested)
     )
 
 

@@ -13,14 +13,15 @@ from typing import Any
 from pydantic import BaseModel
 
 from cassia_dagster.agents.annotate import AnnotateRequest, AnnotateStep
-from cassia_dagster.agents.boost import SCORE_THRESHOLD, BoostRequest, BoostStep, BoostStrategy, Conclusion
+from cassia_dagster.agents.boost import BoostRequest, BoostStep, BoostStrategy, Conclusion
 from cassia_dagster.agents.compare import CompareRequest
 from cassia_dagster.agents.embedded_analyses import compare, hypothesize
 from cassia_dagster.agents.hypothesize import HypothesizeRequest
 from cassia_dagster.agents.merge import MergeReply, MergeRequest, NamedCluster
-from cassia_dagster.agents.namesakes import apart
+from cassia_dagster.agents.namesakes import lead_of
 from cassia_dagster.agents.score import ScoreReply, ScoreRequest
 from cassia_dagster.agents.validate import ValidateRequest
+from cassia_dagster.knowledge.belief import model_of
 from cassia_dagster.knowledge.candidates import Proposal, propose, propose_kind, rival_kinds, shortlist
 from cassia_dagster.knowledge.deciding import deciding_genes, leaning
 from cassia_dagster.knowledge.ontology import Ontology, load_ontology
@@ -56,7 +57,7 @@ N_HYPOTHESES = 3
 """What the second look tests: the present label, and its rivals."""
 
 N_TESTED = 4
-"""What it tests at most where a label is in doubt that other clusters bear too."""
+"""What it tests at most where other clusters bear the label too."""
 
 N_GENES_ASKED = 10
 
@@ -74,10 +75,6 @@ OFF_BY_A_LEVEL = 0.7
 
 CLEAR_MARGIN = 0.4
 """Margin over the best rival that counts as ruling it out."""
-
-CLEARLY_APART = 0.5
-"""What must speak for one of two kinds rather than for the other to call one of several clusters of a name by it: as
-much as if half of its genes were higher than in the others, and none of the other kind's."""
 
 OBJECTIONS = {
     Finding.GENE_ABSENT: "A cited gene is no marker of this cluster.",
@@ -200,10 +197,10 @@ def _untested(request: BoostRequest) -> tuple[Hypothesis, ...]:
     """Give what this round is to test: in depth, the best rival that was not tested; in breadth, all at once."""
     tested = {one.celltype for each in request.rounds for one in each.hypotheses}
     present = request.check.cl_id if request.check else None
-    hypotheses = _kinds(request)
-    if not hypotheses or _is_doubtful(request):
-        usual = _hypotheses(request.evidence, present, *(one.cl_id for one in _readings(request)))
-        hypotheses = (*hypotheses, *usual)[:N_TESTED]
+    usual = _hypotheses(request.evidence, present, *(one.cl_id for one in _readings(request)))
+    by_name = {one.celltype: one for one in (*usual, *_kinds(request))}
+    hypotheses = tuple(by_name[name] for name in dict.fromkeys(one.celltype for one in (*_kinds(request), *usual)))
+    hypotheses = hypotheses[:N_TESTED]
     if request.strategy is BoostStrategy.BREADTH:
         return () if tested else hypotheses
     label = load_ontology().label(present) if present else None
@@ -212,27 +209,23 @@ def _untested(request: BoostRequest) -> tuple[Hypothesis, ...]:
 
 def _kinds(request: BoostRequest) -> tuple[Hypothesis, ...]:
     """Set two kinds of the name against each other, where other clusters bear it too."""
-    pair = _rival_kinds(request)
-    told = [
-        deciding_genes(request.evidence.species, one, (other,)) for one, other in zip(pair, pair[::-1], strict=True)
-    ]
-    ontology = load_ontology()
+    pair, model, ontology = _rival_kinds(request), model_of(request.evidence), load_ontology()
+    told = [deciding_genes(model, one, (other,)) for one, other in zip(pair, pair[::-1], strict=True)]
     return tuple(
         Hypothesis(celltype=ontology.label(kind), genes=genes) for kind, genes in zip(pair, told, strict=True) if genes
     )
 
 
 def _is_borne_out(request: ScoreRequest, proposal: Proposal) -> bool:
-    """Tell whether the label is a kind of what the markers speak for that genes tell from the other kind."""
+    """Tell whether the label is a kind of what the markers speak for, told from another kind by genes looked up.
+
+    They count against the clusters of the same name, or else against the most similar one.
+    """
     pair = rival_kinds(request.evidence, proposal.cl_id) if proposal.cl_id and request.lookups else None
     if pair is None or request.check.cl_id not in pair:
         return False
-    (other,) = set(pair) - {request.check.cl_id}
-    return apart(request.evidence.species, request.lookups, request.check.cl_id, (other,)) >= CLEARLY_APART
-
-
-def _is_doubtful(request: BoostRequest) -> bool:
-    return request.score is None or request.score < SCORE_THRESHOLD
+    rivals = [one for one in pair if one != request.check.cl_id]
+    return lead_of(request.evidence, request.lookups, request.check.cl_id, rivals).is_clear
 
 
 def _rival_kinds(request: BoostRequest) -> tuple[str, ...]:
@@ -293,24 +286,20 @@ def _conclude(request: BoostRequest) -> Conclusion:
 def _tell_apart(
     request: BoostRequest, pair: tuple[str, ...], lookups: tuple[GeneLookup, ...], tested: tuple[str, ...]
 ) -> Conclusion | None:
-    """Call one of several clusters of a name by a kind of it, if its genes say so against the others.
-
-    If they do not, the name stays; if that is in doubt for other reasons, nothing is concluded.
-    """
-    one, other = pair
-    ontology, lead = load_ontology(), apart(request.evidence.species, lookups, one, (other,))
-    kind = one if lead >= CLEARLY_APART else other if lead <= -CLEARLY_APART else None
-    if request.annotation is None or (kind is None and _is_doubtful(request)):
+    """Call one of several clusters of a name by a kind of it; nothing is concluded where genes do not tell it."""
+    ontology = load_ontology()
+    if not {ontology.label(kind) for kind in pair} <= set(tested):
         return None
-    others = " and ".join(request.namesakes)
-    decision = f"Against the clusters of the same name ({others}), genes lean to {ontology.label(one)} by {lead:+.2f}"
+    leads = {kind: lead_of(request.evidence, lookups, kind, [one for one in pair if one != kind]) for kind in pair}
+    kind = next((kind for kind in pair if leads[kind].is_clear), None)
     if kind is None:
-        annotation, decision = request.annotation, f"{decision}, which tells nothing apart"
-    else:
-        annotation = _annotation(request.evidence, propose_kind(request.evidence, kind))
+        return None
     return Conclusion(
-        annotation=annotation,
-        explanation=f"Tested: {'; '.join(tested) or 'nothing'}. {decision}.",
+        annotation=_annotation(request.evidence, propose_kind(request.evidence, kind)),
+        explanation=(
+            f"Tested: {'; '.join(tested)}. Against the clusters of the same name ({' and '.join(request.namesakes)}), "
+            f"genes lean to {ontology.label(kind)} by {leads[kind].over:+.2f}."
+        ),
         additional_answer=NO_OPINION if request.additional_task else "",
     )
 

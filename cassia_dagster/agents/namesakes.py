@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from cassia_dagster.knowledge.belief import load_model
+from cassia_dagster.knowledge.belief import model_of
 from cassia_dagster.knowledge.deciding import leaning
 from cassia_dagster.knowledge.ontology import load_ontology
+from cassia_dagster.knowledge.resolver import resolve_name
 
 if TYPE_CHECKING:
-    from cassia_dagster.records import AnnotatedCluster, GeneLookup, Species
+    from cassia_dagster.records import AnnotatedCluster, ClusterEvidence, GeneLookup
 
 ASKED = (
-    "Other clusters of this data bear the same name. Which kind of it is this one? 'nearest 1' in the findings stands "
-    "for these clusters together: name a kind if the genes that tell it from the others are higher here than there, "
-    "and keep the name if they are not."
+    "Other clusters of this data bear the same name. Which kind of it is this one? Test at least two kinds that no "
+    "cell is both of, with the genes that tell one from the other; 'nearest 1' in the findings stands for the other "
+    "clusters of the name together, and decides. Name a kind if its genes are higher here than there and those of its "
+    "rivals are not, and keep the name otherwise."
 )
 """What the booster is told of them."""
+
+CLEARLY = 0.5
+"""What must speak for a kind rather than for its rivals: as much as if half of its genes were higher than in the other
+clusters of the name, and none of its rivals'."""
 
 
 def namesakes_of(rows: Sequence[AnnotatedCluster]) -> dict[str, tuple[str, ...]]:
@@ -49,51 +55,63 @@ def _name_with_kinds(row: AnnotatedCluster) -> str | None:
     named = row.annotation is not None and row.annotation.label is not None and not row.annotation.unresolved
     if not named or row.check is None or row.check.cl_id is None or not row.evidence.n_cells:
         return None
-    return row.check.cl_id if load_model(row.evidence.species).kinds(row.check.cl_id).any() else None
+    return row.check.cl_id if model_of(row.evidence).kinds(row.check.cl_id).any() else None
 
 
-def apart(species: Species, lookups: Sequence[GeneLookup], kind: str, rivals: Sequence[str]) -> float:
-    """How far the genes speak for a kind rather than for its rivals, in this cluster against its namesakes.
+class Lead(NamedTuple):
+    """How far genes speak for a kind, in a cluster against the others of its name."""
+
+    own: float
+    """What its own genes say, from -1 to 1."""
+    over: float
+    """The same, less what those of the best of its rivals say, from -2 to 2."""
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the kind may be named: that its rivals' genes are lower is not enough, for it may be a third kind."""
+        return self.own > 0 and self.over >= CLEARLY
+
+
+def lead_of(evidence: ClusterEvidence, lookups: Sequence[GeneLookup], kind: str, rivals: Sequence[str]) -> Lead:
+    """Tell how far the genes speak for a kind rather than for its rivals.
 
     Parameters
     ----------
-    species, lookups
-        Whose genes, and what the data says of them; the first comparison with similar clusters counts.
+    evidence
+        The cluster.
+    lookups
+        What the data says of genes in it; the first comparison with similar clusters counts, which is that with its
+        namesakes where there are any.
     kind, rivals
-        Cell Ontology terms, none of them a kind of the other.
-
-    Returns
-    -------
-    float
-        From -2 to 2: what speaks for the kind, less what speaks for the best of the rivals.
+        Cell Ontology terms.
     """
+    model = model_of(evidence)
     among = [one.model_copy(update={"rest": one.nearest[0]}) for one in lookups if one.nearest]
-    theirs = max((leaning(species, among, rival, (kind,)) for rival in rivals), default=0.0)
-    return leaning(species, among, kind, rivals) - theirs
+    own = leaning(model, among, kind, rivals)
+    return Lead(own, own - max((leaning(model, among, rival, (kind,)) for rival in rivals), default=0.0))
 
 
-def is_kind_told_apart(
-    species: Species, lookups: Sequence[GeneLookup], present: str | None, kind: str | None, tested: Sequence[str]
+def is_told_apart(
+    evidence: ClusterEvidence,
+    lookups: Sequence[GeneLookup],
+    present: str | None,
+    kind: str | None,
+    tested: Sequence[str],
 ) -> bool:
-    """Tell whether a name is a kind of the present one, and the data bears it out against the others that were tested.
+    """Tell whether a name is a kind of the present one, and the data bears it out against other kinds that were tested.
 
     Parameters
     ----------
-    species, lookups
-        As for `apart`.
+    evidence, lookups
+        As for `lead_of`.
     present, kind
         Cell Ontology terms of the old name and the new.
     tested
         Names of the hypotheses.
     """
-    ontology = load_ontology()
-    if kind is None or present is None or kind == present or present not in ontology.ancestors(kind):
+    model, above = model_of(evidence), load_ontology().ancestors
+    if kind is None or present is None or kind == present or present not in above(kind):
         return False
-    terms = {term for name in tested if (term := ontology.resolve(name))}
-    rivals = tuple(sorted(term for term in terms if _are_apart(term, kind)))
-    return bool(rivals) and apart(species, lookups, kind, rivals) > 0
-
-
-def _are_apart(one: str, other: str) -> bool:
-    ontology = load_ontology()
-    return one not in ontology.ancestors(other) and other not in ontology.ancestors(one)
+    terms = {resolve_name(name, evidence.tissue, evidence.species).cl_id for name in tested}
+    rivals = sorted(term for term in terms if term and present in above(term) and model.are_apart(term, kind))
+    return bool(rivals) and lead_of(evidence, lookups, kind, rivals).is_clear

@@ -191,7 +191,8 @@ def _bear_out(level: Level, levels: Sequence[Level], clusters: Mapping[str, pd.S
     sound CD4-positive T cells elsewhere; and where they are sound T cells, a doubtful "naive T cell" is a T cell. What
     the evidence speaks against stays in doubt, and a clustering that is a matter of chance bears out nothing.
     """
-    others = [other for other in settled(levels) if other.resolution != level.resolution]
+    # A clustering of the user's own may be the known labels, which are to have no say.
+    others = [other for other in settled(levels) if other.resolution != level.resolution and not other.is_given]
     ids = clusters[level.resolution].astype(str)
 
     def known(one: NamedCluster) -> NamedCluster:

@@ -54,6 +54,11 @@ class TypeModel:
         """Types that are a kind of the term, itself left out."""
         return self._flags("kinds", cl_id, lambda t: t != cl_id and cl_id in self.ontology.ancestors(t))
 
+    def are_apart(self, one: str, other: str) -> bool:
+        """Tell whether none of the two terms is a kind of the other, and no type of both."""
+        above = self.ontology.ancestors
+        return one not in above(other) and other not in above(one) and not (self.kinds(one) & self.kinds(other)).any()
+
     def excluded_by(self, cl_id: str) -> Flags:
         """Types whose lineage excludes the term's."""
         return self._flags("excluded_by", cl_id, lambda t: self.ontology.excludes(cl_id, t))

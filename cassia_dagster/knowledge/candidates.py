@@ -139,7 +139,7 @@ def propose_kind(evidence: ClusterEvidence, cl_id: str) -> Proposal:
 
 
 def rival_kinds(evidence: ClusterEvidence, cl_id: str) -> tuple[str, str] | None:
-    """Return the two kinds of a term that the markers speak for most, neither of them a kind of the other.
+    """Return the two kinds of a term that the markers speak for most, of which no cell is both as far as is known.
 
     Parameters
     ----------
@@ -154,10 +154,10 @@ def rival_kinds(evidence: ClusterEvidence, cl_id: str) -> tuple[str, str] | None
     model, belief = model_of(evidence), believe(evidence, SETTLED.n_markers)
     if belief is None:
         return None
-    types, above = model.knowledge.types, model.ontology.ancestors
+    types = model.knowledge.types
     held = np.flatnonzero(model.kinds(cl_id) & (belief.fit > 0))
     kinds = [types[i] for i in sorted(held, key=lambda i: (-belief.standing[i], types[i]))]
-    rival = next((one for one in kinds[1:] if one not in above(kinds[0]) and kinds[0] not in above(one)), None)
+    rival = next((one for one in kinds[1:] if model.are_apart(kinds[0], one)), None)
     return None if rival is None else (kinds[0], rival)
 
 

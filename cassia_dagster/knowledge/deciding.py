@@ -15,31 +15,33 @@ _TELLS = 0.02  # least difference of weights
 _VOICES = {Expression.UP: 1.0, Expression.NOT_DIFFERENT: 0.0, Expression.DOWN: -1.0, Expression.NOT_DETECTED: -1.0}
 
 
-def deciding_genes(species: Species, cl_id: str, rivals: Sequence[str], n_genes: int = 8) -> tuple[str, ...]:
+def deciding_genes(
+    species: Species | TypeModel, cl_id: str, rivals: Sequence[str], n_genes: int = 8
+) -> tuple[str, ...]:
     """The genes that a type shows and its rivals do not, the most telling first.
 
     Parameters
     ----------
     species
-        Whose symbols to give.
+        Whose symbols to give, or the model that a cluster is weighed with, which may know a lab's own markers.
     cl_id, rivals
         Cell Ontology terms.
     n_genes
         How many to give at most.
     """
-    model = load_model(species)
+    model = _model(species)
     advantage = _advantage(model, cl_id, rivals)
     best = sorted(np.flatnonzero(advantage > _TELLS), key=lambda row: (-advantage[row], row))
     symbols = (model.knowledge.symbols[row] for row in best)
     return tuple(symbol for symbol in symbols if tells_identity(symbol))[:n_genes]
 
 
-def leaning(species: Species, lookups: Sequence[GeneLookup], cl_id: str, rivals: Sequence[str]) -> float:
+def leaning(species: Species | TypeModel, lookups: Sequence[GeneLookup], cl_id: str, rivals: Sequence[str]) -> float:
     """How far the answers speak for a type and against its rivals: 1 if all its deciding genes are up.
 
     It is -1 if none of them is. Genes that are not measured say nothing; 0 where no answer is about a deciding gene.
     """
-    model = load_model(species)
+    model = _model(species)
     advantage = _advantage(model, cl_id, rivals)
     heard = [
         (float(advantage[row]), _VOICES[one.expression])
@@ -48,6 +50,10 @@ def leaning(species: Species, lookups: Sequence[GeneLookup], cl_id: str, rivals:
     ]
     weight = sum(loudness for loudness, _ in heard)
     return sum(loudness * voice for loudness, voice in heard) / weight if weight else 0.0
+
+
+def _model(species: Species | TypeModel) -> TypeModel:
+    return species if isinstance(species, TypeModel) else load_model(species)
 
 
 def _advantage(model: TypeModel, cl_id: str, rivals: Sequence[str]) -> Floats:

@@ -97,7 +97,7 @@ class Comparison(Record):
     """A gene in one cluster against other cells."""
 
     against: str
-    """Id of the other cluster, or ``""`` for all other cells."""
+    """Id of the other cluster, ids of several with "and" between them, or ``""`` for all other cells."""
     expression: Expression
     log2FC: float | None
     """``None`` where one of the two has no cell with the gene, so that there is no ratio."""
@@ -118,7 +118,7 @@ class GeneLookup(Record):
     """Fraction of the cluster's cells in which the gene is detected."""
     rest: Comparison
     nearest: tuple[Comparison, ...] = ()
-    """Against the clusters most like it, the most similar first."""
+    """Against the other clusters of its name, if these are to be told apart, and those most like it, the closest first."""
 
     @property
     def expression(self) -> Expression:

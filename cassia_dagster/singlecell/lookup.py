@@ -110,11 +110,10 @@ class ExpressionSums:
             return look_up_markers(evidence, genes)
         others = [namesakes] if namesakes else []
         others += [(near.cluster,) for near in evidence.nearest if (near.cluster,) != namesakes]
-        cells = {
-            " and ".join(each): _together([self._clusters[one] for one in each], len(self._names)) for each in others
-        }
-        nearest = {against: held for against, held in cells.items() if held.n >= FEWEST_CELLS}
-        compared = {"": rest, **dict(list(nearest.items())[:NEAREST_COMPARED])}
+        held = [
+            (" and ".join(each), _together([self._clusters[one] for one in each], len(self._names))) for each in others
+        ]
+        compared = [("", rest), *[one for one in held if one[1].n >= FEWEST_CELLS][:NEAREST_COMPARED]]
         markers = {marker.gene for marker in evidence.markers}
         found: dict[str, GeneLookup] = {}
         for asked in genes:
@@ -123,8 +122,8 @@ class ExpressionSums:
             found.setdefault(one.gene, one)
         return tuple(found.values())
 
-    def _one(self, gene: int, cluster: _Cells, compared: dict[str, _Cells], markers: set[str]) -> GeneLookup:
-        rest, *nearest = (_compare(gene, cluster, cells, against) for against, cells in compared.items())
+    def _one(self, gene: int, cluster: _Cells, compared: list[tuple[str, _Cells]], markers: set[str]) -> GeneLookup:
+        rest, *nearest = (_compare(gene, cluster, cells, against) for against, cells in compared)
         name = self._names[gene]
         if name in markers:
             # The rank test that chose the markers is the better one; the two must not contradict each other.

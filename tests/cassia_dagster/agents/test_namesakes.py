@@ -8,7 +8,7 @@ from scipy.sparse import csr_matrix
 
 from cassia_dagster.agents.boost import BoostStep, Conclusion, boost_cluster
 from cassia_dagster.agents.embedded import EmbeddedBackend
-from cassia_dagster.agents.namesakes import ASKED, apart, namesakes_of
+from cassia_dagster.agents.namesakes import ASKED, Lead, lead_of, namesakes_of
 from cassia_dagster.agents.score import ScoreReply
 from cassia_dagster.knowledge.deciding import deciding_genes
 from cassia_dagster.knowledge.evidence import check_annotation
@@ -72,10 +72,18 @@ def test_the_kind_whose_genes_are_higher_than_in_the_others_leads(helper, sums):
     for cluster, others in {"0": ("1", "2"), "1": ("0",), "2": ("0", "1")}.items():
         found = sums.look_up(helper(cluster)[0].evidence, [*OF_NAIVE, *OF_MEMORY], others)
         assert {one.nearest[0].against for one in found} == {" and ".join(others)}
-        leads[cluster] = apart("human", found, NAIVE, (MEMORY,))
-        assert apart("human", found, MEMORY, (NAIVE,)) == pytest.approx(-leads[cluster])
-    assert (leads["0"], leads["1"]) == (2, -2)
-    assert abs(leads["2"]) < 0.5
+        evidence = helper(cluster)[0].evidence
+        leads[cluster] = [lead_of(evidence, found, *sides) for sides in ((NAIVE, [MEMORY]), (MEMORY, [NAIVE]))]
+    assert leads["0"] == [Lead(1, 2), Lead(-1, -2)]
+    assert leads["1"] == [Lead(-1, -2), Lead(1, 2)]
+    assert not any(lead.is_clear for lead in leads["2"])
+
+
+def test_that_the_rivals_genes_are_lower_names_nothing(helper, sums):
+    found = sums.look_up(helper("0")[0].evidence, OF_MEMORY, ("1",))
+    lead = lead_of(helper("0")[0].evidence, found, NAIVE, [MEMORY])
+    assert lead == Lead(0, 1)
+    assert not lead.is_clear, "it may be a third kind"
 
 
 @pytest.mark.parametrize("score", [84.0, 68.0])
