@@ -118,7 +118,7 @@ class GeneLookup(Record):
     """Fraction of the cluster's cells in which the gene is detected."""
     rest: Comparison
     nearest: tuple[Comparison, ...] = ()
-    """Against the other clusters of its name, if these are to be told apart, and those most like it, the closest first."""
+    """Against the other clusters of its name, where these are told apart, and those most like it, the closest first."""
 
     @property
     def expression(self) -> Expression:
