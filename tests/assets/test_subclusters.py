@@ -207,7 +207,7 @@ def test_without_a_name_those_are_looked_into_that_ask_for_it_and_it_is_said_why
     annotated = stored_table(artifacts, "annotations", "islets", "0.4").records(AnnotatedCluster)
     of_now = [row.model_copy(update={"cells": digest_cells(cut)[row.cluster]}) for row in annotated]
     why, stale = {}, {}
-    for said, named in ((why, of_now), (stale, annotated)):  # the latter are names of an earlier cut, of the same ids
+    for told, named in ((why, of_now), (stale, annotated)):  # the latter are names of an earlier cut, of the same ids
         tables = {
             "leiden_clusters": pa.Table.from_pandas(cut.rename("cluster").rename_axis("cell_id").reset_index()),
             "annotations": to_arrow(named),
@@ -220,7 +220,7 @@ def test_without_a_name_those_are_looked_into_that_ask_for_it_and_it_is_said_why
         finally:
             for asset in tables:
                 (artifacts / asset / "islets" / "0.8.parquet").unlink()
-        said |= done.asset_materializations_for_node("subclusters")[0].metadata["looked_into"].value
+        told.update(done.asset_materializations_for_node("subclusters")[0].metadata["looked_into"].value)
     assert stale == {cluster: reason for cluster, reason in why.items() if cluster != "0"}
     assert why["2"] == "scored 74.6"
     names = {of[cluster].check.cl_label for cluster in ("0", "2")}
