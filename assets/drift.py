@@ -41,7 +41,7 @@ class DriftConfig(dg.Config):
     )
     severity: Literal["warn", "error"] = Field(
         default="warn",
-        description="What more than that is: a warning, or an error that fails the run, and nothing after it begins.",
+        description="What more than that is: a warning, or an error that fails the run.",
     )
 
 

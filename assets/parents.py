@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from cassia_dagster.agents.subclusters import called, names_apart, why_looked_into
 from cassia_dagster.errors import InputError
 from cassia_dagster.records import AnnotatedCluster, BoostedCluster
+from cassia_dagster.singlecell.cluster import digest_clusters
 from cassia_dagster.singlecell.resolutions import in_order, is_given
 from cassia_dagster.singlecell.subset import FEWEST_CELLS
 from resources.catalog import DatasetEntry
@@ -101,13 +102,15 @@ def _told_apart(entry: DatasetEntry, resolution: str, labels: "pd.Series", made:
         return {}
     finer = [key for key in in_order(entry.clusterings) if not is_given(key) and float(key) > float(resolution)]
     for key in finer:
-        clusters, reviewed = made("leiden_clusters", key), made("reviewed", key)
-        if clusters is None or reviewed is None:
+        clusters, named, reviewed = (made(asset, key) for asset in ("leiden_clusters", "annotations", "reviewed"))
+        if clusters is None or named is None or reviewed is None:
             continue
-        cut = clusters.read().set_index("cell_id")["cluster"]
+        table = clusters.read()
+        cut = table.set_index("cell_id")["cluster"]
         final = {row.cluster: row for row in reviewed.records(BoostedCluster)}
-        # Names of an earlier clustering say nothing of this one.
-        if set(cut) == set(final):
+        # Names of an earlier clustering say nothing of this one, which has clusters of the same ids.
+        of_now = {row.cluster: row.cells for row in named.records(AnnotatedCluster)} == digest_clusters(table)
+        if of_now and set(cut) == set(final):
             pairs = names_apart(labels, cut, final)
             return {cluster: f"{one} and {other} at {key}" for cluster, (one, other) in pairs.items()}
     return {}

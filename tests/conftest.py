@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from tests.automated import Project
 
 
+@pytest.hookimpl(trylast=True)  # after those that are not wanted are taken out, or they would count
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the processes that share the tests take the files that last longest first."""
     longest_first(items)

@@ -16,6 +16,9 @@ import yaml
 from dagster import Shape
 from dagster._config import process_config
 from dagster._core.instance.config import dagster_instance_config
+
+pytest.importorskip("dagster_k8s", reason="dagster-k8s is not installed: uv sync --extra k8s")
+
 from dagster_k8s.job import UserDefinedDagsterK8sConfig
 from dagster_k8s.models import k8s_model_from_dict, k8s_snake_case_dict
 from kubernetes import client as kubernetes

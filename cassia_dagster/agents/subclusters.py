@@ -6,6 +6,7 @@ it from its siblings, then those that tell it from all other cells, and the mode
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import combinations
@@ -94,7 +95,8 @@ def why_looked_into(row: BoostedCluster) -> str:
         return "mixed"
     if row.score is None:
         return "" if row.review and row.review.outcome is ManualOutcome.LABELLED else "not scored"
-    return f"scored {row.score:.0f}" if row.score < MIXED_BELOW else ""
+    # Rounded down: one that is just below the bar is not told as one that reaches it.
+    return f"scored {math.floor(row.score * 10) / 10:g}" if row.score < MIXED_BELOW else ""
 
 
 def names_apart(labels: pd.Series, finer: pd.Series, final: Mapping[str, BoostedCluster]) -> dict[str, tuple[str, str]]:
@@ -128,7 +130,8 @@ def names_apart(labels: pd.Series, finer: pd.Series, final: Mapping[str, Boosted
 def called(label: str, sample: ClusterEvidence, final: Mapping[str, BoostedCluster]) -> tuple[str, ...]:
     """Return the clusters that are called so, or a kind of it on the Cell Ontology; ``sample`` says of which tissue."""
     ontology = load_ontology()
-    term = label if label in ontology else resolve_name(label, sample.tissue, sample.species).cl_id
+    cl_id = label.upper() if label.casefold().startswith("cl:") else label
+    term = cl_id if cl_id in ontology else resolve_name(label, sample.tissue, sample.species).cl_id
     return tuple(
         cluster
         for cluster, row in final.items()

@@ -94,6 +94,7 @@ def boost(
 def _expected_look(target: Target, config: BoostConfig) -> list[Expected]:
     """Read the matrix to see what the booster would be told; only where asking costs something."""
     from assets.boosted import looked_at
+    from assets.evidence import know_lab_markers
     from assets.model_calls import settings_of
     from assets.second_look import data_of, expected_look
     from cassia_dagster.commands.models import cast_of
@@ -106,6 +107,7 @@ def _expected_look(target: Target, config: BoostConfig) -> list[Expected]:
     players = cast["boost"].overlaid(config.boost_llm.choice()), cast["score"]
     if {model.title for model in players} == {EMBEDDED}:
         return []
+    know_lab_markers(target.entry)
     scored = {row.cluster: row for row in target.rows("scores", ScoredCluster)}
     pairs = [(row, scored[row.cluster]) for row in target.annotated([])]
     made = target.table("boosted")

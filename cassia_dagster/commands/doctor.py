@@ -1,4 +1,4 @@
-"""The command that looks at everything a run needs, and says what to do next; it contacts nobody unless told to."""
+"""The command that looks at everything a run needs, and says what to do next; it asks no model unless told to."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -52,7 +53,7 @@ def doctor(
     ] = False,
     home: HomeOption = None,
 ) -> None:
-    """Say what is configured, what is missing, and what to do next. No key is shown, and nobody is contacted."""
+    """Say what is configured, what is missing, and what to do next. No key is shown, and no model is asked unbidden."""
     from rich.console import Console
 
     from cassia_dagster.commands.terminal import plain
@@ -143,29 +144,36 @@ def _models(_: Home) -> Iterator[Seen]:
 
 def _pools(home: Home) -> Iterator[Seen]:
     """Look at the limits that somebody set: one on a pool that no step uses bounds nothing."""
-    if not home.dagster.exists():
+    if (instance := _instance(home)) is None:
         return
     import dagster as dg
 
-    from assets.pools import MATRIX, pools_of_models
+    from assets.pools import pools_of_models
 
     try:
         used = pools_of_models()
-        with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
-            limits = {
-                one.name: one.limit for one in instance.event_log_storage.get_pool_limits() if not one.from_default
-            }
-    except (CassiaError, dg.DagsterError) as error:
-        yield Seen("limits", "the pools cannot be looked at", str(error))
+        with dg.DagsterInstance.from_config(str(instance)) as opened:
+            limits = {one.name: one.limit for one in opened.event_log_storage.get_pool_limits() if not one.from_default}
+    except Exception as error:  # noqa: BLE001 - whatever the storage raises
+        why = str(error).strip() or type(error).__name__
+        yield Seen("limits", f"the pools of the instance in {instance} cannot be looked at", why)
         return
     unlimited = sorted(used - limits.keys())
-    for pool in sorted(limits.keys() - used - {MATRIX}) if unlimited else ():
+    unused = sorted(pool for pool in limits.keys() - used if pool == "llm" or pool.startswith("llm-"))
+    for pool in unused if unlimited else ():
         yield Seen(
             "limit",
             f"{limits[pool]:,} steps at once in the pool {pool}, which no step uses",
             f"The steps that ask models are in {' and '.join(sorted(used))} now. Set the limit there: "
-            f"`dagster instance concurrency set {unlimited[0]} {limits[pool]}`, with DAGSTER_HOME={home.dagster}.",
+            f"`dagster instance concurrency set {unlimited[0]} {limits[pool]}`, with DAGSTER_HOME={instance}.",
         )
+
+
+def _instance(home: Home) -> Path | None:
+    """Find the Dagster instance that is there: the one that ``DAGSTER_HOME`` names, else the home's; none is made."""
+    named = os.environ.get("DAGSTER_HOME")
+    places = (*([Path(named).expanduser().absolute()] if named else []), home.dagster)
+    return next((place for place in places if (place / "dagster.yaml").is_file()), None)
 
 
 def _answers(home: Home) -> Iterator[Seen]:

@@ -20,6 +20,8 @@ INSET, COLUMN = 24, 74
 """From the edge to the first dot, and from the models that are free, or of unknown price, to the others."""
 LEAST_STEP = 58
 """Between two ticks, or their texts would touch."""
+LEAST_DECADES = 1.0
+"""That the prices are spread over, or cents between them would look like a gulf."""
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -73,14 +75,14 @@ def plot_cost(places: Sequence[Place]) -> CostPlot:
         Models of nearly the same price stand side by side; the picture is as wide as they need.
     """
     costs = {one.model: None if (usd := one.usd_per_case) is None else CASES * usd for one in places if one.summary}
-    x_of, across = _axis(set(costs.values()))
+    x_of, across, end = _axis(list(costs.values()))
     dots: list[Dot] = []
     ranked = [(x_of(costs[one.model]), one, one.summary) for one in places if one.summary]
     for wanted, one, figures in sorted(ranked, key=lambda each: each[0]):
         x = max(wanted, dots[-1].x + APART) if dots else wanted
         y, low, high = (_y(share) for share in (figures.mean_hf1, *figures.mean_hf1_interval))
         dots.append(Dot(one, x, y, low, high, priced=costs[one.model] is not None))
-    right = max([WIDTH - RIGHT, *(dot.x + INSET for dot in dots)])
+    right = max([end, *(dot.x + INSET for dot in dots)])
     return CostPlot(
         width=right + RIGHT,
         height=HEIGHT,
@@ -94,29 +96,30 @@ def plot_cost(places: Sequence[Place]) -> CostPlot:
     )
 
 
-def _axis(costs: set[float | None]) -> tuple[Callable[[float | None], float], tuple[Tick, ...]]:
-    """Say where each price stands, and which ones are written."""
+def _axis(costs: Sequence[float | None]) -> tuple[Callable[[float | None], float], tuple[Tick, ...], float]:
+    """Say where each price stands, which ones are written, and where the picture ends at the least."""
     priced = sorted(cost for cost in costs if cost)
-    free, unknown = LEFT + INSET, WIDTH - RIGHT - INSET
-    first, last = free + COLUMN * (0 in costs), unknown - COLUMN * (None in costs)
-    decades = math.log10(priced[-1] / priced[0]) if priced else 0.0
+    # Free models stand side by side, and what follows begins behind the last of them.
+    n_free, others = costs.count(0), any(cost != 0 for cost in costs)
+    shift = APART * (n_free - 1) if n_free and others else 0
+    free, unknown = LEFT + INSET, WIDTH - RIGHT - INSET + shift
+    first, last = free + (COLUMN + shift if n_free else 0), unknown - COLUMN * (None in costs)
+    ends = [math.log10(one) for one in (priced[0], priced[-1])] if priced else [0.0, 0.0]
+    middle, decades = sum(ends) / 2, max(ends[1] - ends[0], LEAST_DECADES)
+    low, high = middle - decades / 2, middle + decades / 2
 
     def x_of(cost: float | None) -> float:
         if not cost:
             return unknown if cost is None else free
-        return first + (last - first) * (math.log10(cost / priced[0]) / decades if decades else 0.5)
+        return first + (last - first) * (math.log10(cost) - low) / decades
 
-    ticks = [Tick(free, "free")] if 0 in costs else []
+    ticks = [Tick(free, "free")] if n_free else []
     ticks += [Tick(unknown, "unknown")] if None in costs else []
-    between = (
-        [10.0**power for power in range(math.ceil(math.log10(priced[0])), math.floor(math.log10(priced[-1])) + 1)]
-        if priced
-        else []
-    )
-    for cost in (*priced[:1], *priced[-1:], *between):
+    between = [10.0**power for power in range(math.ceil(low), math.floor(high) + 1)] if priced else []
+    for cost in (*priced[:1], *priced[-1:], *between, *([10**low, 10**high] if priced else [])):
         if all(abs(x_of(cost) - tick.at) >= LEAST_STEP for tick in ticks):
             ticks.append(Tick(x_of(cost), _dollars(cost)))
-    return x_of, tuple(ticks)
+    return x_of, tuple(ticks), unknown + INSET
 
 
 def _y(share: float) -> float:
@@ -124,4 +127,7 @@ def _y(share: float) -> float:
 
 
 def _dollars(cost: float) -> str:
-    return f"${cost:,.2f}".removesuffix(".00") if cost >= 0.1 else f"${cost:.1g}"
+    """Write a price in cents at least, and a smaller one with two digits that say something."""
+    decimals = max(2, 1 - math.floor(math.log10(cost)))
+    whole, _, part = f"{cost:,.{decimals}f}".partition(".")
+    return f"${whole}.{part[:2]}{part[2:].rstrip('0')}".removesuffix(".00")

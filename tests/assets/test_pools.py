@@ -6,6 +6,9 @@ import json
 
 import dagster as dg
 import pytest
+
+pytest.importorskip("dagster_k8s", reason="dagster-k8s is not installed: uv sync --extra k8s")
+
 from dagster_k8s.job import get_user_defined_k8s_config
 
 from assets.pools import LARGEST, MATRIX, memory_tags, pool_of, pools_of_models

@@ -16,8 +16,8 @@ from cassia_dagster.agents.subclusters import Subcluster, markers_of_part, parts
 from cassia_dagster.knowledge.ontology import Relation, load_ontology
 from cassia_dagster.llm.door import Door
 from cassia_dagster.llm.store import Store
-from cassia_dagster.records import Annotation, BoostedCluster, Rubric, Verdict
-from cassia_dagster.singlecell.cluster import leiden
+from cassia_dagster.records import AnnotatedCluster, Annotation, BoostedCluster, Rubric, Verdict
+from cassia_dagster.singlecell.cluster import digest_cells, leiden
 from cassia_dagster.singlecell.embed import embed
 from cassia_dagster.singlecell.load import load_counts
 from cassia_dagster.singlecell.markers import as_markers
@@ -106,8 +106,9 @@ def test_all_clusters_of_a_cell_type_are_one_compartment(look_inside, monkeypatc
         if row.check and "CL:0000164" in load_ontology().ancestors(row.check.cl_id or "CL:0000000")
     )
     assert len(endocrine) > 1
-    rows = look_inside(labels=["enteroendocrine cell"])
-    assert {row.parents for row in rows} == {endocrine}
+    for label in ("enteroendocrine cell", "cl:0000164"):
+        rows = look_inside(labels=[label])
+        assert {row.parents for row in rows} == {endocrine}
 
 
 def test_two_types_that_were_joined_come_apart_again(look_inside, monkeypatch, tmp_path):
@@ -194,7 +195,7 @@ def test_without_a_name_those_are_looked_into_that_ask_for_it_and_it_is_said_why
     monkeypatch.chdir(tmp_path)
     words = stored_table(artifacts, "reviewed", "islets", "0.4").records(BoostedCluster)
     of = {row.cluster: row for row in words}
-    doubtful = of["2"].model_copy(update={"score": 40.0})
+    doubtful = of["2"].model_copy(update={"score": 74.6})
     pq.write_table(
         to_arrow([doubtful if row.cluster == "2" else row.model_copy(update={"score": 90.0}) for row in words]),
         artifacts / "reviewed" / "islets" / "0.4.parquet",
@@ -203,18 +204,25 @@ def test_without_a_name_those_are_looked_into_that_ask_for_it_and_it_is_said_why
     cut = islets_labels.copy()
     inside = cut.index[cut == "0"]
     cut[inside[: len(inside) // 2]] = "2"
-    for asset, table in {
-        "leiden_clusters": pa.Table.from_pandas(cut.rename("cluster").rename_axis("cell_id").reset_index()),
-        "reviewed": to_arrow(words),
-    }.items():
-        pq.write_table(table, artifacts / asset / "islets" / "0.8.parquet")
-    try:
-        done = execute("subclusters")
-    finally:
-        for asset in ("leiden_clusters", "reviewed"):
-            (artifacts / asset / "islets" / "0.8.parquet").unlink()
-    why = done.asset_materializations_for_node("subclusters")[0].metadata["looked_into"].value
-    assert why["2"] == "scored 40"
+    annotated = stored_table(artifacts, "annotations", "islets", "0.4").records(AnnotatedCluster)
+    of_now = [row.model_copy(update={"cells": digest_cells(cut)[row.cluster]}) for row in annotated]
+    why, stale = {}, {}
+    for told, named in ((why, of_now), (stale, annotated)):  # the latter are names of an earlier cut, of the same ids
+        tables = {
+            "leiden_clusters": pa.Table.from_pandas(cut.rename("cluster").rename_axis("cell_id").reset_index()),
+            "annotations": to_arrow(named),
+            "reviewed": to_arrow(words),
+        }
+        for asset, table in tables.items():
+            pq.write_table(table, artifacts / asset / "islets" / "0.8.parquet")
+        try:
+            done = execute("subclusters")
+        finally:
+            for asset in tables:
+                (artifacts / asset / "islets" / "0.8.parquet").unlink()
+        told.update(done.asset_materializations_for_node("subclusters")[0].metadata["looked_into"].value)
+    assert stale == {cluster: reason for cluster, reason in why.items() if cluster != "0"}
+    assert why["2"] == "scored 74.6"
     names = {of[cluster].check.cl_label for cluster in ("0", "2")}
     assert set(why["0"].removesuffix(" at 0.8").split(" and ")) == names
     assert "3" not in why

@@ -13,6 +13,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.launcher.base import WorkerStatus
+
+pytest.importorskip("dagster_celery", reason="dagster-celery is not installed: uv sync --extra celery")
+
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
 
 from cassia_dagster import celery_launcher
@@ -56,7 +59,6 @@ def wait_until(true: Callable[[], bool], what: str) -> None:
 def test_only_the_worker_that_began_is_asked_and_all_when_it_is_silent(
     redis_server: str, worker: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(celery_launcher, "SECONDS_TO_ANSWER", 2)
     launcher = WatchedCeleryRunLauncher(default_queue="celery", broker=redis_server, backend=redis_server)
     task = launcher.celery.send_task("sleep", [600], queue="celery")
     wait_until(lambda: launcher.celery.AsyncResult(task.id).state == "STARTED", "the worker begins")
@@ -76,5 +78,6 @@ def test_only_the_worker_that_began_is_asked_and_all_when_it_is_silent(
     os.killpg(worker.pid, signal.SIGKILL)
     worker.wait(60)
     asked.clear()
+    monkeypatch.setattr(celery_launcher, "SECONDS_TO_ANSWER", 2)  # for the answers of the dead
     assert launcher.check_run_worker_health(run).status is WorkerStatus.NOT_FOUND
     assert asked == [[name], *[None] * celery_launcher.LOOKS]

@@ -7,14 +7,19 @@ from pathlib import Path
 
 import anndata
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
 from cassia_dagster.cli import app
 from cassia_dagster.errors import CassiaError
+from cassia_dagster.knowledge.lab import read_lab_markers
 from cassia_dagster.outputs.h5ad import REFINED
+from cassia_dagster.records import AnnotatedCluster
 from resources.catalog import Catalog
 from resources.home import Home
+from resources.record_tables import to_arrow
+from resources.storage import stored_table
 
 
 @pytest.fixture(scope="module")
@@ -171,3 +176,25 @@ def test_the_versions_that_drift_can_be_told_from_are_listed(run):
     said = run("drift", "demo", "--list")
     assert "data version" in said
     assert "UTC" in said
+
+
+def test_an_estimate_of_a_second_look_knows_the_table_of_the_lab(run, analysed, monkeypatch, tmp_path):
+    table, catalog = tmp_path / "lab.csv", Catalog.read(analysed.catalog)
+    table.write_text("cell type,gene\ntype B pancreatic cell,IAPP\nB cell,VPREB3\n")
+    version = read_lab_markers(table, "human").version  # as evidence has it that another process gathered
+    made = stored_table(analysed.artifacts, "annotations", "demo", "0.4")
+    before = made.path.read_bytes()
+    rows = [
+        row.model_copy(update={"evidence": row.evidence.model_copy(update={"lab_markers": version})})
+        for row in made.records(AnnotatedCluster)
+    ]
+    pq.write_table(to_arrow(rows), made.path)
+    catalog.model_copy(update={"datasets": (catalog.entry("demo").model_copy(update={"markers": table}),)}).write(
+        analysed.catalog
+    )
+    try:
+        words = ("boost", "demo", "--cluster", "3", "--model", "openai/gpt-4.1", "--estimate")
+        assert "calls and" in run(*words)
+    finally:
+        made.path.write_bytes(before)
+        catalog.write(analysed.catalog)

@@ -61,19 +61,56 @@ def test_what_is_wrong_with_the_project_is_told_with_the_way_out(doctor, home):
     assert str(ill.exception).startswith("2 of these")
 
 
-def test_a_limit_on_a_pool_that_no_step_uses_any_more_is_told(doctor, home, monkeypatch):
+@pytest.fixture
+def instance(home, monkeypatch):
+    """The folder of an instance, where the model is a lab's own."""
     home.dagster.mkdir(parents=True)
     (home.dagster / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     monkeypatch.setenv("CASSIA_MODEL", "lab/lab-1")
     monkeypatch.setenv("CASSIA_API_BASE", "http://127.0.0.1:9/v1")
-    with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
-        instance.event_log_storage.set_concurrency_slots("matrix", 1)
-        instance.event_log_storage.set_concurrency_slots("llm", 3)
-        told = doctor().output
-        assert "3 steps at once in the pool llm, which no step uses" in told
-        assert "`dagster instance concurrency set llm-lab 3`" in told
-        instance.event_log_storage.set_concurrency_slots("llm-lab", 2)
+    return home.dagster
+
+
+def limit(instance, **limits):
+    with dg.DagsterInstance.from_config(str(instance)) as opened:
+        for pool, number in limits.items():
+            opened.event_log_storage.set_concurrency_slots(pool.replace("_", "-"), number)
+
+
+def test_a_limit_on_a_pool_that_no_step_uses_any_more_is_told(doctor, instance):
+    limit(instance, matrix=1, llm=3, gpu=1)
+    told = doctor().output
+    assert "3 steps at once in the pool llm, which no step uses" in told
+    assert "`dagster instance concurrency set llm-lab 3`" in told
+    assert "gpu" not in told, "a pool of somebody else's"
+    limit(instance, llm_lab=2)
     assert "in the pool" not in doctor().output
+
+
+def test_the_limits_are_those_of_the_instance_that_the_environment_names(doctor, instance, monkeypatch, tmp_path):
+    other = tmp_path / "other"
+    monkeypatch.setenv("DAGSTER_HOME", str(other))
+    limit(instance, llm=3)
+    assert "in the pool llm, which no step uses" in doctor().output, "there is none where the environment says"
+    other.mkdir()
+    (other / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    assert "in the pool" not in doctor().output
+
+
+def test_a_storage_that_cannot_be_read_is_told_and_ends_nothing(doctor, instance):
+    limit(instance, llm=3)
+    (damaged,) = instance.rglob("index.db")
+    damaged.write_bytes(b"no database" * 1000)
+    ill = doctor()
+    assert isinstance(ill.exception, ConfigurationError)
+    assert f"the pools of the instance in {instance} cannot be looked at" in ill.output
+    assert "file is not a database" in ill.output
+
+
+def test_where_there_is_no_instance_none_is_made(doctor, home):
+    home.dagster.mkdir(parents=True)
+    assert doctor().exit_code == 0
+    assert not list(home.dagster.iterdir())
 
 
 def test_the_embedded_model_needs_no_asking(doctor):

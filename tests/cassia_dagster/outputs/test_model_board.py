@@ -1,12 +1,14 @@
 """The section about models that were compared: a board, a picture, and what each called each case."""
 
+import math
+
 import pytest
 
 from cassia_dagster.evaluation.benchmark import score_given
 from cassia_dagster.evaluation.cases import SHIPPED, read_named_cases
 from cassia_dagster.evaluation.leaderboard import _absent, _place, digest_of, rank
 from cassia_dagster.outputs.analyses import analysis_sections
-from cassia_dagster.outputs.cost_plot import APART, plot_cost
+from cassia_dagster.outputs.cost_plot import APART, CASES, LEAST_STEP, plot_cost
 from cassia_dagster.outputs.report import render_report
 from tests.cassia_dagster.outputs.hostile import HOSTILE
 
@@ -106,6 +108,51 @@ def test_a_picture_of_many_models_of_one_price_is_as_wide_as_they_need():
     plot = plot_cost([first.model_copy(update={"model": str(number)}) for number in range(30)])
     assert len({dot.x for dot in plot.dots}) == 30
     assert plot.dots[-1].x < plot.right < plot.width
+
+
+def plot_of(*prices):
+    """Draw models of these prices for a hundred clusters."""
+    first, *_ = compared()
+    usd = {str(at): price * len(first.answers) / CASES for at, price in enumerate(prices)}
+    return plot_cost([first.model_copy(update={"model": name, "usd_when_bought": one}) for name, one in usd.items()])
+
+
+def test_nearly_equal_prices_stand_near_each_other_in_the_middle():
+    near, far = plot_of(1.0, 1.3), plot_of(1.0, 10.0)
+    (one, other), (low, high) = ([dot.x for dot in plot.dots] for plot in (near, far))
+    assert (one + other) / 2 == pytest.approx((low + high) / 2)
+    assert (other - one) / (high - low) == pytest.approx(math.log10(1.3))
+    written = sorted((tick.at, tick.text) for tick in near.across)
+    assert len(written) > 1, "one price alone is no scale"
+    assert near.left <= written[0][0] < written[-1][0] <= near.right
+
+
+@pytest.mark.parametrize(
+    ("price", "text"),
+    [
+        (0.015, "$0.015"),
+        (0.01, "$0.01"),
+        (0.0000149, "$0.000015"),
+        (0.0996, "$0.10"),
+        (0.1, "$0.10"),
+        (1.456, "$1.46"),
+        (20, "$20"),
+        (1234, "$1,234"),
+    ],
+)
+def test_a_price_is_written_with_two_digits_and_no_exponent(price, text):
+    assert text in {tick.text for tick in plot_of(price).across}
+
+
+@pytest.mark.parametrize("n_free", [1, 4, 12])
+def test_free_models_leave_the_others_where_their_prices_are(n_free):
+    plot = plot_of(*[0.0] * n_free, 1.0, 100.0)
+    at = {tick.text: tick.at for tick in plot.across}
+    *free, cheap, dear = (dot.x for dot in plot.dots)
+    assert (cheap, dear) == pytest.approx((at["$1"], at["$100"]))
+    assert cheap - free[-1] >= LEAST_STEP
+    assert dear < plot.right < plot.width
+    assert plot_of(*[0.0] * 2).width == plot_of(0.0).width, "nothing follows them"
 
 
 @pytest.mark.parametrize("board", [compared(HOSTILE)[:1], compared(HOSTILE, cases_from=HOSTILE)])
