@@ -25,6 +25,7 @@ def doctor(home, monkeypatch):
         raise AssertionError("the doctor contacted somebody unasked")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)  # which commands set that other tests call
     return lambda *words: CliRunner(env={"COLUMNS": "200"}).invoke(app, ["doctor", "--home", str(home.root), *words])
 
 
