@@ -157,10 +157,12 @@ def contrasts(
     for batch in _batches(pairs, sizes, most_cells):
         wanted = of_cells.isin({*batch, *batch.values()}).to_numpy()
         rows = [block[wanted[span]] for span, block in zip(spans(adata.n_obs), row_blocks(adata.X), strict=True)]
-        part = StoredCells(sparse.vstack(rows, format="csr"), pd.Index(adata.obs_names)[wanted], adata.var_names)
+        part, names, of_part = sparse.vstack(rows, format="csr"), pd.Index(adata.obs_names)[wanted], of_cells[wanted]
         del rows
         for cluster, other in batch.items():
-            found[cluster] = contrast(part, labels, cluster, other)
+            # The other clusters of the batch would be gone through for nothing.
+            own = of_part.isin([cluster, other]).to_numpy()
+            found[cluster] = contrast(StoredCells(part[own], names[own], adata.var_names), labels, cluster, other)
     return found
 
 
