@@ -55,9 +55,10 @@ def settled(levels: Sequence[Level]) -> list[Level]:
 
 def _reason(chosen: Level, ours: Sequence[Level], sound: Sequence[Level], no_chance: Sequence[Level]) -> str:
     if not any(level.sound_share for level in ours):
+        among = " of those that are no matter of chance" if 0 < len(no_chance) < len(ours) else ""
         return (
             f"No resolution has a label that the markers bear out, so nothing speaks for one of them; "
-            f"{chosen.title} has the fewest clusters."
+            f"{chosen.title} has the fewest clusters{among}."
         )
     share, types = f"{100 * chosen.sound_share:.0f} %", _count(chosen.sound_types, "type")
     sentences = [f"At {chosen.title}, {share} of the cells are in clusters with a sound label, and these name {types}."]
@@ -79,6 +80,8 @@ def _reason(chosen: Level, ours: Sequence[Level], sound: Sequence[Level], no_cha
             why = f"has only {100 * level.sound_share:.0f} % of the cells under such labels"
         elif level.sound_types < chosen.sound_types:
             why = f"tells only {level.sound_types} apart"
+        elif len(level.clusters) == len(chosen.clusters):
+            why = "tells as many apart by as many clusters"
         else:
             why = f"needs {_count(len(level.clusters), 'cluster')} for the same number, not {len(chosen.clusters)}"
         sentences.append(f"{_title(level)} {why}.")

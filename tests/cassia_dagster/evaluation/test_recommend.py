@@ -64,3 +64,19 @@ def test_nothing_sound_speaks_for_nothing():
     said = recommend(doubtful)
     assert said.resolution == "0.4"
     assert said.reason.startswith("No resolution has a label that the markers bear out")
+
+
+def test_what_comes_out_alike_is_told_so():
+    same = level("0.9", "T cell", "monocyte", "B cell")
+    said = recommend([MIDDLE, same])
+    assert said.resolution == "0.8"
+    assert "Resolution 0.9 tells as many apart by as many clusters." in said.reason
+
+
+def test_where_nothing_is_sound_the_fewest_clusters_are_those_of_what_is_no_chance():
+    chance = level("0.2", "T cell", doubtful=("T cell",), stability=0.3)
+    settled = level("0.4", "T cell", "monocyte", doubtful=("T cell", "monocyte"), stability=0.95)
+    assert (
+        "resolution 0.4 has the fewest clusters of those that are no matter of chance."
+        in recommend([chance, settled]).reason
+    )
