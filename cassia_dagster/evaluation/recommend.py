@@ -71,25 +71,25 @@ def _reason(chosen: Level, ours: Sequence[Level], sound: Sequence[Level], no_cha
     if chosen.repeats:
         bear = "bears" if chosen.repeats == 1 else "bear"
         sentences.append(f"{chosen.repeats} of its clusters {bear} the label of another one.")
-    for level in ours:
-        if level is chosen:
-            continue
-        if no_chance and level not in no_chance:
-            why = f"is a matter of chance (stability {level.stability:.2f})"
-        elif level not in sound:
-            why = f"has only {100 * level.sound_share:.0f} % of the cells under such labels"
-        elif level.sound_types < chosen.sound_types:
-            why = f"tells only {level.sound_types} apart"
-        elif len(level.clusters) == len(chosen.clusters):
-            why = "tells as many apart by as many clusters"
-        else:
-            why = f"needs {_count(len(level.clusters), 'cluster')} for the same number, not {len(chosen.clusters)}"
-        sentences.append(f"{_title(level)} {why}.")
+    others = (level for level in ours if level is not chosen)
+    sentences += [f"{_title(level)} {_why_not(level, chosen, sound, no_chance)}." for level in others]
     if not no_chance:
         sentences.append(
             "Each of the clusterings is a matter of chance: look at the clusters before you believe in any of them."
         )
     return " ".join(sentences)
+
+
+def _why_not(level: Level, chosen: Level, sound: Sequence[Level], no_chance: Sequence[Level]) -> str:
+    if no_chance and level not in no_chance:
+        return f"is a matter of chance (stability {level.stability:.2f})"
+    if level not in sound:
+        return f"has only {100 * level.sound_share:.0f} % of the cells under such labels"
+    if level.sound_types < chosen.sound_types:
+        return f"tells only {level.sound_types} apart"
+    if len(level.clusters) == len(chosen.clusters):
+        return "tells as many apart by as many clusters"
+    return f"needs {_count(len(level.clusters), 'cluster')} for the same number, not {len(chosen.clusters)}"
 
 
 def _title(level: Level) -> str:
