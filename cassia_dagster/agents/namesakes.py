@@ -29,6 +29,8 @@ clusters of the name, and none of its rivals'."""
 def namesakes_of(rows: Sequence[AnnotatedCluster]) -> dict[str, tuple[str, ...]]:
     """Find the clusters whose name others bear too, although marker knowledge has kinds of it.
 
+    A name as broad as "epithelial cell" tells no type yet, so there is no question of which kind of it.
+
     Parameters
     ----------
     rows
@@ -54,6 +56,8 @@ def namesakes_of(rows: Sequence[AnnotatedCluster]) -> dict[str, tuple[str, ...]]
 def _name_with_kinds(row: AnnotatedCluster) -> str | None:
     named = row.annotation is not None and row.annotation.label is not None and not row.annotation.unresolved
     if not named or row.check is None or row.check.cl_id is None or not row.evidence.n_cells:
+        return None
+    if load_ontology().is_root_level(row.check.cl_id):
         return None
     return row.check.cl_id if model_of(row.evidence).kinds(row.check.cl_id).any() else None
 

@@ -62,6 +62,9 @@ def test_names_that_several_clusters_bear_are_found_where_there_are_kinds_of_the
         evidence = evidence_of(cluster, "PPBP PF4 GNG11", tissue="blood")
         check = check_annotation(platelets, evidence)
         rows.append(rows[0].model_copy(update={"cluster": cluster, "annotation": platelets, "check": check}))
+    broad = named("epithelial cell", "epithelial cell", "CD3D")
+    check = check_annotation(broad, rows[0].evidence)
+    rows += [rows[0].model_copy(update={"cluster": one, "annotation": broad, "check": check}) for one in ("8", "9")]
     nameless = rows[0].model_copy(update={"cluster": "4", "annotation": None, "check": None})
     of_a_table = helper("5", n_cells=None)[0]
     assert namesakes_of([*rows, nameless, of_a_table]) == {"0": ("1", "7"), "1": ("0", "7"), "7": ("0", "1")}
