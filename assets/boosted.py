@@ -58,9 +58,9 @@ class BoostConfig(AskConfig):
         default=[],
         description="Ids of clusters to look at again whatever their score; all others keep what was found of them.",
     )
-    namesakes: bool = Field(
-        default=True,
-        description="Look again at clusters that share a name, to tell which kind of it each is.",
+    namesakes: bool | None = Field(
+        default=None,
+        description="Look again at clusters that share a name, to tell which kind of it each is (usually, yes).",
     )
     strategy: Literal["breadth", "depth"] = Field(
         default="breadth",
@@ -140,7 +140,7 @@ def boosted(
     pairs = [(row, scored[row.cluster]) for row in named]
     with fatal_errors(), model_store.session(context, chosen.limits(dataset)) as store:
         before = table_storage.made_before("boosted", dataset, resolution)
-        look = looked_at(pairs, before, config, chosen.score_threshold)
+        look = looked_at(pairs, before, config, chosen)
         cells = normalized_adata if entry.has_cells else None
         data = data_of(look.doubtful, cells, leiden_clusters, look.namesakes)
         asked = [pair for pair in pairs if pair[0].cluster in data]
@@ -205,7 +205,7 @@ def looked_at(
     pairs: Sequence[tuple[AnnotatedCluster, ScoredCluster]],
     before: TableFile | None,
     config: BoostConfig,
-    threshold: float,
+    settings: AnnotationSettings,
 ) -> Look:
     """Tell what is kept of earlier second looks, and which clusters are looked at now.
 
@@ -215,8 +215,8 @@ def looked_at(
         The clusters, as they are annotated and scored.
     before
         What this asset made last.
-    config, threshold
-        What the launchpad says; labels that score less are looked at.
+    config, settings
+        What the launchpad says, and what holds with that.
 
     Raises
     ------
@@ -227,8 +227,8 @@ def looked_at(
     if strangers := sorted(set(config.clusters) - set(known)):
         raise InputError(f"There is no cluster {strangers[0]!r} to look at again; the clusters are {', '.join(known)}.")
     kept = _kept(pairs, before, config)
-    same = namesakes_of([row for row, _ in pairs]) if config.namesakes else {}
-    wanted = {*config.clusters, *same}
+    same = namesakes_of([row for row, _ in pairs]) if settings.namesakes else {}
+    wanted, threshold = {*config.clusters, *same}, settings.score_threshold
     doubtful = [row for row, score in pairs if row.cluster in wanted or needs_boost(row, score, threshold)]
     return Look(kept, [row for row in doubtful if row.cluster not in kept], same)
 

@@ -24,6 +24,9 @@ class AnnotationSettings(dg.ConfigurableResource):
     score_threshold: float = Field(
         default=SCORE_THRESHOLD, ge=0, le=100, description="Labels that score less get a second look."
     )
+    namesakes: bool = Field(
+        default=True, description="Look again at clusters that share a name, to tell which kind of it each is."
+    )
     max_usd_per_run: float | None = Field(default=None, ge=0, description="Most US dollars that one run may spend.")
     max_usd_per_dataset: float | None = Field(
         default=None, ge=0, description="Most US dollars that a dataset may cost, over all its runs."

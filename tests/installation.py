@@ -66,6 +66,7 @@ class Installation:
             "CASSIA_HOME": str(self.home.root),
             "DAGSTER_HOME": str(self.home.dagster),
             "PYTHONPATH": str(self.code),
+            "CASSIA_NAMESAKES": "false",  # models that are played here call all clusters by one name
             **environment,
         }
         self.started: dict[str, subprocess.Popen[bytes]] = {}

@@ -68,7 +68,7 @@ def boost(
         strategy=strategy.value,
         max_rounds=rounds,
         boost_llm=override(model),
-        namesakes=namesakes,
+        namesakes=None if namesakes else False,
         keep_asked=not forget,
         max_usd_per_run=max_usd,
     )
@@ -112,7 +112,7 @@ def _expected_look(target: Target, config: BoostConfig) -> list[Expected]:
     pairs = [(row, scored[row.cluster]) for row in target.annotated([])]
     made = target.table("boosted")
     settings = settings_of(AnnotationSettings.from_environment(), target.entry, config)
-    look = looked_at(pairs, made if made.path.exists() else None, config, settings.score_threshold)
+    look = looked_at(pairs, made if made.path.exists() else None, config, settings)
     cells = stored_cells(target.home.artifacts, target.entry.name) if target.entry.has_cells else None
     data = data_of(look.doubtful, cells, target.table("leiden_clusters"), look.namesakes)
     with open_store(target) as store:

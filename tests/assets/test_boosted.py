@@ -31,6 +31,7 @@ from cassia_dagster.records import (
 )
 from resources.llm import ModelResource
 from resources.record_tables import read_records, to_arrow
+from resources.settings import AnnotationSettings
 from resources.storage import stored_cells, stored_table
 from tests.servers.aimock import AIMock, aimock, aimock_server
 
@@ -223,7 +224,7 @@ def test_clusters_that_share_a_name_with_kinds_are_looked_at_unless_the_launchpa
     sound = [
         (row.model_copy(update={"check": check.model_copy(update={"findings": ()})}), score) for row, score in sound
     ]
-    look = looked_at(sound, None, BoostConfig(), 75.0)
+    look = looked_at(sound, None, BoostConfig(), AnnotationSettings())
     assert [row.cluster for row in look.doubtful] == [first.cluster, second.cluster]
     assert look.namesakes == {first.cluster: (second.cluster,), second.cluster: (first.cluster,)}
-    assert looked_at(sound, None, BoostConfig(namesakes=False), 75.0).doubtful == []
+    assert looked_at(sound, None, BoostConfig(), AnnotationSettings(namesakes=False)).doubtful == []
