@@ -198,9 +198,9 @@ def _untested(request: BoostRequest) -> tuple[Hypothesis, ...]:
     tested = {one.celltype for each in request.rounds for one in each.hypotheses}
     present = request.check.cl_id if request.check else None
     usual = _hypotheses(request.evidence, present, *(one.cl_id for one in _readings(request)))
-    by_name = {one.celltype: one for one in (*usual, *_kinds(request))}
-    hypotheses = tuple(by_name[name] for name in dict.fromkeys(one.celltype for one in (*_kinds(request), *usual)))
-    hypotheses = hypotheses[:N_TESTED]
+    kinds = _kinds(request)
+    named = {one.celltype for one in kinds}
+    hypotheses = (*kinds, *(one for one in usual if one.celltype not in named))[:N_TESTED]
     if request.strategy is BoostStrategy.BREADTH:
         return () if tested else hypotheses
     label = load_ontology().label(present) if present else None
