@@ -65,7 +65,13 @@ def test_no_table_of_a_user_is_unpacked_without_end(
         read(path)
 
 
-@pytest.mark.parametrize("content", [gzip.compress(b"gene\n" * 1000)[:-10], b"no gzip at all"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(gzip.compress(b"gene\n" * 1000)[:-10], id="cut short"),  # the bytes hold the time
+        pytest.param(b"no gzip at all", id="no gzip"),
+    ],
+)
 @pytest.mark.parametrize("read", [read_marker_table, read_cases, lambda path: read_lab_markers(path, "human")])
 def test_a_damaged_file_is_refused_by_its_name(tmp_path: Path, read: Callable[[Path], object], content: bytes) -> None:
     path = tmp_path / "cut.csv.gz"
