@@ -12,8 +12,8 @@ from cassia_dagster.llm.choice import EMBEDDED
 from cassia_dagster.llm.store import Store
 from cassia_dagster.records import AnnotatedCluster, Marker, ScoredCluster
 from cassia_dagster.singlecell.cluster import digest_clusters
+from cassia_dagster.singlecell.contrasts import contrasts
 from cassia_dagster.singlecell.lookup import LookUp, look_up_markers, sum_expression
-from cassia_dagster.singlecell.markers import contrasts
 from resources.llm import ModelResource
 from resources.storage import AdataFile, TableFile
 from resources.versions import version_of_records
@@ -98,7 +98,7 @@ def data_of(
     with normalized_adata.expression() as cells:
         sums = sum_expression(cells, labels)
         most_like = {row.cluster: row.evidence.nearest[0].cluster for row in rows if row.evidence.nearest}
-        against = contrasts(cells, labels, most_like)
+        against = contrasts(cells, labels, sums.clusters, most_like)
         return {
             row.cluster: ClusterData(
                 contrast=against.get(row.cluster, ()),

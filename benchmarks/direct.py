@@ -101,8 +101,8 @@ def _named(
     from cassia_dagster.outputs.result import result_of
     from cassia_dagster.records import ClusterResult
     from cassia_dagster.singlecell.cluster import digest_cells
+    from cassia_dagster.singlecell.contrasts import contrasts
     from cassia_dagster.singlecell.lookup import sum_expression
-    from cassia_dagster.singlecell.markers import contrasts
     from cassia_dagster.singlecell.profile import gather_evidence
 
     evidence, digests = gather_evidence(adata, labels, markers, species=SPECIES, tissue=TISSUE), digest_cells(labels)
@@ -115,7 +115,8 @@ def _named(
         if annotated.cluster in same or needs_boost(annotated, scored, SCORE_THRESHOLD)
     ]
     most_like = {row.cluster: row.evidence.nearest[0].cluster for row in asked if row.evidence.nearest}
-    sums, against = (sum_expression(adata, labels), contrasts(adata, labels, most_like)) if asked else (None, {})
+    sums = sum_expression(adata, labels) if asked else None
+    against = contrasts(adata, labels, sums.clusters, most_like) if sums else {}
     wanted = {row.cluster for row in asked}
     final = for_each(named, partial(_look_at, sums, against, door, subject, same, wanted), MAX_WORKERS)
     groupings, _ = merge_clusters(final, SPECIES, TISSUE, door, subject)

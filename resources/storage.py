@@ -13,6 +13,8 @@ from upath import UPath
 from cassia_dagster.errors import ConfigurationError
 from cassia_dagster.records import Record
 from cassia_dagster.singlecell.stored import (
+    QUICK,
+    SMALL,
     StoredCells,
     blocks_of,
     open_cells,
@@ -133,11 +135,12 @@ class AdataIOManager(_KeptInside):
 
     @override
     def dump_to_path(self, context: dg.OutputContext, obj: Any, path: UPath) -> None:
+        packing = QUICK if isinstance(path, Path) else SMALL
         with putting(path) as temporary:
             if isinstance(obj, PreparedCells):
-                obj.write(temporary)
+                obj.write(temporary, packing)
             else:
-                write_cells(obj, blocks_of(obj), temporary)
+                write_cells(obj, blocks_of(obj), temporary, packing=packing)
 
     @override
     def load_from_path(self, context: dg.InputContext, path: UPath) -> AdataFile:

@@ -37,7 +37,7 @@ from cassia_dagster.records import (
     Species,
     Strategy,
 )
-from cassia_dagster.singlecell.markers import N_CONTRAST
+from cassia_dagster.singlecell.contrasts import N_CONTRAST
 
 BETA_CELL = "CL:0000169"
 N_KEPT = 100

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cassia_dagster.records import ClusterEvidence, Comparison, Expression, GeneLookup, rounded
-from cassia_dagster.singlecell.blocks import row_blocks, spans
+from cassia_dagster.singlecell.expression_sums import GroupSums, log2_fold, sum_groups, together
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
     from anndata import AnnData
 
     from cassia_dagster.singlecell.stored import StoredCells
-
-    type Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 type LookUp = Callable[[Sequence[str]], tuple[GeneLookup, ...]]
 """Says of each gene how it stands in one cluster; a gene that is named twice is answered once."""
@@ -32,35 +28,6 @@ _DETECTED = 0.01  # fraction of the cells
 _LEAST_LOG2FC = 0.25  # as for a marker
 # Genes are asked for by name, to decide a question: there is no genome to correct for.
 _LARGEST_P = 0.01
-_EPSILON = 1e-9  # Scanpy's
-
-
-@dataclass(frozen=True, slots=True)
-class _Cells:
-    """What is known of a group of cells: how many, and for each gene three sums."""
-
-    n: int
-    total: Floats
-    squares: Floats
-    detected: Floats
-
-    def without(self, others: _Cells) -> _Cells:
-        return _Cells(
-            self.n - others.n,
-            self.total - others.total,
-            self.squares - others.squares,
-            self.detected - others.detected,
-        )
-
-    def moments(self, gene: int) -> tuple[float, float]:
-        """Mean, and standard deviation with one degree of freedom less."""
-        # A sum from which another was taken may miss nothing by a rounding.
-        mean = max(float(self.total[gene]), 0.0) / self.n
-        variance = (float(self.squares[gene]) - self.n * mean * mean) / (self.n - 1)
-        return mean, math.sqrt(max(variance, 0.0))
-
-    def pct(self, gene: int) -> float:
-        return float(self.detected[gene]) / self.n
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +39,9 @@ class ExpressionSums:
     """Column of each gene by its name."""
     _any_case: dict[str, int]
     """Column of each gene by its name in lower case, where only one gene has that."""
-    _clusters: dict[str, _Cells]
-    _all: _Cells
+    clusters: dict[str, GroupSums]
+    """The sums of each cluster, by its id."""
+    _all: GroupSums
 
     def look_up(
         self, evidence: ClusterEvidence, genes: Sequence[str], namesakes: tuple[str, ...] = ()
@@ -104,15 +72,13 @@ class ExpressionSums:
         KeyError
             If the cluster is none of those that were summed.
         """
-        cluster = self._clusters[evidence.cluster]
+        cluster = self.clusters[evidence.cluster]
         rest = self._all.without(cluster)
         if min(cluster.n, rest.n) < FEWEST_CELLS:
             return look_up_markers(evidence, genes)
         others = [namesakes] if namesakes else []
         others += [(near.cluster,) for near in evidence.nearest if (near.cluster,) != namesakes]
-        held = [
-            (" and ".join(each), _together([self._clusters[one] for one in each], len(self._names))) for each in others
-        ]
+        held = [(" and ".join(each), together(self.clusters[one] for one in each)) for each in others]
         compared = [("", rest), *[one for one in held if one[1].n >= FEWEST_CELLS][:NEAREST_COMPARED]]
         markers = {marker.gene for marker in evidence.markers}
         found: dict[str, GeneLookup] = {}
@@ -122,7 +88,9 @@ class ExpressionSums:
             found.setdefault(one.gene, one)
         return tuple(found.values())
 
-    def _one(self, gene: int, cluster: _Cells, compared: list[tuple[str, _Cells]], markers: set[str]) -> GeneLookup:
+    def _one(
+        self, gene: int, cluster: GroupSums, compared: list[tuple[str, GroupSums]], markers: set[str]
+    ) -> GeneLookup:
         rest, *nearest = (_compare(gene, cluster, cells, against) for against, cells in compared)
         name = self._names[gene]
         if name in markers:
@@ -147,26 +115,10 @@ def sum_expression(adata: AnnData | StoredCells, labels: pd.Series) -> Expressio
     labels
         Cell id → cluster id (strings).
     """
-    import numpy as np
-    import pandas as pd
-
-    groups = pd.Categorical(labels.reindex(adata.obs_names))
-    n_genes, n_groups = adata.n_vars, len(groups.categories)
-    sums = np.zeros((3, n_groups * n_genes))
-    for span, block in zip(spans(adata.n_obs), row_blocks(adata.X), strict=True):
-        place = np.repeat(groups.codes[span].astype(np.int64) * n_genes, np.diff(block.indptr)) + block.indices
-        values = block.data.astype(np.float64)
-        for number, part in enumerate((values, values**2, values > 0)):
-            sums[number] += np.bincount(place, part, minlength=n_groups * n_genes)
-    sizes = np.bincount(groups.codes, minlength=n_groups)
-    of_groups = sums.reshape(3, n_groups, n_genes)
-    clusters = {
-        str(cluster): _Cells(int(sizes[number]), *of_groups[:, number])
-        for number, cluster in enumerate(groups.categories)
-    }
+    clusters = sum_groups(adata, labels)
     names = tuple(map(str, adata.var_names))
     columns = {name: column for column, name in enumerate(names)}
-    return ExpressionSums(names, columns, _any_case(names), clusters, _together(clusters.values(), n_genes))
+    return ExpressionSums(names, columns, _any_case(names), clusters, together(clusters.values()))
 
 
 def look_up_markers(evidence: ClusterEvidence, genes: Sequence[str]) -> tuple[GeneLookup, ...]:
@@ -193,29 +145,14 @@ def _any_case(names: tuple[str, ...]) -> dict[str, int]:
     return {name: column for column, name in enumerate(lower) if counts[name] == 1}
 
 
-def _together(clusters: Any, n_genes: int) -> _Cells:
-    import numpy as np
-
-    everything = _Cells(0, np.zeros(n_genes), np.zeros(n_genes), np.zeros(n_genes))
-    for one in clusters:
-        everything = _Cells(
-            everything.n + one.n,
-            everything.total + one.total,
-            everything.squares + one.squares,
-            everything.detected + one.detected,
-        )
-    return everything
-
-
 def _not_measured(gene: str) -> GeneLookup:
     unknown = Comparison(against="", expression=Expression.NOT_MEASURED, log2FC=None, mean=None, pct=None)
     return GeneLookup(gene=gene, rest=unknown)
 
 
-def _compare(gene: int, cluster: _Cells, others: _Cells, against: str) -> Comparison:
+def _compare(gene: int, cluster: GroupSums, others: GroupSums, against: str) -> Comparison:
     mean, other_mean = cluster.moments(gene)[0], others.moments(gene)[0]
-    # Scanpy's fold change, as in the marker table; from nothing or to nothing it is only as large as its epsilon.
-    fold = math.log2((math.expm1(mean) + _EPSILON) / (math.expm1(other_mean) + _EPSILON))
+    fold = float(log2_fold(mean, other_mean))
     if cluster.pct(gene) < _DETECTED:
         expression = Expression.NOT_DETECTED
     elif abs(fold) < _LEAST_LOG2FC or _p_value(gene, cluster, others) > _LARGEST_P:
@@ -231,7 +168,7 @@ def _compare(gene: int, cluster: _Cells, others: _Cells, against: str) -> Compar
     )
 
 
-def _p_value(gene: int, cluster: _Cells, others: _Cells) -> float:
+def _p_value(gene: int, cluster: GroupSums, others: GroupSums) -> float:
     """Welch's test; where no cell differs from its group, the means alone decide."""
     from scipy.stats import ttest_ind_from_stats
 

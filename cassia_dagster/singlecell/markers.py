@@ -6,12 +6,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from cassia_dagster.records import Marker, natural_order, rounded
-from cassia_dagster.singlecell.blocks import row_blocks, spans
-from cassia_dagster.singlecell.memory import memory_available
-from cassia_dagster.singlecell.ranks import adjust, sum_ranks, values_at_a_time, z_scores
+from cassia_dagster.singlecell.expression_sums import log2_fold
+from cassia_dagster.singlecell.ranks import adjust, sum_ranks, z_scores
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     import pandas as pd
     from anndata import AnnData
@@ -30,17 +29,17 @@ class MarkerEngine(StrEnum):
 
 COLUMNS = ("cluster", "gene", "avg_log2FC", "p_val", "p_val_adj", "pct.1", "pct.2", "score")
 
-N_CONTRAST = 30
-"""Genes of a contrast, at most."""
+MIN_PCT, MIN_LOG2FC, MAX_P_VAL_ADJ = 0.1, 0.25, 0.05
+"""What a marker reaches, if nothing else is said."""
 
 
 def rank_markers(
     adata: AnnData | StoredCells,
     labels: pd.Series,
     *,
-    min_pct: float = 0.1,
-    min_log2fc: float = 0.25,
-    max_p_val_adj: float = 0.05,
+    min_pct: float = MIN_PCT,
+    min_log2fc: float = MIN_LOG2FC,
+    max_p_val_adj: float = MAX_P_VAL_ADJ,
     engine: MarkerEngine = MarkerEngine.sparse,
 ) -> pd.DataFrame:
     """Find the positive markers of every cluster (Wilcoxon rank-sum, each cluster against the rest).
@@ -91,98 +90,11 @@ def rank_markers(
     return pd.concat(kept, ignore_index=True).astype({"cluster": "str", "gene": "str"})
 
 
-def contrast(
-    adata: AnnData | StoredCells,
-    labels: pd.Series,
-    cluster: str,
-    other: str,
-    *,
-    n_genes: int = N_CONTRAST,
-    engine: MarkerEngine = MarkerEngine.sparse,
-) -> tuple[Marker, ...]:
-    """Find the genes that are up in one cluster against one other, which the rest of the data may hide.
-
-    Parameters
-    ----------
-    adata, labels
-        As for `rank_markers`.
-    cluster, other
-        The two clusters.
-    n_genes
-        Genes to return, at most.
-    engine
-        What computes the test.
-
-    Returns
-    -------
-    tuple of Marker
-        Best first; ``pct_2`` is the fraction of the other cluster's cells. Empty if one of the two has one cell.
-    """
-    chosen = labels[labels.isin([cluster, other])]
-    if chosen.value_counts().min() < 2:
-        return ()
-    table = rank_markers(adata, chosen, engine=engine)
-    return as_markers(table[table["cluster"] == cluster], n_genes)
-
-
-def contrasts(
-    adata: AnnData | StoredCells, labels: pd.Series, pairs: Mapping[str, str], *, most_cells: int | None = None
-) -> dict[str, tuple[Marker, ...]]:
-    """Do what `contrast` does for many clusters, and go through the cells once for as many as fit into memory.
-
-    Parameters
-    ----------
-    adata, labels
-        As for `rank_markers`.
-    pairs
-        Cluster → the one that it is compared with.
-    most_cells
-        Cells that are held at a time, more if two clusters have more; if not given, what there is room for.
-
-    Returns
-    -------
-    dict
-        Cluster → its markers against the other.
-    """
-    import pandas as pd
-    from scipy import sparse
-
-    from cassia_dagster.singlecell.stored import StoredCells
-
-    of_cells = labels.reindex(adata.obs_names)
-    sizes = of_cells.value_counts()
-    if most_cells is None:
-        most_cells = values_at_a_time(memory_available()) * adata.n_obs // (3 * max(adata.X.nnz, 1))
-    found = {}
-    for batch in _batches(pairs, sizes, most_cells):
-        wanted = of_cells.isin({*batch, *batch.values()}).to_numpy()
-        rows = [block[wanted[span]] for span, block in zip(spans(adata.n_obs), row_blocks(adata.X), strict=True)]
-        part, names, of_part = sparse.vstack(rows, format="csr"), pd.Index(adata.obs_names)[wanted], of_cells[wanted]
-        del rows
-        for cluster, other in batch.items():
-            # The other clusters of the batch would be gone through for nothing.
-            own = of_part.isin([cluster, other]).to_numpy()
-            found[cluster] = contrast(StoredCells(part[own], names[own], adata.var_names), labels, cluster, other)
-    return found
-
-
-def _batches(pairs: Mapping[str, str], sizes: pd.Series, most_cells: int) -> Iterator[dict[str, str]]:
-    """Cut the pairs into groups whose clusters have no more cells than that together, one pair at least."""
-    batch: dict[str, str] = {}
-    for cluster, other in pairs.items():
-        clusters = {*batch, *batch.values(), cluster, other}
-        if batch and sum(int(sizes.get(one, 0)) for one in clusters) > most_cells:
-            yield batch
-            batch = {}
-        batch[cluster] = other
-    if batch:
-        yield batch
-
-
 def as_markers(table: pd.DataFrame, n_markers: int) -> tuple[Marker, ...]:
     """Turn the best rows of a marker table into records, rounded, ties broken by gene name."""
-    ranked = sorted(to_markers(table), key=lambda marker: (-(marker.score or 0), marker.gene))
-    return tuple(ranked[:n_markers])
+    scores = [_known(score) or 0 for score in table["score"]]
+    best = table.assign(score=scores).sort_values(["score", "gene"], ascending=[False, True]).index[:n_markers]
+    return tuple(to_markers(table.loc[best]))
 
 
 def to_markers(table: pd.DataFrame) -> list[Marker]:
@@ -219,14 +131,13 @@ def _by_sparse_ranks(adata: AnnData | StoredCells, labels: pd.Series, clusters: 
     for cluster, tested in zip(clusters, groups.categories.get_indexer(pd.Index(clusters)), strict=True):
         size, rest = sizes[tested], n_cells - sizes[tested]
         expressing, totals = sums.expressing[:, tested], sums.totals[:, tested]
-        fold = (np.expm1(totals / size) + _TINY) / (np.expm1((all_totals - totals) / rest) + _TINY)
         scores = z_scores(sums.ranks[:, [tested]], sizes[[tested]], n_cells)
         p_values = 2 * stats.norm.sf(np.abs(scores))
         yield pd.DataFrame(
             {
                 "cluster": cluster,
                 "gene": adata.var_names,
-                "avg_log2FC": np.log2(fold).astype(np.float32),
+                "avg_log2FC": log2_fold(totals / size, (all_totals - totals) / rest).astype(np.float32),
                 "p_val": p_values[:, 0],
                 "p_val_adj": adjust(p_values)[:, 0],
                 "pct.1": expressing / size,
@@ -234,10 +145,6 @@ def _by_sparse_ranks(adata: AnnData | StoredCells, labels: pd.Series, clusters: 
                 "score": scores[:, 0].astype(np.float32),
             }
         )
-
-
-_TINY = 1e-9
-"""Keeps a fold change finite where one side does not express the gene; Scanpy's."""
 
 
 def _by_scanpy(adata: AnnData | StoredCells, labels: pd.Series, clusters: list[str]) -> Iterator[pd.DataFrame]:

@@ -213,19 +213,21 @@ def z_scores(ranks: np.ndarray, sizes: np.ndarray, n_cells: int) -> np.ndarray:
     return scores
 
 
-def adjust(p_values: np.ndarray) -> np.ndarray:
+def adjust(p_values: np.ndarray, n_genes: int | None = None) -> np.ndarray:
     """Control the false discovery rate (Benjamini and Hochberg 1995) among the genes of each cluster.
 
     Parameters
     ----------
     p_values
         Genes × clusters.
+    n_genes
+        Number of all genes, if these are not all; the p-value of each of the others counts as 1.
     """
     import numpy as np
 
-    n_genes = len(p_values)
+    n_tested = len(p_values)
     order = np.argsort(-p_values, axis=0, kind="stable")
-    factors = (n_genes / np.arange(n_genes, 0, -1))[:, None]
+    factors = ((n_genes or n_tested) / np.arange(n_tested, 0, -1))[:, None]
     falling = np.minimum.accumulate(np.take_along_axis(p_values, order, axis=0) * factors, axis=0)
     adjusted = np.empty_like(p_values)
     np.put_along_axis(adjusted, order, np.minimum(falling, 1), axis=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cassia_dagster.singlecell.blocks import row_blocks, spans
 
@@ -18,8 +18,25 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from scipy.sparse import csr_matrix
 
-QUICK: Mapping[str, Any] = {"compression": "lzf"}
-COMMON: Mapping[str, Any] = {"compression": "gzip", "compression_opts": 1}
+type _Packing = Mapping[str, Any]
+
+
+class Packing(NamedTuple):
+    """How a file is packed: its tables and counts, and the normalised values, which are read most often."""
+
+    tables: _Packing
+    values: _Packing
+
+
+_LZF: _Packing = {"compression": "lzf"}
+_GZIP: _Packing = {"compression": "gzip", "compression_opts": 1}
+
+QUICK = Packing(_LZF, {})
+"""For a disk of this machine: of what seven readers ask for nothing has to be unpacked."""
+SMALL = Packing(_LZF, _LZF)
+"""For what goes over a network."""
+COMMON = Packing(_GZIP, _GZIP)
+"""What programs in other languages can read, too."""
 
 _CHUNK = 1 << 18
 _SLOTS = ("obs", "var", "uns", "obsm", "varm", "obsp", "varp")
@@ -117,7 +134,7 @@ def write_cells(
     blocks: Iterable[tuple[csr_matrix, csr_matrix | None]],
     path: Path,
     *,
-    packing: Mapping[str, Any] = QUICK,
+    packing: Packing = QUICK,
 ) -> None:
     """Write an h5ad file of cells whose matrices come block by block.
 
@@ -130,12 +147,12 @@ def write_cells(
     path
         The file to make.
     packing
-        `QUICK`, or `COMMON`, which programs in other languages can read, too.
+        `QUICK`, `SMALL` or `COMMON`.
 
     Notes
     -----
-    The two matrices share their indices in the file, as hard links. Values are packed as they are, indices after
-    shuffling their bytes, which makes them a third as large.
+    The two matrices share their indices in the file, as hard links. Where they are packed, values are as they are, and
+    indices after shuffling their bytes, which makes them a third as large.
     """
     import anndata
     import h5py
@@ -150,7 +167,7 @@ def write_cells(
             held["raw"] = tables.raw
         for slot, value in held.items():
             kept = value if slot in ("obs", "var", "raw") else dict(value)
-            anndata.io.write_elem(file, slot, kept, dataset_kwargs=packing)
+            anndata.io.write_elem(file, slot, kept, dataset_kwargs=packing.tables)
         _write_matrices(file, blocks, tables.shape, packing)
 
 
@@ -158,7 +175,7 @@ def _write_matrices(
     file: h5py.File,
     blocks: Iterable[tuple[csr_matrix, csr_matrix | None]],
     shape: tuple[int, int],
-    packing: Mapping[str, Any],
+    packing: Packing,
 ) -> None:
     import numpy as np
 
@@ -166,7 +183,13 @@ def _write_matrices(
     columns = {"data": "f4", "indices": "i4"}
     parts = {
         name: group.create_dataset(
-            name, (0,), kind, maxshape=(None,), chunks=(_CHUNK,), shuffle=name == "indices", **packing
+            name,
+            (0,),
+            kind,
+            maxshape=(None,),
+            chunks=(_CHUNK,),
+            shuffle=name == "indices" and bool(packing.values),
+            **packing.values,
         )
         for name, kind in columns.items()
     }
@@ -175,7 +198,7 @@ def _write_matrices(
         last = starts[-1] + values.nnz
         if raw is not None and counts is None:
             layer = _make_matrix(file, "layers/counts", shape)
-            counts = layer.create_dataset("data", (0,), "f4", maxshape=(None,), chunks=(_CHUNK,), **packing)
+            counts = layer.create_dataset("data", (0,), "f4", maxshape=(None,), chunks=(_CHUNK,), **packing.tables)
             layer["indices"] = parts["indices"]
         for part, array in (
             (parts["data"], values.data),

@@ -17,7 +17,7 @@ from cassia_dagster.singlecell.normalize import (
     set_aside,
     share_of_depth,
 )
-from cassia_dagster.singlecell.stored import StoredMatrix, write_cells
+from cassia_dagster.singlecell.stored import QUICK, Packing, StoredMatrix, write_cells
 from cassia_dagster.singlecell.values import KINDS, tell_values
 from cassia_dagster.singlecell.variable_genes import GeneMoments
 
@@ -208,8 +208,8 @@ class PreparedCells:
             yield values, counts
             first = last
 
-    def write(self, path: Path) -> None:
-        """Write them as an h5ad file.
+    def write(self, path: Path, packing: Packing = QUICK) -> None:
+        """Write them as an h5ad file; parameters as for `write_cells`.
 
         Raises
         ------
@@ -223,7 +223,7 @@ class PreparedCells:
                 digest.add(values)
                 yield values, counts
 
-        write_cells(self.tables, written(), path)
+        write_cells(self.tables, written(), path, packing=packing)
         if digest.value != self.digest:
             raise self._changed()
 

@@ -37,8 +37,8 @@ from cassia_dagster.records import (
     Strategy,
     Verdict,
 )
+from cassia_dagster.singlecell.contrasts import contrasts
 from cassia_dagster.singlecell.lookup import sum_expression
-from cassia_dagster.singlecell.markers import contrast
 from cassia_dagster.singlecell.profile import gather_evidence
 
 FOLDER = Path(__file__).parent / "prompts"
@@ -211,7 +211,8 @@ def rendered(tmp_path_factory, cells, islets_labels, islets_markers):
             scored = score_cluster(one, annotated, door, "x")
             members = [Member(name, door) for name in "ab"]
             compare_candidates(annotated, ["alpha cell", "beta cell"], members, "x", look_up=look_up)
-            genes = contrast(cells, islets_labels, one.cluster, one.nearest[0].cluster)
+            pair = {one.cluster: one.nearest[0].cluster}
+            genes = contrasts(cells, islets_labels, sums.clusters, pair)[one.cluster]
             for strategy in BoostStrategy:
                 plan = BoostPlan(strategy)
                 final = boost_cluster(annotated, scored, door, door, "x", look_up=look_up, contrast=genes, plan=plan)

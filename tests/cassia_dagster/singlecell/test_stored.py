@@ -10,14 +10,25 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cassia_dagster.singlecell.markers import contrast, rank_markers
-from cassia_dagster.singlecell.stored import COMMON, blocks_of, open_cells, read_tables, stored_blocks, write_cells
+from cassia_dagster.singlecell.contrasts import contrasts
+from cassia_dagster.singlecell.expression_sums import sum_groups
+from cassia_dagster.singlecell.markers import rank_markers
+from cassia_dagster.singlecell.stored import (
+    COMMON,
+    QUICK,
+    SMALL,
+    blocks_of,
+    open_cells,
+    read_tables,
+    stored_blocks,
+    write_cells,
+)
 
 
-@pytest.fixture(scope="module")
-def path(islets: anndata.AnnData, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=[QUICK, SMALL], ids=["quick", "small"])
+def path(request: pytest.FixtureRequest, islets: anndata.AnnData, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("stored") / "islets.h5ad"
-    write_cells(islets, blocks_of(islets), place)
+    write_cells(islets, blocks_of(islets), place, packing=request.param)
     return place
 
 
@@ -33,7 +44,15 @@ def test_anndata_reads_what_was_written(islets: anndata.AnnData, path: Path) -> 
 def test_indices_are_stored_once(path: Path) -> None:
     with h5py.File(path) as file:
         assert file["X/indices"] == file["layers/counts/indices"]
-        assert file["X/indices"].shuffle
+
+
+def test_values_are_packed_only_for_a_network(islets: anndata.AnnData, tmp_path: Path) -> None:
+    for name, packing in {"quick": QUICK, "small": SMALL}.items():
+        write_cells(islets, blocks_of(islets), tmp_path / name, packing=packing)
+        with h5py.File(tmp_path / name) as file:
+            packed = [file[part].compression for part in ("X/data", "X/indices", "layers/counts/data")]
+            assert packed == [*([None, None] if name == "quick" else ["lzf", "lzf"]), "lzf"]
+            assert file["X/indices"].shuffle == (name == "small")
 
 
 def test_a_copy_by_blocks_is_the_same_and_packed_as_other_languages_read_it(path: Path, tmp_path: Path) -> None:
@@ -52,4 +71,6 @@ def test_markers_from_the_file_are_those_from_memory(
 ) -> None:
     with open_cells(path) as cells:
         pd.testing.assert_frame_equal(rank_markers(cells, islets_labels), islets_markers)
-        assert contrast(cells, islets_labels, "0", "1") == contrast(islets, islets_labels, "0", "1")
+        sums = sum_groups(islets, islets_labels)
+        found = contrasts(cells, islets_labels, sums, {"0": "1"})
+    assert found == contrasts(islets, islets_labels, sums, {"0": "1"})
