@@ -20,6 +20,9 @@ WIDEST_COVARIANCE = 4000
 _COMMON = 0.05
 """Genes that a larger share of the cells expresses are multiplied as dense ones, zeros and all; the others are not."""
 
+_DECIMALS = 6
+"""Of a component. The last digits of 64 bits hang on how a processor sums; without them, all find the same graph."""
+
 
 def scale_implicitly(values: csr_matrix) -> csr_matrix:
     """Scale genes to unit variance, clipped, up to a constant for each gene.
@@ -68,7 +71,7 @@ def principal_components(scaled: csr_matrix, n_comps: int, *, seed: int = 0) -> 
     Returns
     -------
     components : ndarray of float32, shape (n_cells, n_comps)
-        Signs are such that the largest loading of each component is positive.
+        Signs are such that the largest loading of each component is positive; rounded to six decimals.
     variance_ratio : ndarray, shape (n_comps,)
         Share of the variance, the largest first.
     """
@@ -82,7 +85,7 @@ def principal_components(scaled: csr_matrix, n_comps: int, *, seed: int = 0) -> 
         vectors = _by_lanczos(scaled, mean, n_comps, seed)
     largest = np.abs(vectors).argmax(axis=0)
     vectors *= np.sign(vectors[largest, np.arange(n_comps)])
-    components = scaled @ vectors - mean @ vectors
+    components = np.round(scaled @ vectors - mean @ vectors, _DECIMALS)
     total = np.square(scaled.data.astype(np.float64)).sum() / n_cells - np.square(mean).sum()
     return components.astype(np.float32), np.square(components).sum(axis=0) / n_cells / total
 
@@ -110,7 +113,7 @@ def _products(scaled: csr_matrix) -> np.ndarray:
     common, rare = slice(n_common), slice(n_common, None)
     for block in row_blocks(scaled):
         sorted_block = block[:, order]
-        dense, sparse = sorted_block[:, common].toarray(), sorted_block[:, rare]
+        dense, sparse = sorted_block[:, common].toarray().astype(np.float64), sorted_block[:, rare]
         sums[common, common] += dense.T @ dense
         sums[rare, common] += sparse.T @ dense
         sums[rare, rare] += (sparse.T @ sparse).toarray()

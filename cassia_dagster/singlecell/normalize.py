@@ -189,8 +189,16 @@ def _log_of_share(matrix: csr_matrix, depth: np.ndarray) -> tuple[csr_matrix, Ge
     for rows in spans(matrix.shape[0]):
         share = share_of_depth(matrix[rows], depth[rows])
         moments.add(share)
-        np.log1p(share.data, out=logarithms[matrix.indptr[rows.start] : matrix.indptr[rows.stop]])
+        logarithms[matrix.indptr[rows.start] : matrix.indptr[rows.stop]] = log_values(share)
     return sparse.csr_matrix((logarithms, matrix.indices, matrix.indptr), shape=matrix.shape), moments
+
+
+def log_values(share: csr_matrix) -> np.ndarray:
+    """Return log1p of the stored values; that of 64 bits, rounded to 32, does not hang on the processor."""
+    import numpy as np
+
+    logarithms: np.ndarray = np.log1p(share.data, dtype=np.float64).astype(np.float32)
+    return logarithms
 
 
 def with_tables_of(source: Any) -> AnnData:

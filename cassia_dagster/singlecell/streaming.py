@@ -13,6 +13,7 @@ from cassia_dagster.singlecell.embed import embed_values
 from cassia_dagster.singlecell.normalize import (
     canonical,
     describe_genes,
+    log_values,
     measure_quality,
     set_aside,
     share_of_depth,
@@ -196,15 +197,13 @@ class PreparedCells:
 
     def blocks(self) -> Iterator[tuple[csr_matrix, csr_matrix]]:
         """Make the log-normalised values by blocks of cells, each with its counts."""
-        import numpy as np
-
         depth, first = self.tables.obs["n_counts"].to_numpy() / self.target_sum, 0
         for counts in self.counts.blocks():
             last = first + counts.shape[0]
             if last > len(depth) or counts.shape[1] != self.tables.n_vars:
                 raise self._changed()
             values = share_of_depth(counts, depth[first:last])
-            np.log1p(values.data, out=values.data)
+            values.data = log_values(values)
             yield values, counts
             first = last
 
