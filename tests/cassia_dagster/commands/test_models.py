@@ -126,12 +126,13 @@ def test_the_models_of_the_command_line_become_part_of_the_catalog(
     run(
         *("run", "cells.h5ad", "--tissue", "blood", "--species", "human", "--model", "openai/gpt-5"),
         *("--annotation-model", "openrouter/anthropic/claude-sonnet-4.5", "--score-model", "openrouter/openai/o3"),
-        *("--score-threshold", "75", "--max-workers", "6", "--max-usd", "5"),
+        *("--score-threshold", "75", "--no-namesakes", "--max-workers", "6", "--max-usd", "5"),
     )
     entry = entry_of(seen | {"path": islets_path})
     assert entry.model("annotation").title == "openrouter/anthropic/claude-sonnet-4.5"
     assert (entry.model("score").title, entry.model("merge").title) == ("openrouter/openai/o3", "openai/gpt-5")
-    assert (entry.score_threshold, entry.max_workers, entry.max_usd) == (75, 6, 5)
+    assert (entry.score_threshold, entry.namesakes, entry.max_workers, entry.max_usd) == (75, False, 6, 5)
+    assert entry_of({"path": islets_path, "species": "human", "notes": ""}, entry).namesakes is False, "it stays so"
 
 
 def test_a_model_without_a_provider_is_refused_at_once() -> None:
