@@ -91,6 +91,17 @@ class BoostPlan:
             raise ValueError(f"max_rounds is {self.max_rounds}; it must be between 1 and {MAX_ROUNDS}.")
 
 
+@dataclass(frozen=True, slots=True)
+class ClusterData:
+    """What the booster can be told of one cluster beside its markers."""
+
+    contrast: tuple[Marker, ...] = ()
+    look_up: LookUp | None = None
+    """What answers for its genes; the markers do where there is none."""
+    namesakes: tuple[str, ...] = ()
+    """Other clusters of its name, which it is to be told from."""
+
+
 class BoostRequest(Record):
     """What the booster is asked."""
 
