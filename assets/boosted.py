@@ -60,7 +60,8 @@ class BoostConfig(AskConfig):
     )
     namesakes: bool | None = Field(
         default=None,
-        description="Look again at clusters that share a name, to tell which kind of it each is (usually, yes).",
+        description="Look again at clusters that share a name, to tell which kind of it each is; as the catalog or "
+        "the environment says, else yes.",
     )
     strategy: Literal["breadth", "depth"] = Field(
         default="breadth",

@@ -77,14 +77,13 @@ def marker_table(
         if entry.has_cells:
             with normalized_adata.expression() as expressed:
                 markers = rank_markers(expressed, labels, **config.model_dump())
-            cells = normalized_adata.read("obsm/X_pca")
             made: dict[str, dg.MetadataValue] = {
                 "parameters": dg.MetadataValue.json(config.model_dump(mode="json")),
                 "libraries": dg.MetadataValue.json(versions_behind("marker_table")),
             }
         else:
             with same_file(context.instance, entry):
-                cells, markers = None, load_table(entry).table
+                markers = load_table(entry).table
             made = {"imported_from": dg.MetadataValue.path(str(entry.path))}
     counts = markers["cluster"].value_counts()
     clusters = natural_order(labels.unique())
@@ -108,7 +107,9 @@ def marker_table(
             "top_genes": dg.MetadataValue.table(rows),
             **made,
             **usage.metadata,
-            **expected_calls(context.resources, *dataset_and_resolution(context), cells, labels, markers),
+            **expected_calls(
+                context.resources, *dataset_and_resolution(context), normalized_adata, leiden_clusters, markers
+            ),
         },
         check_results=[
             dg.AssetCheckResult(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -9,6 +10,7 @@ from pydantic import Field
 
 from assets.evidence import evidence_of
 from assets.replies import show_replies
+from assets.second_look import data_of_now
 from cassia_dagster.agents.embedded import RULES_VERSION
 from cassia_dagster.agents.estimate import Expected, rehearse
 from cassia_dagster.agents.role import Role
@@ -18,10 +20,10 @@ from cassia_dagster.llm.store import Store
 from resources.catalog import DatasetEntry
 from resources.llm import ModelOverride, ModelResource
 from resources.settings import AnnotationSettings
+from resources.storage import AdataFile, TableFile
 
 if TYPE_CHECKING:
     import pandas as pd
-    from anndata import AnnData
 
 NAMES: Mapping[str, ModelRole] = {
     "annotate": "annotation",
@@ -134,7 +136,12 @@ def describe_calls(store: Store, cast: Cast) -> dict[str, dg.MetadataValue]:
 
 
 def expected_calls(
-    resources: Any, dataset: str, resolution: str, adata: "AnnData | None", labels: "pd.Series", markers: "pd.DataFrame"
+    resources: Any,
+    dataset: str,
+    resolution: str,
+    normalized_adata: AdataFile,
+    leiden_clusters: TableFile,
+    markers: "pd.DataFrame",
 ) -> dict[str, dg.MetadataValue]:
     """Say what naming these clusters is expected to take, before a model is asked.
 
@@ -144,7 +151,10 @@ def expected_calls(
     models = {verb: getattr(resources, f"{name}_llm").overlaid(entry.model(name)) for verb, name in NAMES.items()}
     if all(model.title == EMBEDDED for model in models.values()):
         return {"expected_calls": dg.MetadataValue.int(0), "expected_usd": dg.MetadataValue.float(0.0)}
-    evidence = evidence_of(entry, adata, labels, markers)
+    settings: AnnotationSettings = resources.settings.of(entry)
+    labels = leiden_clusters.read().set_index("cell_id")["cluster"]
+    cells = normalized_adata if entry.has_cells else None
+    evidence = evidence_of(entry, cells.read("obsm/X_pca") if cells else None, labels, markers)
     with Store.open(resources.model_store.path) as store:
         rows = rehearse(
             evidence,
@@ -152,8 +162,10 @@ def expected_calls(
             store,
             dataset=dataset,
             resolution=resolution,
-            score_threshold=resources.settings.of(entry).score_threshold,
+            score_threshold=settings.score_threshold,
+            namesakes=settings.namesakes,
             strategy=entry.strategy,
+            data_of=partial(data_of_now, cells, leiden_clusters),
         )
     return describe_expected(rows)
 

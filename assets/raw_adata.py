@@ -18,6 +18,9 @@ _CONTENT, _STATE = "sha256", "state"
 
 CHANGES_NO_RESULT = {"notes", "max_workers", "output"}
 
+CAME_LATER = {"namesakes"}
+"""Fields that say nothing where they are not said, so that what was made before they came is not out of date."""
+
 raw_adata = dg.AssetSpec(
     "raw_adata",
     partitions_def=BY_DATASET,
@@ -48,7 +51,8 @@ def observe(entry: DatasetEntry, content_of: Callable[[Path], str] = fingerprint
     state = settled_state(entry.path)  # before it is read: what changes afterwards has another state
     content = content_of(entry.path)
     beside = [content_of(path) if path.is_file() else "" for path in entry.tables]
-    said = entry.model_dump_json(exclude=CHANGES_NO_RESULT | {"path", "label_terms", "markers", "models"})
+    unsaid = {field for field in CAME_LATER if getattr(entry, field) is None}
+    said = entry.model_dump_json(exclude=CHANGES_NO_RESULT | unsaid | {"path", "label_terms", "markers", "models"})
     # Of a model counts what decides its answers: a quota, a price or the name of a key asks nobody again.
     asked = [f"{role} {model.title} {model.identity}" for role in MODEL_ROLES for model in [entry.model(role)]]
     version = hashlib.sha256("\n".join((content, *beside, said, *asked)).encode()).hexdigest()[:32]

@@ -1,33 +1,21 @@
 """What a second look at clusters needs to know of the data, and what it is expected to cost."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
-from cassia_dagster.agents.boost import BOOSTER, BoostPlan, boost_cluster
+from cassia_dagster.agents.boost import BOOSTER, BoostPlan, ClusterData, boost_cluster
 from cassia_dagster.agents.estimate import Expected, rehearsal
 from cassia_dagster.agents.score import SCORER
 from cassia_dagster.errors import InputError
 from cassia_dagster.llm.choice import EMBEDDED
 from cassia_dagster.llm.store import Store
-from cassia_dagster.records import AnnotatedCluster, Marker, ScoredCluster
+from cassia_dagster.records import AnnotatedCluster, ScoredCluster
 from cassia_dagster.singlecell.cluster import digest_clusters
 from cassia_dagster.singlecell.contrasts import contrasts
-from cassia_dagster.singlecell.lookup import LookUp, look_up_markers, sum_expression
+from cassia_dagster.singlecell.lookup import look_up_markers, sum_expression
 from resources.llm import ModelResource
 from resources.storage import AdataFile, TableFile
 from resources.versions import version_of_records
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterData:
-    """What the booster can be told of one cluster beside its markers."""
-
-    contrast: tuple[Marker, ...]
-    look_up: LookUp | None
-    """What answers for its genes; the markers do where there is none."""
-    namesakes: tuple[str, ...] = ()
-    """Other clusters of its name, which it is to be told from."""
 
 
 def digest_of(row: AnnotatedCluster, score: ScoredCluster) -> str:
@@ -60,7 +48,7 @@ def expected_look(
     booster = rehearsal(players[0].backends()[0], store, BOOSTER)
     scorer = rehearsal(players[1].backends()[0], store, SCORER)
     for row, score in pairs:
-        known = data[row.cluster] if data else ClusterData((), None)
+        known = data[row.cluster] if data else ClusterData()
         boost_cluster(
             row,
             score,
@@ -73,6 +61,20 @@ def expected_look(
             plan=plan,
         )
     return [*booster.expected.values(), *scorer.expected.values()]
+
+
+def data_of_now(
+    normalized_adata: AdataFile | None,
+    leiden_clusters: TableFile,
+    rows: Sequence[AnnotatedCluster],
+    namesakes: Mapping[str, tuple[str, ...]],
+) -> dict[str, ClusterData]:
+    """Do as `data_of` does for rows that were rehearsed just now, which are about the clusters as they are."""
+    if not rows:
+        return {}
+    digests = digest_clusters(leiden_clusters.read())
+    about = [row.model_copy(update={"cells": digests[row.cluster]}) for row in rows]
+    return data_of(about, normalized_adata, leiden_clusters, namesakes)
 
 
 def data_of(

@@ -151,6 +151,8 @@ class DatasetEntry(Record):
     """Clusters that are worked on at once."""
     score_threshold: Percent | None = None
     """Labels that score less get a second look."""
+    namesakes: bool | None = None
+    """Whether clusters that share a name get one too, to tell which kind of it each is."""
     max_contradiction: Fraction | None = None
     """Share of the cells in clusters named against their known label beyond which no annotated file is written."""
     max_usd: float | None = Field(default=None, ge=0)

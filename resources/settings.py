@@ -63,6 +63,7 @@ class AnnotationSettings(dg.ConfigurableResource):
         said = {
             "max_workers": entry.max_workers,
             "score_threshold": entry.score_threshold,
+            "namesakes": entry.namesakes,
             "max_usd_per_dataset": entry.max_usd,
             "max_contradiction": entry.max_contradiction,
         }

@@ -91,6 +91,17 @@ class BoostPlan:
             raise ValueError(f"max_rounds is {self.max_rounds}; it must be between 1 and {MAX_ROUNDS}.")
 
 
+@dataclass(frozen=True, slots=True)
+class ClusterData:
+    """What the booster can be told of one cluster beside its markers."""
+
+    contrast: tuple[Marker, ...] = ()
+    look_up: LookUp | None = None
+    """What answers for its genes; the markers do where there is none."""
+    namesakes: tuple[str, ...] = ()
+    """Other clusters of its name, which it is to be told from."""
+
+
 class BoostRequest(Record):
     """What the booster is asked."""
 
@@ -230,7 +241,7 @@ def boost_cluster(
     if conclusion is None:
         why = f"In {plan.max_rounds} rounds, the booster named nothing that could be tested against the label."
         return _row(annotated, scored, BoostOutcome.FAILED, why, **_kept(inquiry, plan))
-    return _decide(annotated, scored, conclusion, inquiry, scorer, subject, plan, told_apart=bool(namesakes))
+    return _decide(annotated, scored, conclusion, inquiry, scorer, subject, plan, namesakes)
 
 
 def _investigate(
@@ -303,8 +314,7 @@ def _decide(
     scorer: Door,
     subject: str,
     plan: BoostPlan,
-    *,
-    told_apart: bool,
+    namesakes: tuple[str, ...],
 ) -> BoostedCluster:
     said = _kept(inquiry, plan) | {
         "additional_answer": conclusion.additional_answer,
@@ -323,13 +333,13 @@ def _decide(
             "lookups": (*annotated.lookups, *inquiry.lookups),
         }
     )
-    rescored = score_cluster(annotated.evidence, second, scorer, subject)
+    rescored = score_cluster(annotated.evidence, second, scorer, subject, namesakes)
     said["history"] = (*inquiry.history, *rescored.history)
     if second.status is Status.OK and rescored.score is None:
         why = f"A change to {new.label} could not be judged: {rescored.status_reason}"
         return _row(annotated, scored, BoostOutcome.FAILED, why, **said)
-    if _is_better(second, rescored, annotated, scored) or (
-        told_apart and _is_closer(second, rescored, annotated, scored, inquiry, plan.score_threshold)
+    if _is_better(second, rescored, annotated, scored) or _is_closer(
+        second, rescored, annotated, scored, inquiry, plan.score_threshold, namesakes
     ):
         return _row(second, rescored, BoostOutcome.CHANGED, conclusion.explanation, **said)
     why = f"A change to {new.label or 'no name'} was considered and not accepted: {conclusion.explanation}"
@@ -357,6 +367,7 @@ def _is_closer(
     scored: ScoredCluster,
     inquiry: _Inquiry,
     threshold: float,
+    namesakes: tuple[str, ...],
 ) -> bool:
     """Tell whether a name is a kind of the first that the data bears out, where others have the first one too.
 
@@ -370,7 +381,7 @@ def _is_closer(
     return (
         rescored.score >= least
         and set(second.check.findings) <= set(first.check.findings)
-        and is_told_apart(first.evidence, inquiry.lookups, first.check.cl_id, second.check.cl_id, tested)
+        and is_told_apart(first.evidence, inquiry.lookups, namesakes, first.check.cl_id, second.check.cl_id, tested)
     )
 
 

@@ -42,7 +42,7 @@ from cassia_dagster.records import (
     Verdict,
 )
 
-RULES_VERSION = "5"
+RULES_VERSION = "6"
 """Raised when a rule in this file changes, so that no answer of the old rules comes from the cache."""
 
 N_MARKERS = 20
@@ -217,15 +217,12 @@ def _kinds(request: BoostRequest) -> tuple[Hypothesis, ...]:
 
 
 def _is_borne_out(request: ScoreRequest, proposal: Proposal) -> bool:
-    """Tell whether the label is a kind of what the markers speak for, told from another kind by genes looked up.
-
-    They count against the clusters of the same name, or else against the most similar one.
-    """
-    pair = rival_kinds(request.evidence, proposal.cl_id) if proposal.cl_id and request.lookups else None
+    """Tell whether the label is a kind of what the markers speak for, told by genes from clusters of the same name."""
+    pair = rival_kinds(request.evidence, proposal.cl_id) if proposal.cl_id and request.namesakes else None
     if pair is None or request.check.cl_id not in pair:
         return False
     rivals = [one for one in pair if one != request.check.cl_id]
-    return lead_of(request.evidence, request.lookups, request.check.cl_id, rivals).is_clear
+    return lead_of(request.evidence, request.lookups, request.namesakes, request.check.cl_id, rivals).is_clear
 
 
 def _rival_kinds(request: BoostRequest) -> tuple[str, ...]:
@@ -290,7 +287,8 @@ def _tell_apart(
     ontology = load_ontology()
     if not {ontology.label(kind) for kind in pair} <= set(tested):
         return None
-    leads = {kind: lead_of(request.evidence, lookups, kind, [one for one in pair if one != kind]) for kind in pair}
+    rivals = {kind: [one for one in pair if one != kind] for kind in pair}
+    leads = {kind: lead_of(request.evidence, lookups, request.namesakes, kind, rivals[kind]) for kind in pair}
     kind = next((kind for kind in pair if leads[kind].is_clear), None)
     if kind is None:
         return None

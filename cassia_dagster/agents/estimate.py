@@ -7,14 +7,14 @@ its guess, not the model's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from cassia_dagster.agents.annotate import ANNOTATOR, annotate_cluster
-from cassia_dagster.agents.boost import BOOSTER, boost_cluster, keep_as_is, needs_boost
+from cassia_dagster.agents.boost import BOOSTER, BoostPlan, ClusterData, boost_cluster, keep_as_is, needs_boost
 from cassia_dagster.agents.embedded import EmbeddedBackend
 from cassia_dagster.agents.merge import MERGER, merge_clusters
 from cassia_dagster.agents.namesakes import namesakes_of
@@ -37,13 +37,16 @@ from cassia_dagster.records import (
     Species,
     Strategy,
 )
-from cassia_dagster.singlecell.contrasts import N_CONTRAST
 
 BETA_CELL = "CL:0000169"
 N_KEPT = 100
 """Markers of a cluster that `gather_evidence` keeps."""
 
 ROLES = (ANNOTATOR, VALIDATOR, SCORER, BOOSTER, MERGER)
+
+
+type DataOf = Callable[[Sequence[AnnotatedCluster], Mapping[str, tuple[str, ...]]], Mapping[str, ClusterData]]
+"""Tells of clusters, and of those that share their name, what the booster would be told of each."""
 
 
 @dataclass(slots=True)
@@ -145,7 +148,9 @@ def rehearse(
     dataset: str,
     resolution: str,
     score_threshold: float,
+    namesakes: bool,
     strategy: Strategy | None = None,
+    data_of: DataOf | None = None,
 ) -> list[Expected]:
     """Let all roles work on clusters without asking anybody.
 
@@ -161,8 +166,12 @@ def rehearse(
         Of what the clusters are.
     score_threshold
         Labels that score less get a second look.
+    namesakes
+        Whether clusters that share a name get one too.
     strategy
         How labels are arrived at; `validated` if not given.
+    data_of
+        Tells what the booster would be told of the clusters that get a second look; their markers if not given.
 
     Returns
     -------
@@ -179,19 +188,31 @@ def rehearse(
         subject = f"{dataset}/{resolution}/{one.cluster}"
         rows.append(annotate_cluster(one, annotator, validator, subject, strategy or Strategy.VALIDATED))
         scores.append(score_cluster(one, rows[-1], scorer, subject))
-    same = namesakes_of(rows)
-    final: list[BoostedCluster] = []
-    for one, row, score in zip(evidence, rows, scores, strict=True):
-        subject = f"{dataset}/{resolution}/{one.cluster}"
-        # Without the matrix genes are looked up among the markers, and as many of these stand in for the genes that are
-        # up against the most similar cluster.
-        contrast = one.markers[:N_CONTRAST] if one.nearest else ()
-        others = same.get(one.cluster, ())
-        final.append(
-            boost_cluster(row, score, booster, scorer, subject, contrast=contrast, namesakes=others)
-            if others or needs_boost(row, score, score_threshold)
-            else keep_as_is(row, score)
+    same = namesakes_of(rows) if namesakes else {}
+    pairs = list(zip(rows, scores, strict=True))
+    asked = [row for row, score in pairs if row.cluster in same or needs_boost(row, score, score_threshold)]
+    known = (
+        data_of(asked, same)
+        if data_of
+        else {row.cluster: ClusterData(namesakes=same.get(row.cluster, ())) for row in asked}
+    )
+
+    def look_again(row: AnnotatedCluster, score: ScoredCluster) -> BoostedCluster:
+        if (told := known.get(row.cluster)) is None:
+            return keep_as_is(row, score)
+        return boost_cluster(
+            row,
+            score,
+            booster,
+            scorer,
+            f"{dataset}/{resolution}/{row.cluster}",
+            look_up=told.look_up,
+            contrast=told.contrast,
+            namesakes=told.namesakes,
+            plan=BoostPlan(score_threshold=score_threshold),
         )
+
+    final = [look_again(row, score) for row, score in pairs]
     if evidence:
         merge_clusters(final, evidence[0].species, evidence[0].tissue, merger, f"{dataset}/{resolution}")
     return list(expected.values())

@@ -76,21 +76,33 @@ class Lead(NamedTuple):
         return self.own > 0 and self.over >= CLEARLY
 
 
-def lead_of(evidence: ClusterEvidence, lookups: Sequence[GeneLookup], kind: str, rivals: Sequence[str]) -> Lead:
+def lead_of(
+    evidence: ClusterEvidence,
+    lookups: Sequence[GeneLookup],
+    namesakes: Sequence[str],
+    kind: str,
+    rivals: Sequence[str],
+) -> Lead:
     """Tell how far the genes speak for a kind rather than for its rivals.
+
+    Only what the genes are against clusters of the name counts. Genes of a kind are higher than in most clusters of
+    another name, whichever kind it is: against the cells beside it, a macrophage of the pancreas shows those of the
+    colon's.
 
     Parameters
     ----------
     evidence
         The cluster.
     lookups
-        What the data says of genes in it; the first comparison with similar clusters counts, which is that with its
-        namesakes where there are any.
+        What the data says of genes in it.
+    namesakes
+        The other clusters of its name, which were looked at as one.
     kind, rivals
         Cell Ontology terms.
     """
     model = model_of(evidence)
-    among = [one.model_copy(update={"rest": one.nearest[0]}) for one in lookups if one.nearest]
+    others = " and ".join(namesakes)  # as what answers for genes calls them
+    among = [one.model_copy(update={"rest": near}) for one in lookups for near in one.nearest if near.against == others]
     own = leaning(model, among, kind, rivals)
     return Lead(own, own - max((leaning(model, among, rival, (kind,)) for rival in rivals), default=0.0))
 
@@ -98,6 +110,7 @@ def lead_of(evidence: ClusterEvidence, lookups: Sequence[GeneLookup], kind: str,
 def is_told_apart(
     evidence: ClusterEvidence,
     lookups: Sequence[GeneLookup],
+    namesakes: Sequence[str],
     present: str | None,
     kind: str | None,
     tested: Sequence[str],
@@ -106,7 +119,7 @@ def is_told_apart(
 
     Parameters
     ----------
-    evidence, lookups
+    evidence, lookups, namesakes
         As for `lead_of`.
     present, kind
         Cell Ontology terms of the old name and the new.
@@ -118,4 +131,4 @@ def is_told_apart(
         return False
     terms = {resolve_name(name, evidence.tissue, evidence.species).cl_id for name in tested}
     rivals = sorted(term for term in terms if term and present in above(term) and model.are_apart(term, kind))
-    return bool(rivals) and lead_of(evidence, lookups, kind, rivals).is_clear
+    return bool(rivals) and lead_of(evidence, lookups, namesakes, kind, rivals).is_clear

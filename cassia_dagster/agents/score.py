@@ -36,6 +36,8 @@ class ScoreRequest(Record):
     verdicts: tuple[Verdict, ...]
     lookups: tuple[GeneLookup, ...] = ()
     """Genes that were looked up before the label was given."""
+    namesakes: tuple[str, ...] = ()
+    """Other clusters of the name that it had before, from which it was to be told; code's, and not shown."""
 
 
 class ScoreReply(Record):
@@ -59,7 +61,13 @@ def total(rubric: Rubric) -> float:
     return sum(points * float(getattr(rubric, part)) for part, points in WEIGHTS.items())
 
 
-def score_cluster(evidence: ClusterEvidence, annotated: AnnotatedCluster, scorer: Door, subject: str) -> ScoredCluster:
+def score_cluster(
+    evidence: ClusterEvidence,
+    annotated: AnnotatedCluster,
+    scorer: Door,
+    subject: str,
+    namesakes: tuple[str, ...] = (),
+) -> ScoredCluster:
     """Score the label of one cluster; a cluster without a label has no score, and a row all the same."""
     annotation, check = annotated.annotation, annotated.check
     if annotation is None or check is None or annotation.label is None or annotation.unresolved:
@@ -77,6 +85,7 @@ def score_cluster(evidence: ClusterEvidence, annotated: AnnotatedCluster, scorer
         check=check,
         verdicts=annotated.rounds,
         lookups=annotated.lookups,
+        namesakes=namesakes,
     )
     try:
         reply, exchange = SCORER.ask(scorer, request, subject)

@@ -44,8 +44,14 @@ def boost(
     ] = None,
     *,
     namesakes: Annotated[
-        bool, typer.Option(help="Look also at clusters that share a name, to tell which kind of it each is.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--namesakes/--no-namesakes",
+            help="Look also at clusters that share a name, to tell which kind of it each is.  "
+            "[default: as the dataset has it]",
+            show_default=False,
+        ),
+    ] = None,
     forget: Annotated[
         bool, typer.Option("--forget", help="Forget second looks at other clusters that were asked for before.")
     ] = False,
@@ -68,7 +74,7 @@ def boost(
         strategy=strategy.value,
         max_rounds=rounds,
         boost_llm=override(model),
-        namesakes=None if namesakes else False,
+        namesakes=namesakes,
         keep_asked=not forget,
         max_usd_per_run=max_usd,
     )

@@ -18,6 +18,7 @@ from cassia_dagster.commands.model_options import (
     MaxWorkersOption,
     MergeModelOption,
     ModelOption,
+    NamesakesOption,
     ScoreModelOption,
     ThresholdOption,
     ValidationModelOption,
@@ -98,6 +99,7 @@ def _described(
     boost_model: BoostModelOption = None,
     merge_model: MergeModelOption = None,
     score_threshold: ThresholdOption = None,
+    namesakes: NamesakesOption = None,
     max_workers: MaxWorkersOption = None,
     max_usd: MaxUsdOption = None,
     max_contradiction: Annotated[
@@ -134,6 +136,7 @@ def _described(
         "output": output and output.absolute(),
         "notes": notes,
         "score_threshold": score_threshold,
+        "namesakes": namesakes,
         "max_workers": max_workers,
         "max_usd": max_usd,
         "max_contradiction": max_contradiction,

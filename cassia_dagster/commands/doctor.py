@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import BaseModel
@@ -146,14 +146,10 @@ def _pools(home: Home) -> Iterator[Seen]:
     """Look at the limits that somebody set: one on a pool that no step uses bounds nothing."""
     if (instance := _instance(home)) is None:
         return
-    import dagster as dg
-
     from assets.pools import pools_of_models
 
     try:
-        used = pools_of_models()
-        with dg.DagsterInstance.from_config(str(instance)) as opened:
-            limits = {one.name: one.limit for one in opened.event_log_storage.get_pool_limits() if not one.from_default}
+        used, limits = pools_of_models(), _limits_of(instance)
     except Exception as error:  # noqa: BLE001 - whatever the storage raises
         why = str(error).strip() or type(error).__name__
         yield Seen("limits", f"the pools of the instance in {instance} cannot be looked at", why)
@@ -167,6 +163,31 @@ def _pools(home: Home) -> Iterator[Seen]:
             f"The steps that ask models are in {' and '.join(sorted(used))} now. Set the limit there: "
             f"`dagster instance concurrency set {unlimited[0]} {limits[pool]}`, with DAGSTER_HOME={instance}.",
         )
+
+
+def _limits_of(instance: Path) -> dict[str, int]:
+    """Read the limits that somebody set on pools, of what is there: Dagster itself would make what it does not find."""
+    import yaml
+    from dagster._core.instance.ref import InstanceRef
+    from dagster._core.storage.event_log.base import EventLogStorage
+    from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+    from dagster._serdes import ConfigurableClassData
+
+    ref: Any = InstanceRef.from_dir(str(instance))
+    kept: ConfigurableClassData | None = ref.event_storage_data
+    if kept is None:  # SQLite in a folder that an environment variable names
+        folder = os.environ[yaml.safe_load(ref.storage_data.config_yaml)["base_dir"]["env"]]
+        place = yaml.dump({"base_dir": str(Path(folder, "history", "runs"))})
+        kept = ConfigurableClassData("dagster._core.storage.event_log", "SqliteEventLogStorage", place)
+    said = yaml.safe_load(kept.config_yaml)
+    if "base_dir" in said and not (Path(said["base_dir"]) / "index.db").exists():
+        return {}
+    if kept.module_name in {"dagster_postgres", "dagster_mysql"}:
+        kept = kept._replace(config_yaml=yaml.dump(said | {"should_autocreate_tables": False}))
+    storage = kept.rehydrate(as_type=EventLogStorage)  # type: ignore[type-abstract] # it makes a kind of it
+    if isinstance(storage, SqlEventLogStorage) and not storage.has_table("concurrency_slots"):
+        return {}
+    return {one.name: one.limit for one in storage.get_pool_limits() if not one.from_default}
 
 
 def _instance(home: Home) -> Path | None:

@@ -29,6 +29,14 @@ ThresholdOption = Annotated[
     float | None,
     typer.Option("--score-threshold", min=0, max=100, help="Labels that score less get a second look.  [default: 75]"),
 ]
+NamesakesOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--namesakes/--no-namesakes",
+        help="Look again at clusters that share a name, to tell which kind of it each is.  [default: namesakes]",
+        show_default=False,
+    ),
+]
 MaxWorkersOption = Annotated[
     int | None, typer.Option("--max-workers", min=1, max=256, help="Clusters worked on at once.  [default: 6]")
 ]

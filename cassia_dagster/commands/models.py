@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from cassia_dagster.agents.estimate import Expected
+    from cassia_dagster.llm.backend import Backend
     from cassia_dagster.llm.store import Store
     from cassia_dagster.records import ClusterEvidence
     from resources.catalog import DatasetEntry
@@ -109,28 +110,26 @@ def estimate(
 
     from cassia_dagster.agents.estimate import example_cluster, rehearse
     from resources.catalog import Catalog
-    from resources.settings import AnnotationSettings
 
     place, console = home_of(home), Console(highlight=False)
     entry = Catalog.read_entry(place.catalog, name)
     if model is not None:
         entry = entry.model_copy(update={"models": {"all": ModelChoice.model_validate(said_of_model(model))}})
-    backends = {role: resource.backends()[0] for role, resource in cast_of(entry).items()}
-    threshold = AnnotationSettings.from_environment().of(entry).score_threshold
     with store_of(home) as store:
         for one in resolution or entry.clusterings:
-            context: dict[str, Any] = {"dataset": entry.name, "resolution": one, "strategy": entry.strategy}
-            evidence = evidence_at(place, entry, one)
             console.print(f"[bold]{_plain(entry.name)}, {_plain(entry.title(one))}[/]", soft_wrap=True)
-            if evidence is not None:
-                rows = rehearse(evidence, backends, store, score_threshold=threshold, **context)
+            if (evidence := evidence_at(place, entry, one)) is not None:
+                rows = expected_of(place, entry, one, evidence, store)
                 console.print(
                     _expected(rows), f"{len(evidence)} clusters. {_asked(rows)} {sum_up(rows)}", soft_wrap=True
                 )
                 continue
             example = [example_cluster(entry.species, entry.where)]
+            said: dict[str, Any] = {"dataset": entry.name, "resolution": one, "strategy": entry.strategy}
+            backends = backends_of(entry)
             least, most = (
-                rehearse(example, backends, store, score_threshold=limit, **context) for limit in (0.0, 101.0)
+                rehearse(example, backends, store, score_threshold=limit, namesakes=False, **said)
+                for limit in (0.0, 101.0)
             )
             console.print(
                 "It is not clustered yet. One cluster of its kind, from no second look to one:\n"
@@ -153,6 +152,33 @@ def evidence_at(place: Home, entry: DatasetEntry, resolution: str) -> list[Clust
         return None
     known = cells.read("obsm/X_pca") if entry.has_cells else None
     return evidence_of(entry, known, clusters.read().set_index("cell_id")["cluster"], markers.read())
+
+
+def expected_of(
+    place: Home, entry: DatasetEntry, resolution: str, evidence: Sequence[ClusterEvidence], store: Store
+) -> list[Expected]:
+    """Say what naming the clusters of a dataset would take, with what `evidence_at` says of them; nobody is asked."""
+    from functools import partial
+
+    from assets.second_look import data_of_now
+    from cassia_dagster.agents.estimate import rehearse
+    from resources.settings import AnnotationSettings
+    from resources.storage import stored_cells, stored_table
+
+    settings = AnnotationSettings.from_environment().of(entry)
+    cells = stored_cells(place.artifacts, entry.name) if entry.has_cells else None
+    clusters = stored_table(place.artifacts, "leiden_clusters", entry.name, resolution)
+    return rehearse(
+        evidence,
+        backends_of(entry),
+        store,
+        dataset=entry.name,
+        resolution=resolution,
+        score_threshold=settings.score_threshold,
+        namesakes=settings.namesakes,
+        strategy=entry.strategy,
+        data_of=partial(data_of_now, cells, clusters),
+    )
 
 
 def _expected(rows: list[Expected]) -> Table:
@@ -194,6 +220,11 @@ def cast_of(entry: DatasetEntry) -> dict[str, ModelResource]:
     from assets.model_calls import NAMES
 
     return {verb: model.overlaid(entry.model(NAMES[verb])) for verb, model in cast_in_environment().items()}
+
+
+def backends_of(entry: DatasetEntry) -> dict[str, Backend]:
+    """Return who would be asked in each role, by its verb, as long as he answers."""
+    return {verb: resource.backends()[0] for verb, resource in cast_of(entry).items()}
 
 
 def cast_in_environment() -> dict[str, ModelResource]:

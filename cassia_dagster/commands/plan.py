@@ -112,22 +112,13 @@ def _sum(prices: Sequence[float | None]) -> float | None:
 
 
 def _expected(home: Home, entry: DatasetEntry, resolution: str, store: Store) -> list[Expected] | None:
-    from cassia_dagster.agents.estimate import rehearse
-    from cassia_dagster.commands.models import cast_of, evidence_at
-    from resources.settings import AnnotationSettings
+    from cassia_dagster.commands.models import backends_of, evidence_at, expected_of
+    from cassia_dagster.llm.choice import EMBEDDED
 
     evidence = evidence_at(home, entry, resolution)
-    if evidence is None:
-        return None
-    return rehearse(
-        evidence,
-        {role: resource.backends()[0] for role, resource in cast_of(entry).items()},
-        store,
-        dataset=entry.name,
-        resolution=resolution,
-        score_threshold=AnnotationSettings.from_environment().of(entry).score_threshold,
-        strategy=entry.strategy,
-    )
+    if evidence is None or {backend.provider for backend in backends_of(entry).values()} == {EMBEDDED}:
+        return None if evidence is None else []  # free
+    return expected_of(home, entry, resolution, evidence, store)
 
 
 def _reasons(home: Home, entries: Iterable[DatasetEntry]) -> Iterator[tuple[DatasetEntry, dict[str, str]]]:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from assets.boosted import BoostConfig, looked_at
+from assets.model_calls import settings_of
 from assets.second_look import data_of, expected_look
 from cassia_dagster.agents.boost import BoostPlan, BoostStep, Conclusion
 from cassia_dagster.agents.embedded import NO_OPINION
@@ -29,6 +30,7 @@ from cassia_dagster.records import (
     Rubric,
     ScoredCluster,
 )
+from resources.catalog import DatasetEntry
 from resources.llm import ModelResource
 from resources.record_tables import read_records, to_arrow
 from resources.settings import AnnotationSettings
@@ -228,3 +230,10 @@ def test_clusters_that_share_a_name_with_kinds_are_looked_at_unless_the_launchpa
     assert [row.cluster for row in look.doubtful] == [first.cluster, second.cluster]
     assert look.namesakes == {first.cluster: (second.cluster,), second.cluster: (first.cluster,)}
     assert looked_at(sound, None, BoostConfig(), AnnotationSettings(namesakes=False)).doubtful == []
+
+
+def test_what_the_launchpad_says_of_namesakes_goes_before_the_catalog() -> None:
+    for listed in (True, False):
+        entry = DatasetEntry(name="islets", path=Path("islets.h5ad"), tissue="pancreas", namesakes=listed)
+        for said, holds in ((None, listed), (True, True), (False, False)):
+            assert settings_of(AnnotationSettings(), entry, BoostConfig(namesakes=said)).namesakes is holds

@@ -10,6 +10,8 @@ import dagster as dg
 import pytest
 
 from assets.model_calls import NAMES, AskConfig, Cast, code_version, expected_calls
+from cassia_dagster.agents.annotate import AnnotateRequest
+from cassia_dagster.agents.embedded import RULES
 from cassia_dagster.agents.score import SCORER
 from cassia_dagster.definitions import build_defs
 from cassia_dagster.llm.choice import MODEL_ROLES, ModelChoice
@@ -107,15 +109,15 @@ class Project:
         (event,) = result.asset_materializations_for_node("annotations")
         return {name: value.value for name, value in event.metadata.items()}
 
-    def expected(self) -> dict[str, Any]:
+    def expected(self, **said: Any) -> dict[str, Any]:
         """Return what naming the clusters is expected to take, as the metadata of the marker table has it."""
-        entry = self.entry.model_copy(update={"models": {"all": self.model}})
+        entry = self.entry.model_copy(update={"models": {"all": self.model}, **said})
         Catalog(datasets=(entry,)).write(self.home.catalog)
-        labels = stored_table(self.home.artifacts, "leiden_clusters", "demo", "0.4").read().set_index("cell_id")
+        clusters = stored_table(self.home.artifacts, "leiden_clusters", "demo", "0.4")
         markers = stored_table(self.home.artifacts, "marker_table", "demo", "0.4").read()
-        adata = stored_cells(self.home.artifacts, "demo").open()
+        cells = stored_cells(self.home.artifacts, "demo")
         with dg.build_asset_context(resources=build_defs(self.home).resources) as context:
-            expected = expected_calls(context.resources, "demo", "0.4", adata, labels["cluster"], markers)
+            expected = expected_calls(context.resources, "demo", "0.4", cells, clusters, markers)
         return {name: value.value for name, value in expected.items()}
 
     @property
@@ -195,6 +197,15 @@ def test_what_it_will_cost_is_known_with_the_markers(project: Project, aimock: A
     assert 12 + 1 < values["expected_calls"] <= 12 * (1 + 2 + 1) + 1
     assert 0 < values["expected_usd"] < values["expected_usd_at_most"]
     assert len(aimock.requests()) == asked
+
+
+def test_second_looks_at_clusters_of_one_name_are_expected_unless_the_catalog_leaves_them_alone(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = Annotation(general_celltype="pancreatic endocrine cell")
+    monkeypatch.setitem(RULES, AnnotateRequest, lambda _: name)
+    taken, left = (project.expected(namesakes=said)["expected_calls"] for said in (None, False))
+    assert taken > left
 
 
 def test_a_model_without_a_price_is_refused_under_a_budget_before_anything_is_sent(

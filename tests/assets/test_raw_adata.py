@@ -89,6 +89,11 @@ def test_what_the_catalog_says_is_part_of_the_version(entry: DatasetEntry, said:
     assert version(described(entry, **said)) != version(entry)
 
 
+def test_a_field_that_came_later_changes_no_version_until_it_is_said(entry: DatasetEntry) -> None:
+    assert version(entry) == "b76b533fdced51f9a9be62084ca9bb8e", "as it was before there were namesakes"
+    assert len({version(described(entry, namesakes=said)) for said in (None, True, False)}) == 3
+
+
 def test_where_the_results_go_and_how_many_work_at_once_change_no_version(entry: DatasetEntry) -> None:
     assert version(described(entry, output="elsewhere", max_workers=2)) == version(entry)
 

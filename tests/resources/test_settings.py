@@ -35,3 +35,13 @@ def test_the_catalog_goes_before_the_environment() -> None:
     assert settings.of(ENTRY) == settings
     listed = settings.of(ENTRY.model_copy(update={"max_workers": 3, "score_threshold": 60.0, "max_usd": 0.0}))
     assert (listed.max_workers, listed.score_threshold, listed.max_usd_per_dataset) == (3, 60, 0)
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_namesakes_are_as_the_catalog_says_and_else_as_the_environment_does(
+    monkeypatch: pytest.MonkeyPatch, *, here: bool
+) -> None:
+    monkeypatch.setenv("CASSIA_NAMESAKES", str(here).lower())
+    settings = AnnotationSettings.from_environment()
+    assert settings.of(ENTRY).namesakes is here
+    assert settings.of(ENTRY.model_copy(update={"namesakes": not here})).namesakes is not here

@@ -8,8 +8,9 @@ from scipy.sparse import csr_matrix
 
 from cassia_dagster.agents.boost import BoostStep, Conclusion, boost_cluster
 from cassia_dagster.agents.embedded import EmbeddedBackend
+from cassia_dagster.agents.embedded import score as rate
 from cassia_dagster.agents.namesakes import ASKED, Lead, lead_of, namesakes_of
-from cassia_dagster.agents.score import ScoreReply
+from cassia_dagster.agents.score import ScoreReply, ScoreRequest
 from cassia_dagster.knowledge.deciding import deciding_genes
 from cassia_dagster.knowledge.evidence import check_annotation
 from cassia_dagster.llm.door import Door
@@ -76,7 +77,7 @@ def test_the_kind_whose_genes_are_higher_than_in_the_others_leads(helper, sums):
         found = sums.look_up(helper(cluster)[0].evidence, [*OF_NAIVE, *OF_MEMORY], others)
         assert {one.nearest[0].against for one in found} == {" and ".join(others)}
         evidence = helper(cluster)[0].evidence
-        leads[cluster] = [lead_of(evidence, found, *sides) for sides in ((NAIVE, [MEMORY]), (MEMORY, [NAIVE]))]
+        leads[cluster] = [lead_of(evidence, found, others, *sides) for sides in ((NAIVE, [MEMORY]), (MEMORY, [NAIVE]))]
     assert leads["0"] == [Lead(1, 2), Lead(-1, -2)]
     assert leads["1"] == [Lead(-1, -2), Lead(1, 2)]
     assert not any(lead.is_clear for lead in leads["2"])
@@ -84,9 +85,28 @@ def test_the_kind_whose_genes_are_higher_than_in_the_others_leads(helper, sums):
 
 def test_that_the_rivals_genes_are_lower_names_nothing(helper, sums):
     found = sums.look_up(helper("0")[0].evidence, OF_MEMORY, ("1",))
-    lead = lead_of(helper("0")[0].evidence, found, NAIVE, [MEMORY])
+    lead = lead_of(helper("0")[0].evidence, found, ("1",), NAIVE, [MEMORY])
     assert lead == Lead(0, 1)
     assert not lead.is_clear, "it may be a third kind"
+
+
+def test_a_cluster_of_another_name_bears_no_kind_out(helper, sums, named):
+    evidence = helper("0")[0].evidence
+    found = sums.look_up(evidence, [*OF_NAIVE, *OF_MEMORY], ("1",))
+    assert lead_of(evidence, found, ("1",), NAIVE, [MEMORY]).is_clear
+    assert lead_of(evidence, found, ("2",), NAIVE, [MEMORY]) == Lead(0, 0), "they were held against others"
+
+    naive = named("naive thymus-derived CD4-positive, alpha-beta T cell", "T cell", "CD3D")
+    check = check_annotation(naive, evidence)
+    assert check.cl_id == NAIVE
+
+    def specificity(*namesakes):
+        request = ScoreRequest(
+            evidence=evidence, annotation=naive, check=check, verdicts=(), lookups=found, namesakes=namesakes
+        )
+        return rate(request).rubric.specificity
+
+    assert specificity("1") > specificity() == specificity("2")
 
 
 @pytest.mark.parametrize("score", [84.0, 68.0])

@@ -1,6 +1,7 @@
 """What the doctor sees, and what it must never show."""
 
 import socket
+from contextlib import closing
 
 import dagster as dg
 import pytest
@@ -10,6 +11,9 @@ from cassia_dagster.cli import app
 from cassia_dagster.errors import ConfigurationError
 from resources.catalog import Catalog, DatasetEntry
 from resources.home import Home
+from tests.servers.postgres import postgres, postgres_server
+
+__all__ = ["postgres", "postgres_server"]
 
 CREDENTIAL = "sk-very-private-0123456789"
 
@@ -112,6 +116,36 @@ def test_where_there_is_no_instance_none_is_made(doctor, home):
     home.dagster.mkdir(parents=True)
     assert doctor().exit_code == 0
     assert not list(home.dagster.iterdir())
+
+
+def test_an_instance_that_was_never_started_stays_as_it_is(doctor, instance):
+    assert "in the pool" not in doctor().output
+    assert [path.name for path in instance.rglob("*")] == ["dagster.yaml"]
+
+
+@pytest.mark.parametrize("said", ["", "storage: {sqlite: {base_dir: {env: RUNS_OF_THE_LAB}}}\n"])
+def test_what_an_instance_holds_is_read_and_not_changed(doctor, instance, said, monkeypatch):
+    monkeypatch.setenv("RUNS_OF_THE_LAB", str(instance / "runs"))
+    (instance / "dagster.yaml").write_text(f"telemetry: {{enabled: false}}\n{said}")
+    limit(instance, llm=3)
+    for made in ("runs.db", "schedules.db"):
+        next(instance.rglob(made)).unlink()
+    before = {path: path.is_file() and path.read_bytes() for path in instance.rglob("*")}
+    assert "in the pool llm, which no step uses" in doctor().output
+    assert {path: path.is_file() and path.read_bytes() for path in instance.rglob("*")} == before
+
+
+def test_a_database_that_dagster_never_used_gets_no_tables(doctor, instance, postgres):
+    import psycopg2
+
+    (instance / "dagster.yaml").write_text(f"storage: {{postgres: {{postgres_url: '{postgres}'}}}}\n")
+    said = doctor().output
+    with closing(psycopg2.connect(postgres)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+        assert cursor.fetchone() == (0,), said
+    assert "limit" not in said
+    limit(instance, llm=3)
+    assert "3 steps at once in the pool llm, which no step uses" in doctor().output
 
 
 def test_the_embedded_model_needs_no_asking(doctor):

@@ -10,6 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cassia_dagster import cli
+from cassia_dagster.agents.annotate import AnnotateRequest
+from cassia_dagster.agents.embedded import RULES
 from cassia_dagster.cli import app
 from cassia_dagster.commands import models
 from cassia_dagster.commands.dataset_options import entry_of
@@ -18,6 +20,7 @@ from cassia_dagster.errors import ConfigurationError, ModelError
 from cassia_dagster.llm.backend import RawReply
 from cassia_dagster.llm.question import Usage
 from cassia_dagster.llm.store import Store
+from cassia_dagster.records import Annotation
 from resources.catalog import Catalog, DatasetEntry
 from resources.home import Home
 
@@ -97,6 +100,19 @@ def test_an_estimate_prices_another_model_role_by_role(demo: Demo) -> None:
     assert 0 < float(rows["annotate"][5]) < float(rows["annotate"][6])
 
 
+def test_an_estimate_counts_second_looks_at_clusters_of_one_name_where_they_are_taken(
+    demo: Demo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(RULES, AnnotateRequest, lambda _: Annotation(general_celltype="pancreatic endocrine cell"))
+    calls = {}
+    for said in ("true", "false"):
+        monkeypatch.setenv("CASSIA_NAMESAKES", said)
+        shown = run("estimate", "demo", "--resolution", "0.4", "--model", "openai/gpt-4.1", "--home", demo.home.root)
+        (row,) = (line.split() for line in shown.splitlines() if line.startswith("boost "))
+        calls[said] = int(row[1])
+    assert calls["true"] > calls["false"]
+
+
 def test_before_there_are_clusters_an_estimate_is_a_range_for_one(demo: Demo, tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     Catalog.read(demo.home.catalog).write(home.catalog)
@@ -126,12 +142,13 @@ def test_the_models_of_the_command_line_become_part_of_the_catalog(
     run(
         *("run", "cells.h5ad", "--tissue", "blood", "--species", "human", "--model", "openai/gpt-5"),
         *("--annotation-model", "openrouter/anthropic/claude-sonnet-4.5", "--score-model", "openrouter/openai/o3"),
-        *("--score-threshold", "75", "--max-workers", "6", "--max-usd", "5"),
+        *("--score-threshold", "75", "--no-namesakes", "--max-workers", "6", "--max-usd", "5"),
     )
     entry = entry_of(seen | {"path": islets_path})
     assert entry.model("annotation").title == "openrouter/anthropic/claude-sonnet-4.5"
     assert (entry.model("score").title, entry.model("merge").title) == ("openrouter/openai/o3", "openai/gpt-5")
-    assert (entry.score_threshold, entry.max_workers, entry.max_usd) == (75, 6, 5)
+    assert (entry.score_threshold, entry.namesakes, entry.max_workers, entry.max_usd) == (75, False, 6, 5)
+    assert entry_of({"path": islets_path, "species": "human", "notes": ""}, entry).namesakes is False, "it stays so"
 
 
 def test_a_model_without_a_provider_is_refused_at_once() -> None:
