@@ -12,7 +12,15 @@ from assets.advice import advice
 from assets.cluster_progress import ClusterProgress
 from assets.evidence import know_lab_markers
 from assets.failures import fatal_errors
-from assets.model_calls import AskConfig, Cast, code_version, describe_calls, describe_expected, settings_of
+from assets.model_calls import (
+    AskConfig,
+    Cast,
+    code_version,
+    describe_calls,
+    describe_expected,
+    say_expected,
+    settings_of,
+)
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from assets.pools import memory_tags, pool_of
 from assets.raw_adata import raw_adata
@@ -148,7 +156,7 @@ def boosted(
         players = cast.models[BOOSTER], cast.models[SCORER]
         plan = replace(config.plan, score_threshold=chosen.score_threshold)
         expected = describe_expected(expected_look(asked, players, store, plan, data))
-        context.log.info("Expected: %s", {name: one.value for name, one in expected.items()})
+        context.log.info(say_expected(expected))
         booster, scorer = (model.door(store) for model in players)
 
         def look_again(pair: tuple[AnnotatedCluster, ScoredCluster]) -> BoostedCluster:

@@ -182,6 +182,15 @@ def describe_expected(rows: Sequence[Expected]) -> dict[str, dg.MetadataValue]:
     }
 
 
+def say_expected(expected: Mapping[str, dg.MetadataValue], what: str = "Expected") -> str:
+    """Write what `describe_expected` found as the line of a log that a person reads."""
+    calls, tokens, usd, most = (one.value for one in expected.values())
+    if not calls:
+        return f"{what}: no call that costs anything"
+    price = f"{usd:.4f} USD, at most {most:.4f} USD" if isinstance(usd, float) and isinstance(most, float) else str(usd)
+    return f"{what}: {calls:,} call{'' if calls == 1 else 's'}, {tokens:,} tokens, {price}"
+
+
 def _usd(prices: Sequence[float | None]) -> dg.MetadataValue:
     known = [price for price in prices if price is not None]
     return (

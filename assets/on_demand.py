@@ -10,7 +10,7 @@ import dagster as dg
 
 from assets.evidence import know_lab_markers
 from assets.failures import fatal_errors
-from assets.model_calls import AskConfig, Cast, describe_expected, settings_of
+from assets.model_calls import AskConfig, Cast, describe_expected, say_expected, settings_of
 from assets.partitions import dataset_and_resolution
 from assets.second_look import digest_of
 from cassia_dagster.agents.estimate import Expected
@@ -115,7 +115,7 @@ class Inquiry:
     ) -> dict[str, dg.MetadataValue]:
         """Write into the log what asking is expected to take, before anybody is asked; return it as metadata."""
         expected = describe_expected(rows)
-        context.log.info("%s: %s", what, {name: one.value for name, one in expected.items()})
+        context.log.info(say_expected(expected, what))
         return expected
 
     def keep[R: ClusterFinding](

@@ -53,6 +53,15 @@ def memory_tags(*, matrix: bool) -> dict[str, Any]:
     return {"dagster-k8s/config": {"container_config": {"resources": {"requests": memory, "limits": memory}}}}
 
 
+def run_tags() -> dict[str, Any]:
+    """Say to Kubernetes how much memory a run takes: it holds a matrix, or reads genes of it.
+
+    Elsewhere a run says nothing of it, for a tag stands beside each run that the user interface lists.
+    """
+    # Kubernetes sets it in every container.
+    return memory_tags(matrix=True) if "KUBERNETES_SERVICE_HOST" in os.environ else {}
+
+
 def _largest() -> int:
     said = os.environ.get(LARGEST, "").strip() or "600000000"
     if not said.isdecimal():

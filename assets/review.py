@@ -183,9 +183,9 @@ def _describe(reviewed: Review) -> dict[str, Any]:
         "recommended_resolution": dg.MetadataValue.text(chosen.resolution),
         "reason": dg.MetadataValue.text(reviewed.recommendation.reason),
         "resolutions": dg.MetadataValue.table(rows, schema=LEVEL_COLUMNS),
-        "sound_share": chosen.sound_share,
+        "sound_share": round(chosen.sound_share, 4),
         "sound_types": chosen.sound_types,
-        "contradicted_share": max(contradicted),
+        "contradicted_share": round(max(contradicted), 4),
     }
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from assets.pools import memory_tags
+from assets.pools import run_tags
 from cassia_dagster.errors import ConfigurationError
 from cassia_dagster.watching import VERSION
 from resources.catalog import Catalog
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from resources.catalog import DatasetEntry
 
-MEMORY = memory_tags(matrix=True)
-"""Runs hold a matrix or read genes of it, and work on their steps in one container."""
+MEMORY = run_tags()
+"""Of runs, which work on their steps in one container."""
 
 ANNOTATE_CLUSTERS = dg.define_asset_job(
     "annotate_clusters",

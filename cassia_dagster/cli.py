@@ -32,6 +32,7 @@ from cassia_dagster.commands import (
 )
 from cassia_dagster.commands.dataset_options import OUTPUT, OutputOption, Said, changes, describes_dataset, entry_of
 from cassia_dagster.commands.datasets import HomeOption, known_entry, register
+from cassia_dagster.commands.help_pages import HelpfulGroup
 from cassia_dagster.commands.model_options import ModelOption, said_of_models
 from cassia_dagster.errors import CassiaError
 from cassia_dagster.files import make_folder
@@ -48,6 +49,7 @@ DEMO_RESOLUTIONS = ("0.4", "0.8")
 
 app = typer.Typer(
     name="cassia-dagster",
+    cls=HelpfulGroup,
     help="LLM-annotated single-cell atlases as Dagster assets.",
     no_args_is_help=True,
     add_completion=False,
@@ -55,25 +57,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(datasets.app, name="datasets")
-app.command("inspect")(look_at_file.inspect_file)
-app.add_typer(models.cache, name="cache")
-app.add_typer(review.review, name="review")
-app.command("estimate")(models.estimate)
-app.command("annotate")(annotate.annotate)
-app.command("doctor")(doctor.doctor)
-app.command("figures")(figures.figures)
-app.command("plan")(plan.plan)
-app.command("gc")(clean.gc)
-app.command("benchmark")(benchmark.benchmark)
-app.command("sweep")(sweep.sweep)
-app.command("uncertainty")(analyses.uncertainty)
-app.command("symphony")(analyses.symphony)
-app.command("hypotheses")(analyses.hypotheses)
-app.command("boost")(boost.boost)
-app.command("subclusters")(subclusters.subclusters)
-app.command("drift")(drift.drift)
-app.command("model-comparison")(model_comparison.model_comparison)
 
 
 def main() -> None:
@@ -134,7 +117,7 @@ FreshOption = Annotated[
 ]
 
 
-@app.command()
+@app.command(rich_help_panel="Annotate")
 def demo(
     home: HomeOption = None,
     output: OutputOption = OUTPUT,
@@ -160,7 +143,7 @@ def demo(
         _annotate(entry, prepare_home(home), _Show(quiet=quiet, as_json=as_json), replace=True)
 
 
-@app.command()
+@app.command(rich_help_panel="Annotate")
 @describes_dataset
 def run(
     said: Said,
@@ -177,7 +160,7 @@ def run(
     _annotate(entry_of(said, known_entry(place, said)), place, show, replace="name" in said, fresh=fresh)
 
 
-@app.command()
+@app.command(rich_help_panel="Look at the results")
 def ui(
     home: HomeOption = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 3000,
@@ -231,6 +214,27 @@ def _annotate(entry: DatasetEntry, home: Home, show: _Show, *, replace: bool, fr
             typer.echo(tell_json(entry, home))
         elif not show.quiet:
             show_results(entry, home)
+
+
+app.command("annotate", rich_help_panel="Annotate")(annotate.annotate)
+app.command("inspect", rich_help_panel="Annotate")(look_at_file.inspect_file)
+app.command("estimate", rich_help_panel="Annotate")(models.estimate)
+app.command("figures", rich_help_panel="Look at the results")(figures.figures)
+app.add_typer(review.review, name="review", rich_help_panel="Look at the results")
+app.command("uncertainty", rich_help_panel="Ask more")(analyses.uncertainty)
+app.command("hypotheses", rich_help_panel="Ask more")(analyses.hypotheses)
+app.command("symphony", rich_help_panel="Ask more")(analyses.symphony)
+app.command("subclusters", rich_help_panel="Ask more")(subclusters.subclusters)
+app.command("boost", rich_help_panel="Ask more")(boost.boost)
+app.command("drift", rich_help_panel="Ask more")(drift.drift)
+app.command("model-comparison", rich_help_panel="Ask more")(model_comparison.model_comparison)
+app.command("sweep", rich_help_panel="Ask more")(sweep.sweep)
+app.command("doctor", rich_help_panel="Keep house")(doctor.doctor)
+app.command("plan", rich_help_panel="Keep house")(plan.plan)
+app.add_typer(datasets.app, name="datasets", rich_help_panel="Keep house")
+app.add_typer(models.cache, name="cache", rich_help_panel="Keep house")
+app.command("gc", rich_help_panel="Keep house")(clean.gc)
+app.command("benchmark", rich_help_panel="Keep house")(benchmark.benchmark)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from cassia_dagster.agents.annotate import MAX_ROUNDS
+from cassia_dagster.agents.boost import USUAL_ROUNDS
 from cassia_dagster.errors import InputError
 from cassia_dagster.knowledge.genes import present_symbols, species_of_ids
 from cassia_dagster.knowledge.markers import MIN_KNOWN_GENES, check_genes, known_genes
@@ -162,11 +163,12 @@ def _likely(genes: Iterable[str]) -> Species:
 def questions(n_clusters: int) -> tuple[int, int]:
     """Return how many questions to a model clusters with markers take, at least and at most.
 
-    The annotator and the validator are asked up to `MAX_ROUNDS` times, the scorer once; where the score is low, the
-    booster once, and the scorer again if the label changed. Not counted are the merger, who is asked once for all
-    clusters, and what is asked again because a reply was no valid one.
+    The annotator and the validator are asked up to `MAX_ROUNDS` times, the scorer once; where there is a second look,
+    the booster in each of its rounds and for the conclusion, and the scorer again if the label changed. Not counted are
+    the merger, who is asked once for all clusters, and what is asked again because a reply was no valid one.
     """
-    return n_clusters * 3, n_clusters * (2 * MAX_ROUNDS + 3)
+    second_look = USUAL_ROUNDS + 2
+    return n_clusters * 3, n_clusters * (2 * MAX_ROUNDS + 1 + second_look)
 
 
 def _only_counts(matrices: tuple[Matrix, ...]) -> str | None:

@@ -48,7 +48,9 @@ def _option(text: str, default: str = "") -> Any:
 def _described(
     file: Annotated[
         Path,
-        typer.Argument(help="Counts: .h5ad, 10x .h5 or folder, .zarr, .csv or .tsv. Or marker genes: see --kind."),
+        typer.Argument(
+            help="Cells: .h5ad, 10x .h5 or folder, .loom, .zarr, .csv or .tsv. Or marker genes: see --kind."
+        ),
     ],
     species: Annotated[str, _option("human or mouse.")],
     tissue: Annotated[str | None, _option("Where the cells are from, such as 'pancreas'.")] = None,

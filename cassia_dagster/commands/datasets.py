@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cassia_dagster.commands.dataset_options import Said, describes_dataset, entry_of, name_of
+from cassia_dagster.commands.help_pages import HelpfulGroup
 from cassia_dagster.errors import CassiaError, ConfigurationError, InputError
 from cassia_dagster.files import make_folder
 from resources.home import DEFAULT, VARIABLE, Home, home_of
@@ -27,7 +28,7 @@ HomeOption = Annotated[
 
 NameArgument = Annotated[str, typer.Argument(help="Name of the dataset.")]
 
-app = typer.Typer(help="The datasets that the project knows.", no_args_is_help=True)
+app = typer.Typer(cls=HelpfulGroup, help="The datasets that the project knows.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -37,13 +38,14 @@ def list_datasets(home: HomeOption = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from cassia_dagster.commands.terminal import plain
+    from cassia_dagster.commands.terminal import as_typed, plain
     from resources.catalog import Catalog
 
     place, console = home_of(home), Console(highlight=False)
     catalog, broken = Catalog.read_sound(place.catalog)
     if not catalog.datasets and not broken:
-        console.print(f"No dataset is known in {plain(str(place.catalog))}. `cassia-dagster run FILE` adds one.")
+        more = as_typed("cassia-dagster run FILE")
+        console.print(f"No dataset is known in {plain(str(place.catalog))}. `{more}` adds one.", soft_wrap=True)
         return
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for heading in ("name", "species", "tissue", "resolutions", "file"):
@@ -110,13 +112,15 @@ def add_dataset(
     home: HomeOption = None,
 ) -> None:
     """Register a dataset without annotating it: the user interface and automation find it in the catalog."""
+    from cassia_dagster.commands.terminal import as_typed
+
     entry, place = entry_of(said), home_of(home)
     seen = f" ({_check(entry)})" if check else ""
     if namesake := register(place, entry, replace=replace, same_file=False):
         typer.echo(f"{entry.name} takes the place of what the catalog said of {namesake.path}.")
     typer.echo(
-        f"{entry.name} is in the catalog{seen}. The sensor watch_catalog of `cassia-dagster ui` finds it there; "
-        "`cassia-dagster run` with the same options annotates it at once."
+        f"{entry.name} is in the catalog{seen}. The sensor watch_catalog of `{as_typed('cassia-dagster ui')}` finds "
+        f"it there; `{as_typed('cassia-dagster run')}` with the same options annotates it at once."
     )
 
 

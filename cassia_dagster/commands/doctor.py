@@ -56,7 +56,7 @@ def doctor(
     """Say what is configured, what is missing, and what to do next. No key is shown, and no model is asked unbidden."""
     from rich.console import Console
 
-    from cassia_dagster.commands.terminal import plain
+    from cassia_dagster.commands.terminal import as_typed, plain
 
     console, place = Console(highlight=False), home_of(home)
     looks: tuple[Callable[[Home], Iterator[Seen]], ...] = (_versions, _room, _catalog, _manual_labels, _models, _pools)
@@ -71,7 +71,8 @@ def doctor(
     if troubles:
         raise ConfigurationError(f"{troubles} of these want your attention; the arrows say what to do.")
     console.print(
-        "[dim]All is well. `cassia-dagster demo` shows the whole; `cassia-dagster run FILE` takes yours.[/]",
+        f"[dim]All is well. `{as_typed('cassia-dagster demo')}` shows the whole; "
+        f"`{as_typed('cassia-dagster run FILE')}` takes yours.[/]",
         soft_wrap=True,
     )
 

@@ -36,8 +36,10 @@ def drift(
     if versions:
         show_table(("data version", "written", "run"), _versions(target))
         return
-    from assets.drift import DriftConfig
+    from assets.drift import DriftConfig, earlier_version
 
+    # Else a run would be launched to fail, and stand in Dagster as one that went wrong.
+    earlier_version(target.home.artifacts, target.entry.name, target.resolution, against)
     make(target, "drift", configured(DriftConfig, against=against, max_changed_share=max_changed))
     found = _read(target)
     show_table(("cluster", "before", "overlap", "label", "label before", "change", "score"), map(_row, found.clusters))

@@ -23,7 +23,7 @@ GROUPS_SHOWN = 30
 
 def inspect_file(
     file: Annotated[
-        Path, typer.Argument(help="Counts: .h5ad, 10x .h5 or folder, .zarr, .csv, .tsv. Or a table of markers.")
+        Path, typer.Argument(help="Cells: .h5ad, 10x .h5 or folder, .loom, .zarr, .csv, .tsv. Or a table of markers.")
     ],
 ) -> None:
     """Show what a file holds, and what `run` or `annotate` would do with it."""
@@ -50,7 +50,7 @@ def inspect_file(
 
 
 def _sections(seen: Inspection) -> Sections:
-    from cassia_dagster.commands.terminal import plain
+    from cassia_dagster.commands.terminal import as_typed, plain
     from cassia_dagster.singlecell.values import KINDS
 
     matrices = [f"{plain(one.place)}: {KINDS[one.holds.kind]} ({one.holds.signs})" for one in seen.matrices]
@@ -68,7 +68,7 @@ def _sections(seen: Inspection) -> Sections:
     ]
     if seen.obstacle:
         return [*sections, ("run", ["would refuse this file"])]
-    return [*sections, ("run", _plan(seen)), ("need", _need(seen)), ("command", [plain(seen.command)])]
+    return [*sections, ("run", _plan(seen)), ("need", _need(seen)), ("command", [plain(as_typed(seen.command))])]
 
 
 def _line(column: Column) -> str:
@@ -107,7 +107,7 @@ def _need(seen: Inspection) -> list[str]:
     lines.append(f"questions to a language model: {least} to {most} for each cluster, and one for each resolution")
     for name, n_clusters in ((column.name, column.n_values) for column in seen.columns if column.role == "clusters"):
         low, high = questions(n_clusters)
-        lines.append(f"of the {n_clusters:,} clusters of {plain(name)} it would be asked {low + 1:,} to {high + 1:,}")
+        lines.append(f"for the {n_clusters:,} clusters of {plain(name)} these are {low + 1:,} to {high + 1:,}")
     return [
         *lines,
         "with the embedded model, which is the default: no question leaves this machine, and nothing is paid",
@@ -115,7 +115,7 @@ def _need(seen: Inspection) -> list[str]:
 
 
 def _table_sections(seen: TableInspection) -> Sections:
-    from cassia_dagster.commands.terminal import plain
+    from cassia_dagster.commands.terminal import as_typed, plain
 
     genes = [f"{len(seen.genes):,} different ones, such as {plain(', '.join(seen.genes[:3]))}"]
     known = ", ".join(f"{number:,} known symbols of {one}" for one, number in seen.known_genes.items())
@@ -133,4 +133,4 @@ def _table_sections(seen: TableInspection) -> Sections:
     if seen.obstacle:
         return [*sections, (seen.used_by, ["would refuse this file"])]
     notes = [(seen.used_by, [plain(note) for note in seen.notes])] if seen.notes else []
-    return [*sections, *notes, ("command", [plain(seen.command)])]
+    return [*sections, *notes, ("command", [plain(as_typed(seen.command))])]

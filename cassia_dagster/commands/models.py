@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cassia_dagster.commands.datasets import HomeOption, NameArgument
+from cassia_dagster.commands.help_pages import HelpfulGroup
 from cassia_dagster.commands.model_options import ModelOption
 from cassia_dagster.llm.choice import ModelChoice, said_of_model
 from resources.home import home_of
@@ -39,7 +40,9 @@ def check_models(entry: DatasetEntry) -> None:
         model.check()
 
 
-cache = typer.Typer(help="The replies that were bought, and the account of what they cost.", no_args_is_help=True)
+cache = typer.Typer(
+    cls=HelpfulGroup, help="The replies that were bought, and the account of what they cost.", no_args_is_help=True
+)
 
 
 @cache.command("info")

@@ -12,6 +12,7 @@ import typer
 from pydantic import ValidationError
 
 from cassia_dagster.commands.datasets import HomeOption, NameArgument
+from cassia_dagster.commands.help_pages import HelpfulGroup
 from cassia_dagster.errors import CassiaError, InputError
 from cassia_dagster.project import prepare_home
 
@@ -26,7 +27,11 @@ ResolutionOption = Annotated[
 ]
 ClusterArgument = Annotated[str, typer.Argument(help="Id of the cluster.")]
 
-review = typer.Typer(help="Labels that persons decide on, and who, why and on which evidence.", no_args_is_help=True)
+review = typer.Typer(
+    cls=HelpfulGroup,
+    help="Label clusters yourself: with your name, your reason, and the evidence that you saw.",
+    no_args_is_help=True,
+)
 
 
 @review.command("set")
@@ -72,7 +77,7 @@ def set_label(
     others = [one for one in read_manual_labels(path) if one.place != said.place]
     write_manual_labels(path, [*others, said])
     typer.echo(f"Cluster {cluster} of {name} at {target.resolution} is {words} ({term or 'no term'}), says {said.who}.")
-    typer.echo(f"It is in {path}; `cassia-dagster review apply {name}` puts it into the report and the files.")
+    typer.echo(f"It is in {path}; `{_apply(name)}` puts it into the report and the files.")
 
 
 @review.command("remove")
@@ -89,7 +94,13 @@ def remove_label(
     if len(left) == len(labels):
         raise InputError(f"{path} has no label for cluster {cluster!r} of {name!r} at {target.resolution}.")
     write_manual_labels(path, left)
-    typer.echo(f"The label is out of {path}; `cassia-dagster review apply {name}` takes it out of report and files.")
+    typer.echo(f"The label is out of {path}; `{_apply(name)}` takes it out of report and files.")
+
+
+def _apply(name: str) -> str:
+    from cassia_dagster.commands.terminal import as_typed
+
+    return as_typed(f"cassia-dagster review apply {name}")
 
 
 @review.command("list")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from rich import box, markup
@@ -30,7 +33,7 @@ SUMMARIES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "normalized_adata": lambda seen: (
         f"{seen['cells']:,} cells, {seen['genes']:,} genes, {seen['highly_variable_genes']:,} highly variable"
     ),
-    "umap": lambda _: "",
+    "umap": lambda seen: f"{seen['cells']:,} cells",
     "leiden_clusters": lambda seen: (
         f"{_count(seen['clusters'], 'cluster')}, "
         + (f"given by {seen['given_by']}" if "given_by" in seen else f"modularity {seen['modularity']:.2f}")
@@ -39,9 +42,9 @@ SUMMARIES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "annotations": lambda seen: f"{seen['named']} of {_count(seen['clusters'], 'cluster')} named{_calls(seen)}",
     "scores": lambda seen: (f"mean {seen['mean_score']:.0f}" if "mean_score" in seen else "none") + _calls(seen),
     "boosted": lambda seen: f"{seen['changed']} changed, {seen['confirmed']} confirmed{_calls(seen)}",
-    "reviewed": lambda seen: f"{seen['labelled']} labelled by a person" if seen["labelled"] else "",
+    "reviewed": lambda seen: f"{seen['labelled']} labelled by a person" if seen["labelled"] else "no label of a person",
     "merged": lambda seen: f"{_count(seen['broad_groups'], 'broad group')}{_calls(seen)}",
-    "report": lambda _: "",
+    "report": lambda seen: Path(seen["report"]).name,
     "uncertainty": lambda seen: (
         f"{_count(seen['runs'], 'run')} of {_count(seen['clusters'], 'cluster')}"
         + (f", mean consistency {seen['mean_consistency']:.0f}" if "mean_consistency" in seen else "")
@@ -59,6 +62,11 @@ SUMMARIES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "review": lambda seen: f"recommends {seen['recommended_resolution']}",
 }
 """What is worth a line of each asset, from its metadata."""
+
+
+def as_typed(command: str) -> str:
+    """Write a command as its user types it: where uv started this one, the shell does not find it without uv."""
+    return f"uv run {command}" if "UV_RUN_RECURSION_DEPTH" in os.environ else command
 
 
 def plain(text: str) -> str:
@@ -152,15 +160,23 @@ def show_results(entry: DatasetEntry, home: Home) -> None:
                     "give them with --label-terms.[/]"
                 )
     console.print()
+    first = _recommended(entry)
     for resolution in entry.clusterings:
-        console.print(
-            f"report  {plain(str(entry.folder / folder_of(resolution) / f'{entry.name}_report.html'))}",
-            soft_wrap=True,
-        )
+        path = entry.folder / folder_of(resolution) / f"{entry.name}_report.html"
+        mark = "  [dim]← begin here; why is in the review[/]" if resolution == first else ""
+        console.print(f"report  {plain(str(path))}{mark}", soft_wrap=True)
     if entry.has_cells:
         console.print(f"review  {plain(str(entry.folder / f'{entry.name}_review.html'))}", soft_wrap=True)
         console.print(f"cells   {plain(str(entry.folder / f'{entry.name}_annotated.h5ad'))}", soft_wrap=True)
-    console.print("[dim]Open the runs and assets in Dagster with: uv run cassia-dagster ui[/]")
+    console.print(f"[dim]Open the runs and assets in Dagster with: {as_typed('cassia-dagster ui')}[/]")
+
+
+def _recommended(entry: DatasetEntry) -> str | None:
+    """Name the resolution that the review recommends, where there are several to begin with."""
+    if not entry.has_cells or len(entry.clusterings) == 1:
+        return None
+    review = json.loads((entry.folder / f"{entry.name}_review.json").read_text("utf-8"))
+    return str(review["recommendation"]["resolution"])
 
 
 def _failures(result: ResolutionResult) -> list[str]:

@@ -9,9 +9,18 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pytest
 
-from assets.model_calls import NAMES, AskConfig, Cast, code_version, expected_calls
+from assets.model_calls import (
+    NAMES,
+    AskConfig,
+    Cast,
+    code_version,
+    describe_expected,
+    expected_calls,
+    say_expected,
+)
 from cassia_dagster.agents.annotate import AnnotateRequest
 from cassia_dagster.agents.embedded import RULES
+from cassia_dagster.agents.estimate import Expected
 from cassia_dagster.agents.score import SCORER
 from cassia_dagster.definitions import build_defs
 from cassia_dagster.llm.choice import MODEL_ROLES, ModelChoice
@@ -215,3 +224,21 @@ def test_a_model_without_a_price_is_refused_under_a_budget_before_anything_is_se
     with pytest.raises(dg.Failure, match=r"price of openai/a-model-of-ours is not known"):
         project.annotate(max_usd=1.0)
     assert aimock.requests() == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([Expected("boost", "embedded/x", calls=4)], "Expected: no call that costs anything"),
+        (
+            [Expected("boost", "openai/x", 1, 0, 1200, 34, 0.01, 0.2), Expected("score", "embedded/x", calls=4)],
+            "Expected: 1 call, 1,234 tokens, 0.0100 USD, at most 0.2000 USD",
+        ),
+        (
+            [Expected("boost", "ours/x", 2, 0, 10, 10, None, None)],
+            "Expected: 2 calls, 20 tokens, unknown price",
+        ),
+    ],
+)
+def test_what_is_expected_is_a_line_for_people(rows: list[Expected], said: str) -> None:
+    assert say_expected(describe_expected(rows)) == said

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -12,12 +16,11 @@ pytest.importorskip("dagster_k8s", reason="dagster-k8s is not installed: uv sync
 from dagster_k8s.job import get_user_defined_k8s_config
 
 from assets.pools import LARGEST, MATRIX, memory_tags, pool_of, pools_of_models
-from cassia_dagster.analysis_jobs import ANALYSIS_JOBS, LOOK_AGAIN, REPORT_AGAIN
-from cassia_dagster.automation import JOBS, automatic_runs
 from cassia_dagster.definitions import ANALYSES, ASSETS
 from cassia_dagster.errors import ConfigurationError
 from cassia_dagster.singlecell.memory import memory_needed
 
+PROJECT = Path(__file__).parents[2]
 MADE = [asset for asset in (*ASSETS, *ANALYSES) if isinstance(asset, dg.AssetsDefinition)]
 
 
@@ -67,7 +70,28 @@ def test_memory_follows_the_rule_and_the_largest_matrix_of_the_project(monkeypat
         memory_tags(matrix=True)
 
 
-@pytest.mark.parametrize("job", [*JOBS, *ANALYSIS_JOBS.values(), LOOK_AGAIN, REPORT_AGAIN], ids=lambda job: job.name)
-def test_a_run_has_room_for_each_of_its_steps(job):
+TAGS = """
+import json
+from cassia_dagster.analysis_jobs import ANALYSIS_JOBS, LOOK_AGAIN, REPORT_AGAIN
+from cassia_dagster.automation import JOBS, automatic_runs
+jobs = [*JOBS, *ANALYSIS_JOBS.values(), LOOK_AGAIN, REPORT_AGAIN]
+print(json.dumps({job.name: dict(job.tags) for job in jobs} | {"automatic": dict(automatic_runs().run_tags or {})}))
+"""
+
+
+def tags_of_runs(**environment: str) -> dict[str, dict[str, str]]:
+    told = subprocess.run(
+        [sys.executable, "-c", TAGS], env=os.environ | environment, cwd=PROJECT, capture_output=True, check=True
+    )
+    return json.loads(told.stdout)
+
+
+def test_a_run_on_kubernetes_has_room_for_each_of_its_steps():
     """A container is of the run: the steps have none of their own. Also what shows labels anew reads genes of cells."""
-    assert memory(job.tags) == memory(automatic_runs().run_tags) == "14687Mi"
+    runs = tags_of_runs(KUBERNETES_SERVICE_HOST="10.0.0.1")
+    assert {"annotate_clusters", "analyse_drift", "look_again", "refresh_report", "automatic"} <= set(runs)
+    assert {memory(tags) for tags in runs.values()} == {"14687Mi"}
+
+
+def test_a_run_elsewhere_bears_no_word_of_kubernetes():
+    assert not any(tags_of_runs().values())

@@ -2,6 +2,7 @@
 
 import collections
 import hashlib
+import json
 import os
 import re
 import signal
@@ -99,6 +100,12 @@ def test_the_demo_shows_progress_a_table_and_the_agreement(demo):
         assert asset in demo.text
     assert "Agreement with cell_type" in demo.text
     assert str(demo.output / "demo" / "leiden_res_0.8" / "demo_report.html") in demo.text.replace("\n", "")
+
+
+def test_the_demo_says_which_report_to_begin_with(demo):
+    recommended = json.loads((demo.output / "demo" / "demo_review.json").read_text())["recommendation"]["resolution"]
+    (line,) = [line for line in demo.text.splitlines() if "begin here" in line]
+    assert f"leiden_res_{recommended}" in line
 
 
 def test_lineage_knows_the_bytes_that_a_label_came_from(demo, islets_path):

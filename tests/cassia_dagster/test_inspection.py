@@ -150,9 +150,10 @@ def test_it_takes_more_memory_for_more_values(cells: anndata.AnnData, tmp_path: 
 
 
 def test_the_least_and_the_most_questions_are_those_of_the_roles() -> None:
-    # One question each to annotator, validator and scorer; or three rounds of two, scorer, booster, scorer.
-    assert questions(1) == (3, 9)
-    assert questions(20) == (60, 180)
+    # One question each to annotator, validator and scorer; or three rounds of the first two, the scorer, three rounds
+    # of the booster and its conclusion, and the scorer of that.
+    assert questions(1) == (3, 12)
+    assert questions(20) == (60, 240)
 
 
 def test_the_command_survives_a_shell(cells: anndata.AnnData, tmp_path: Path) -> None:

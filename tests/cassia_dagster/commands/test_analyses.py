@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import anndata
+import dagster as dg
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -176,6 +177,13 @@ def test_the_versions_that_drift_can_be_told_from_are_listed(run):
     said = run("drift", "demo", "--list")
     assert "data version" in said
     assert "UTC" in said
+
+
+def test_what_drift_cannot_compare_with_starts_no_run_that_fails(run, analysed):
+    with pytest.raises(CassiaError, match=r"no earlier version|begin with 'zzz'"):
+        run("drift", "demo", "--against", "zzz")
+    with dg.DagsterInstance.from_config(str(analysed.dagster)) as instance:
+        assert not instance.get_runs(dg.RunsFilter(job_name="analyse_drift", statuses=[dg.DagsterRunStatus.FAILURE]))
 
 
 def test_an_estimate_of_a_second_look_knows_the_table_of_the_lab(run, analysed, monkeypatch, tmp_path):
