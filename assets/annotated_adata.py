@@ -10,7 +10,7 @@ from assets.partitions import BY_DATASET, by_resolution
 from assets.pools import MATRIX, memory_tags
 from assets.raw_adata import raw_adata
 from assets.report import report
-from assets.results import Tables, assemble
+from assets.results import Tables, assemble, coordinates_of
 from cassia_dagster.agents.subclusters import Subcluster, parts_of_now
 from cassia_dagster.errors import InputError
 from cassia_dagster.outputs.cas import write_cas
@@ -65,8 +65,10 @@ def annotated_adata(
     with fatal_errors(), measured() as usage:
         entry = catalog.entry(context.partition_key)
         entry.require_cells()
-        tables = [by_resolution(fan_in) for fan_in in (annotations, scores, reviewed, merged)]
-        made = set.intersection(*(set(table) for table in tables))
+        clustered, *tables = (
+            by_resolution(fan_in) for fan_in in (leiden_clusters, annotations, scores, reviewed, merged)
+        )
+        made = set.intersection(*map(set, (clustered, *tables)))
         if missing := [resolution for resolution in entry.clusterings if resolution not in made]:
             raise InputError(
                 f"Dataset {entry.name!r} lists the resolutions {', '.join(entry.clusterings)}, but nothing was made of "
@@ -74,7 +76,7 @@ def annotated_adata(
             )
         clusterings = {
             resolution: table.read().set_index("cell_id")["cluster"]
-            for resolution, table in by_resolution(leiden_clusters).items()
+            for resolution, table in clustered.items()
             if resolution in entry.clusterings
         }
         results = [
@@ -82,7 +84,7 @@ def annotated_adata(
             for resolution, cells in clusterings.items()
         ]
         adata = normalized_adata.tables()
-        coordinates = umap.read().set_index("cell_id").loc[adata.obs_names, ["x", "y"]].to_numpy()
+        coordinates = coordinates_of(umap, adata.obs_names)[["x", "y"]].to_numpy()
         refined = _refined(table_storage, entry.name, clusterings, by_resolution(reviewed))
         annotated = annotate(adata, results, clusterings, coordinates, entry.primary, refined)
         path = entry.folder / f"{entry.name}_annotated.h5ad"

@@ -24,7 +24,7 @@ from assets.model_calls import (
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from assets.pools import memory_tags, pool_of
 from assets.raw_adata import raw_adata
-from assets.results import by_cluster
+from assets.results import scores_of
 from assets.second_look import data_of, digest_of, expected_look
 from cassia_dagster.agents.boost import (
     BOOSTER,
@@ -145,7 +145,7 @@ def boosted(
         chosen = settings_of(settings, entry, config)
         cast = Cast.of({BOOSTER: boost_llm, SCORER: score_llm}, entry, config)
         named = annotations.records(AnnotatedCluster)
-        scored = by_cluster("scores", scores.records(ScoredCluster), [row.cluster for row in named])
+        scored = scores_of(named, scores)
     pairs = [(row, scored[row.cluster]) for row in named]
     with fatal_errors(), model_store.session(context, chosen.limits(dataset)) as store:
         before = table_storage.made_before("boosted", dataset, resolution)

@@ -52,6 +52,7 @@ _COLUMNS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
         ("score", "float", "From 0 to 100; empty where there is nothing to score."),
         ("rubric", "struct", "The four ratings of 0 to 10 that the score is made of."),
         ("reasoning", "string", "Why, as the scorer says it."),
+        ("about", "string", "Digest of the annotation that was scored."),
         _HISTORY,
     ),
     "merged": (
@@ -59,6 +60,7 @@ _COLUMNS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
         ("broad", "string", "The lineage."),
         ("intermediate", "string", "The family."),
         ("detailed", "string", "The cell type."),
+        ("about", "string", "Digest of the label that was grouped."),
     ),
 }
 

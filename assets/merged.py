@@ -9,9 +9,9 @@ from assets.model_calls import AskConfig, Cast, code_version, describe_calls, se
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from assets.pools import memory_tags, pool_of
 from assets.raw_adata import raw_adata
-from assets.results import sampled_tissue
+from assets.results import by_cluster, digest_of_label, sampled_tissue
 from cassia_dagster.agents.merge import MERGER, merge_clusters
-from cassia_dagster.records import AnnotatedCluster, BoostedCluster
+from cassia_dagster.records import AnnotatedCluster, BoostedCluster, GroupedCluster
 from resources.catalog import CatalogResource
 from resources.llm import ModelOverride, ModelResource, ModelStore
 from resources.settings import AnnotationSettings
@@ -31,7 +31,7 @@ class MergeConfig(AskConfig):
     group_name="annotation",
     op_tags=memory_tags(matrix=False),
     kinds={"llm", "parquet"},
-    code_version=code_version("1", MERGER),
+    code_version=code_version("2", MERGER),
     io_manager_key="table_storage",
     dagster_type=dg.Any,
     pool=pool_of("merge"),
@@ -65,14 +65,17 @@ def merged(
         entry = catalog.entry(dataset)
         limits = settings_of(settings, entry, config).limits(dataset)
         cast = Cast.of({MERGER: merge_llm}, entry, config)
+        named = annotations.records(AnnotatedCluster)
+        final = by_cluster("reviewed", reviewed.records(BoostedCluster), [row.cluster for row in named])
     with fatal_errors(), model_store.session(context, limits) as store:
-        rows, trouble = merge_clusters(
-            reviewed.records(BoostedCluster),
+        groupings, trouble = merge_clusters(
+            list(final.values()),
             entry.species,
-            sampled_tissue(entry, annotations.records(AnnotatedCluster)),
+            sampled_tissue(entry, named),
             cast.models[MERGER].door(store),
             f"{dataset}/{resolution}",
         )
+        rows = [GroupedCluster(**one.model_dump(), about=digest_of_label(final[one.cluster])) for one in groupings]
         calls = describe_calls(store, cast)
     levels = ("broad", "intermediate", "detailed")
     return dg.MaterializeResult(
@@ -80,7 +83,7 @@ def merged(
         data_version=version_of_records(rows),
         metadata={
             **{f"{level}_groups": len({getattr(row, level) for row in rows}) for level in levels},
-            "groupings": dg.MetadataValue.table([dg.TableRecord(row.model_dump()) for row in rows]),
+            "groupings": dg.MetadataValue.table([dg.TableRecord(row.model_dump()) for row in groupings]),
             **calls,
         },
         check_results=[

@@ -12,7 +12,7 @@ from assets.evidence import know_lab_markers
 from assets.failures import fatal_errors
 from assets.model_calls import AskConfig, Cast, describe_expected, say_expected, settings_of
 from assets.partitions import dataset_and_resolution
-from assets.second_look import digest_of
+from assets.results import refuse_earlier_words
 from cassia_dagster.agents.estimate import Expected
 from cassia_dagster.agents.role import Role
 from cassia_dagster.errors import InputError
@@ -204,14 +204,7 @@ def final_words(reviewed: TableFile, scores: TableFile, rows: Sequence[Annotated
         raise InputError(
             f"There is no final word on cluster {lacking[0]} yet. Materialize scores, boosted and reviewed."
         )
-    scored = {row.cluster: row for row in scores.records(ScoredCluster)}
-    for row in rows:
-        about, score = final[row.cluster].about, scored.get(row.cluster)
-        if about and (score is None or about != digest_of(row, score)):
-            raise InputError(
-                f"The final word on cluster {row.cluster} is about an earlier annotation or score than those of now. "
-                "Materialize scores, boosted and reviewed again."
-            )
+    refuse_earlier_words(rows, {row.cluster: row for row in scores.records(ScoredCluster)}, final)
     return final
 
 

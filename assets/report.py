@@ -10,7 +10,7 @@ from assets.failures import fatal_errors
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from assets.pools import memory_tags
 from assets.raw_adata import raw_adata
-from assets.results import Tables, assemble, compare
+from assets.results import Tables, assemble, compare, coordinates_of
 from cassia_dagster.agents.subclusters import Subcluster, parts_of_now
 from cassia_dagster.files import replacing
 from cassia_dagster.llm.store import Store
@@ -78,7 +78,6 @@ def report(
         with model_store.session(context) as store:
             spent = _spent(store, f"{dataset}/{resolution}")
             calls = list(store.calls(subject=f"{dataset}/{resolution}"))
-            write_ledger(calls, ledger)
         clusters = leiden_clusters.read()
         labels = clusters.set_index("cell_id")["cluster"]
         made = normalized_adata.read(f"uns/{INPUT}") if entry.has_cells else None
@@ -91,9 +90,7 @@ def report(
         agreements = {
             column: compare(entry, result, labels, known[column]) for column in entry.labels if known is not None
         }
-        cells = umap.read().set_index("cell_id").join(labels) if entry.has_cells else None
-        paths = write_tables(result, folder, dataset)
-        transcripts = write_transcripts(result, folder)
+        cells = coordinates_of(umap, labels.index).join(labels) if entry.has_cells else None
         expression = normalized_adata.genes(marker_genes(result))[cells.index] if cells is not None else None
         found = {name: table_storage.made_before(name, dataset, resolution) for name in ANALYSES}
         more = analysis_sections(_about_these(found, result, labels))
@@ -102,6 +99,9 @@ def report(
         picture = draw_map(maps[1]) if maps else None
         names = {row.cluster: final_label(row) for row in result.clusters}
         dots = draw_dots(dot_plot(result, cells["cluster"], expression), names) if cells is not None else None
+        # What cannot be shown leaves the files of before as they are, all of them.
+        write_ledger(calls, ledger)
+        paths, transcripts = write_tables(result, folder, dataset), write_transcripts(result, folder)
         path = folder / f"{dataset}_report.html"
         with replacing(path) as temporary:
             temporary.write_text(page, encoding="utf-8")
@@ -131,7 +131,9 @@ def _about_these(
         name: [row for row in table.records(ANALYSES[name]) if row.is_about(clusters)] for name, table in tables.items()
     }
     parts = [row for row in rows.get("subclusters", []) if isinstance(row, Subcluster)]
-    return rows | {"subclusters": [row for row in parts_of_now(parts, labels) if row.lies_in_parent(labels)]}
+    final = {cluster: row.boosted for cluster, row in clusters.items()}
+    held = (row for row in parts_of_now(parts, labels) if row.lies_in_parent(labels))
+    return rows | {"subclusters": [row.under(final) for row in held]}
 
 
 def _spent(store: Store, subject: str) -> Spent:

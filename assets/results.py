@@ -1,10 +1,12 @@
 """Puts the tables of one dataset at one resolution together, as the outputs take them."""
 
+import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from assets.second_look import digest_of
 from cassia_dagster.bounded import read_bounded
 from cassia_dagster.errors import InputError
 from cassia_dagster.evaluation.agreement import (
@@ -17,12 +19,14 @@ from cassia_dagster.records import (
     AnnotatedCluster,
     BoostedCluster,
     ClusterResult,
-    Grouping,
+    GroupedCluster,
     ScoredCluster,
+    natural_order,
 )
 from cassia_dagster.singlecell.columns import main_tissues
 from resources.catalog import DatasetEntry
 from resources.storage import TableFile
+from resources.versions import version_of_records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +47,7 @@ class Tables:
     merged: TableFile
 
 
-def by_cluster[Row: (ScoredCluster, BoostedCluster, Grouping)](
+def by_cluster[Row: (ScoredCluster, BoostedCluster, GroupedCluster)](
     asset: str, rows: Iterable[Row], wanted: Iterable[str]
 ) -> dict[str, Row]:
     """Find the rows of a table by the ids of their clusters.
@@ -51,15 +55,63 @@ def by_cluster[Row: (ScoredCluster, BoostedCluster, Grouping)](
     Raises
     ------
     InputError
-        If a wanted cluster has none: the table was made of earlier annotations than those that stand now.
+        If a wanted cluster has none, or one that is not wanted has one: the table was made of earlier annotations than
+        those that stand now.
     """
-    found = {row.cluster: row for row in rows}
-    if missing := [cluster for cluster in wanted if cluster not in found]:
+    found, known = {row.cluster: row for row in rows}, set(wanted)
+    if others := natural_order(found.keys() ^ known):
+        has = "no row" if others[0] in known else "a row"
         raise InputError(
-            f"{asset} has no row for cluster {', '.join(missing)}: it was made of other annotations than those that "
+            f"{asset} has {has} for cluster {others[0]}: it was made of other annotations than those that "
             f"stand now. Materialize {asset} and what follows it again."
         )
     return found
+
+
+def digest_of_annotation(row: AnnotatedCluster) -> str:
+    """Tell an annotation from others, whatever the conversation that led to it."""
+    return version_of_records([row]).value
+
+
+def digest_of_label(row: BoostedCluster) -> str:
+    """Tell what the merger is told of a cluster from what it would be told of another."""
+    said = row.annotation if row.annotation and not row.annotation.unresolved else None
+    label = (said.label, said.general_celltype, row.check.cl_id if row.check else None) if said else None
+    return hashlib.sha256(repr(label).encode()).hexdigest()[:32]
+
+
+def scores_of(annotated: Sequence[AnnotatedCluster], scores: TableFile) -> dict[str, ScoredCluster]:
+    """Return the score of every annotation, by the id of its cluster.
+
+    Raises
+    ------
+    InputError
+        If one has none yet, or if it is of an earlier annotation than that of now.
+    """
+    if not scores.path.exists():
+        raise InputError("There are no scores yet. Materialize scores and what follows it.")
+    found = by_cluster("scores", scores.records(ScoredCluster), [row.cluster for row in annotated])
+    for row in annotated:
+        if found[row.cluster].about not in ("", digest_of_annotation(row)):
+            raise InputError(
+                f"The score of cluster {row.cluster} is of an earlier annotation than that of now. "
+                "Materialize scores and what follows it again."
+            )
+    return found
+
+
+def refuse_earlier_words(
+    annotated: Iterable[AnnotatedCluster], scored: Mapping[str, ScoredCluster], final: Mapping[str, BoostedCluster]
+) -> None:
+    """Raise `InputError` if the final word on a cluster is about an earlier annotation or score than those of now."""
+    for row in annotated:
+        score = scored.get(row.cluster)
+        about = final[row.cluster].about
+        if about and (score is None or about != digest_of(row, score)):
+            raise InputError(
+                f"The final word on cluster {row.cluster} is about an earlier annotation or score than those of now. "
+                "Materialize scores, boosted, reviewed and what follows them again."
+            )
 
 
 def assemble(
@@ -81,7 +133,7 @@ def assemble(
     ------
     InputError
         If the annotations are about another clustering than this, whatever the ids of its clusters, or if a table
-        is about other annotations.
+        is about other annotations, scores or labels than those of now.
     """
     annotations = tables.annotations.records(AnnotatedCluster)
     if {row.cluster: row.cells for row in annotations} != digests:
@@ -90,9 +142,16 @@ def assemble(
             "leiden_clusters holds now. Materialize annotations and what follows it again."
         )
     wanted = [row.cluster for row in annotations]
-    scores = by_cluster("scores", tables.scores.records(ScoredCluster), wanted)
+    scores = scores_of(annotations, tables.scores)
     boosted = by_cluster("boosted", tables.boosted.records(BoostedCluster), wanted)
-    groupings = by_cluster("merged", tables.merged.records(Grouping), wanted)
+    refuse_earlier_words(annotations, scores, boosted)
+    groupings = by_cluster("merged", tables.merged.records(GroupedCluster), wanted)
+    for cluster in wanted:
+        if groupings[cluster].about not in ("", digest_of_label(boosted[cluster])):
+            raise InputError(
+                f"The grouping of cluster {cluster} is of an earlier label than that of now. "
+                "Materialize merged and what follows it again."
+            )
     clusters = tuple(
         ClusterResult(
             annotated=row,
@@ -113,6 +172,22 @@ def assemble(
         notes=notes,
         spent=spent,
     )
+
+
+def coordinates_of(umap: TableFile, cells: "pd.Index") -> "pd.DataFrame":
+    """Return where each cell is on the map, in the order of the cells.
+
+    Raises
+    ------
+    InputError
+        If the map is of other cells.
+    """
+    found = umap.read().set_index("cell_id")
+    if len(found) != len(cells) or not cells.isin(found.index).all():
+        raise InputError(
+            "umap is of other cells than those of now. Materialize normalized_adata, umap and what follows them again."
+        )
+    return found.loc[cells]
 
 
 def sampled_tissue(entry: DatasetEntry, rows: Iterable[AnnotatedCluster]) -> str:
@@ -138,7 +213,18 @@ def compare(
 def hold_against(
     entry: DatasetEntry, tissue: str, terms: Mapping[str, str | None], labels: "pd.Series", gold: "pd.Series"
 ) -> Agreement:
-    """Hold the terms that clusters were given, ``None`` where there is none, against one column of known labels."""
+    """Hold the terms that clusters were given, ``None`` where there is none, against one column of known labels.
+
+    Raises
+    ------
+    InputError
+        If there are cells that the column says nothing of, not even that their label is not known.
+    """
+    if not labels.index.isin(gold.index).all():
+        raise InputError(
+            f"The known labels of {entry.name!r} are of other cells than its clusters. Materialize leiden_clusters and "
+            "what follows it again."
+        )
     known = gold.reindex(labels.index)
     cells = [str(label) if given else None for label, given in zip(known, known.notna(), strict=True)]
     gold_terms = read_gold_labels(sorted({label for label in cells if label}), tissue, entry.species)

@@ -8,6 +8,7 @@ from assets.failures import fatal_errors
 from assets.manual_labels import manual_labels
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from assets.pools import memory_tags
+from assets.results import by_cluster
 from cassia_dagster.evaluation.manual import ManualLabel, apply_manual_labels, gone
 from cassia_dagster.records import AnnotatedCluster, BoostedCluster, ManualOutcome
 from resources.manual_labels import ManualLabelsFile
@@ -56,7 +57,8 @@ def reviewed(
     seen = annotations.records(AnnotatedCluster)
     with fatal_errors():
         said = manual_labels_file.of(dataset, resolution)
-        rows = apply_manual_labels(boosted.records(BoostedCluster), seen, said)
+        final = by_cluster("boosted", boosted.records(BoostedCluster), [row.cluster for row in seen])
+        rows = apply_manual_labels(list(final.values()), seen, said)
     outcomes = Counter(row.review.outcome for row in rows if row.review)
     return dg.MaterializeResult(
         value=rows,

@@ -10,6 +10,7 @@ from assets.model_calls import AskConfig, Cast, code_version, describe_calls, se
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from assets.pools import memory_tags, pool_of
 from assets.raw_adata import raw_adata
+from assets.results import digest_of_annotation
 from cassia_dagster.agents.crew import for_each
 from cassia_dagster.agents.score import SCORER, score_cluster
 from cassia_dagster.records import AnnotatedCluster, ScoredCluster
@@ -32,7 +33,7 @@ class ScoreConfig(AskConfig):
     group_name="annotation",
     op_tags=memory_tags(matrix=False),
     kinds={"llm", "parquet"},
-    code_version=code_version("1", SCORER),
+    code_version=code_version("2", SCORER),
     io_manager_key="table_storage",
     dagster_type=dg.Any,
     pool=pool_of("score"),
@@ -61,7 +62,8 @@ def scores(
         scorer = cast.models[SCORER].door(store)
 
         def score(row: AnnotatedCluster) -> ScoredCluster:
-            return score_cluster(row.evidence, row, scorer, f"{dataset}/{resolution}/{row.cluster}")
+            rated = score_cluster(row.evidence, row, scorer, f"{dataset}/{resolution}/{row.cluster}")
+            return rated.model_copy(update={"about": digest_of_annotation(row)})
 
         named = annotations.records(AnnotatedCluster)
         progress = ClusterProgress(context, store, len(named))

@@ -1,7 +1,7 @@
 """Data versions made from meaning: the same labels, scores and genes have the same version, whatever they cost."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
-def version_of_records(records: Sequence[Record]) -> dg.DataVersion:
-    """Hash the rows without their conversation history, which tells how, not what."""
-    return _version(record.model_dump_json(exclude={"history"}).encode() for record in records)
+def version_of_records(records: Sequence[Record], without: Collection[str] = ()) -> dg.DataVersion:
+    """Hash the rows without their conversation history, which tells how, not what, and without some other fields."""
+    return _version(record.model_dump_json(exclude={"history", *without}).encode() for record in records)
 
 
 def version_of_table(table: "pd.DataFrame | pd.Series") -> dg.DataVersion:

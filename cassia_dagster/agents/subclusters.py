@@ -85,6 +85,12 @@ class Subcluster(ClusterFinding):
         """Tell whether all its cells are in clusters of the parent's ids, by the cluster of each cell."""
         return set(labels.reindex(list(self.members))) <= set(self.parents)
 
+    def under(self, final: Mapping[str, BoostedCluster]) -> Subcluster:
+        """Hold it against what its parent is called in the end, which may be another name than when it was named."""
+        label, cl_id = _name_of([final[cluster] for cluster in self.parents])
+        own = self.check.cl_id if self.check else None
+        return self.model_copy(update={"parent_label": label, "relation": _relation(own, cl_id)})
+
 
 def why_looked_into(row: BoostedCluster) -> str:
     """Say why a cluster may hold more than one type: it is mixed, unresolved, or scored low; nothing if it is not."""
@@ -199,7 +205,7 @@ def name_part(
         annotation=annotated.annotation,
         check=annotated.check,
         score=scored.score,
-        relation=load_ontology().relation(own, cl_id) if own and cl_id else None,
+        relation=_relation(own, cl_id),
         history=(*annotated.history, *scored.history),
     )
 
@@ -244,6 +250,10 @@ def _name_of(parent: Sequence[BoostedCluster]) -> tuple[str | None, str | None]:
         return None, None
     lowest = max(named, key=lambda term: (len(ontology.ancestors(term)), term))
     return ontology.label(lowest), lowest
+
+
+def _relation(own: str | None, parent: str | None) -> Relation | None:
+    return load_ontology().relation(own, parent) if own and parent else None
 
 
 def _told(evidence: ClusterEvidence, parent: str | None) -> ClusterEvidence:

@@ -102,10 +102,10 @@ def _expected_look(target: Target, config: BoostConfig) -> list[Expected]:
     from assets.boosted import looked_at
     from assets.evidence import know_lab_markers
     from assets.model_calls import settings_of
+    from assets.results import scores_of
     from assets.second_look import data_of, expected_look
     from cassia_dagster.commands.models import cast_of
     from cassia_dagster.llm.choice import EMBEDDED
-    from cassia_dagster.records import ScoredCluster
     from resources.settings import AnnotationSettings
     from resources.storage import stored_cells
 
@@ -114,8 +114,9 @@ def _expected_look(target: Target, config: BoostConfig) -> list[Expected]:
     if {model.title for model in players} == {EMBEDDED}:
         return []
     know_lab_markers(target.entry)
-    scored = {row.cluster: row for row in target.rows("scores", ScoredCluster)}
-    pairs = [(row, scored[row.cluster]) for row in target.annotated([])]
+    named = target.annotated([])
+    scored = scores_of(named, target.table("scores"))
+    pairs = [(row, scored[row.cluster]) for row in named]
     made = target.table("boosted")
     settings = settings_of(AnnotationSettings.from_environment(), target.entry, config)
     look = looked_at(pairs, made if made.path.exists() else None, config, settings)

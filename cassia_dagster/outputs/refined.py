@@ -39,7 +39,11 @@ def refine(labels: pd.Series, parts: Sequence[Subcluster], final: Mapping[str, B
     import pandas as pd
 
     names = {cluster: (*_name(row), "", OF_CLUSTER) for cluster, row in final.items()}
-    names |= {part.cluster: (*_name(part), part.parent_label or UNRESOLVED, OF_PART) for part in parts}
+    held = [
+        part.under(final) if part.lies_in_parent(labels) and final.keys() >= set(part.parents) else part
+        for part in parts
+    ]
+    names |= {part.cluster: (*_name(part), part.parent_label or UNRESOLVED, OF_PART) for part in held}
     refined = labels.astype("object")
     for part in parts:
         refined.loc[list(part.members)] = part.cluster

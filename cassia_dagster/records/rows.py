@@ -74,6 +74,8 @@ class ScoredCluster(Record):
     """``None`` where there is nothing to score, or the scorer failed."""
     rubric: Rubric | None
     reasoning: str = ""
+    about: str = ""
+    """Digest of the annotation that was scored."""
     history: tuple[Exchange, ...] = ()
 
 
@@ -157,6 +159,13 @@ class BoostedCluster(Record):
     review: ManualReview | None = None
     """What a person said of the cluster, if one did."""
     history: tuple[Exchange, ...] = ()
+
+
+class GroupedCluster(Grouping):
+    """A row of ``merged``."""
+
+    about: str = ""
+    """Digest of the label that was grouped."""
 
 
 class ClusterResult(Record):

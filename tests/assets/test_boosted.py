@@ -113,6 +113,40 @@ def test_what_was_asked_is_looked_at_anew_when_its_annotation_changes(boost: Any
         path.write_bytes(before)
 
 
+def test_scores_of_earlier_annotations_are_not_looked_at(boost: Any, materialize: Any, artifacts: Path) -> None:
+    materialize("scores", ScoredCluster)
+    path = artifacts / "annotations" / "islets" / "0.4.parquet"
+    before = path.read_bytes()
+    other = Annotation(general_celltype="T cell")
+    rows = read_records(path, AnnotatedCluster)
+    pq.write_table(to_arrow([row.model_copy(update={"annotation": other}) for row in rows]), path)
+    try:
+        with pytest.raises(RuntimeError, match=r"score of cluster 0 is of an earlier annotation.*Materialize scores"):
+            boost()
+    finally:
+        path.write_bytes(before)
+    assert boost()
+
+
+@pytest.mark.parametrize("asset", ["reviewed", "merged"])
+def test_labels_of_clusters_that_are_gone_are_neither_reviewed_nor_grouped(
+    execute: Any,
+    materialize: Any,
+    artifacts: Path,
+    final_labels: None,
+    asset: str,
+) -> None:
+    materialize("boosted", BoostedCluster)
+    path = artifacts / "annotations" / "islets" / "0.4.parquet"
+    before = path.read_bytes()
+    pq.write_table(to_arrow(read_records(path, AnnotatedCluster)[:-1]), path)
+    try:
+        with pytest.raises(RuntimeError, match=r"has a row for cluster 11: it was made of other annotations"):
+            execute(asset)
+    finally:
+        path.write_bytes(before)
+
+
 @pytest.fixture
 def over_the_wire(
     execute: Callable[..., dg.ExecuteInProcessResult],

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from assets.results import Spent, Tables, assemble, compare
+from assets.results import Spent, Tables, assemble, compare, digest_of_annotation, digest_of_label
+from assets.second_look import digest_of
 from cassia_dagster.errors import InputError
 from cassia_dagster.knowledge.ontology import Relation
 from cassia_dagster.outputs.result import ResolutionResult
@@ -21,6 +24,7 @@ from cassia_dagster.records import (
     ClusterEvidence,
     EvidenceCheck,
     Exchange,
+    GroupedCluster,
     Grouping,
     Record,
     ScoredCluster,
@@ -30,7 +34,10 @@ from cassia_dagster.records import (
 from cassia_dagster.singlecell.cluster import digest_cells
 from resources.catalog import DatasetEntry
 from resources.record_tables import to_arrow
-from resources.storage import TableFile
+from resources.storage import TableFile, stored_table
+
+if TYPE_CHECKING:
+    from tests.conftest import Demo
 
 BETA, ALPHA, T_CELL = "CL:0000169", "CL:0000171", "CL:0000084"
 TERMS: dict[str, str | None] = {"0": BETA, "1": ALPHA, "10": T_CELL, "2": None}
@@ -158,6 +165,94 @@ def test_a_cluster_that_a_table_lacks_is_an_error(tables: Tables, table: str) ->
     pq.write_table(rows.filter([cluster != "10" for cluster in rows["cluster"].to_pylist()]), handle.path)
     with pytest.raises(InputError, match=f"{table} has no row for cluster 10: .* Materialize {table}"):
         assemble(ENTRY, "0.4", digest_cells(LABELS), tables)
+
+
+@pytest.mark.parametrize("table", ["scores", "boosted", "merged"])
+def test_a_cluster_that_only_a_table_has_is_an_error(tables: Tables, table: str) -> None:
+    handle: TableFile = getattr(tables, table)
+    rows = pq.read_table(handle.path).to_pylist()
+    more = pa.Table.from_pylist([*rows, rows[0] | {"cluster": "11"}], pq.read_schema(handle.path))
+    pq.write_table(more, handle.path)
+    with pytest.raises(InputError, match=f"{table} has a row for cluster 11: .* Materialize {table}"):
+        assemble(ENTRY, "0.4", digest_cells(LABELS), tables)
+
+
+@pytest.fixture
+def of_one_run(tables: Tables) -> Tables:
+    """The same tables, with what each was made of, as the assets write them."""
+    named, scores = tables.annotations.records(AnnotatedCluster), tables.scores.records(ScoredCluster)
+    of = {row.cluster: row for row in named}
+    scores = [row.model_copy(update={"about": digest_of_annotation(of[row.cluster])}) for row in scores]
+    score_of = {row.cluster: row for row in scores}
+    final = [
+        row.model_copy(update={"about": digest_of(of[row.cluster], score_of[row.cluster])})
+        for row in tables.boosted.records(BoostedCluster)
+    ]
+    label_of = {row.cluster: digest_of_label(row) for row in final}
+    groupings = [
+        GroupedCluster(**row.model_dump(), about=label_of[row.cluster]) for row in tables.merged.records(Grouping)
+    ]
+    for handle, rows in ((tables.scores, scores), (tables.boosted, final), (tables.merged, groupings)):
+        stored(handle.path, rows)
+    return tables
+
+
+def test_each_table_names_what_it_was_made_of(demo: Demo) -> None:
+    def rows[R: Record](asset: str, record: type[R]) -> dict[str, R]:
+        found = stored_table(demo.home.artifacts, asset, "demo", "0.4").records(record)
+        return {row.cluster: row for row in found}  # type: ignore[attr-defined] # all have one
+
+    named, scores = rows("annotations", AnnotatedCluster), rows("scores", ScoredCluster)
+    assert {one: row.about for one, row in scores.items()} == {
+        one: digest_of_annotation(row) for one, row in named.items()
+    }
+    final, groupings = rows("reviewed", BoostedCluster), rows("merged", GroupedCluster)
+    assert {one: row.about for one, row in final.items()} == {
+        one: digest_of(row, scores[one]) for one, row in named.items()
+    }
+    assert {one: row.about for one, row in groupings.items()} == {
+        one: digest_of_label(row) for one, row in final.items()
+    }
+
+
+def changed[R: Record](handle: TableFile, record: type[R], cluster: str, **said: object) -> None:
+    rows = handle.records(record)
+    stored(handle.path, [row.model_copy(update=said) if row.cluster == cluster else row for row in rows])
+
+
+def test_tables_of_one_run_fit_whatever_was_said_on_the_way(of_one_run: Tables) -> None:
+    changed(of_one_run.annotations, AnnotatedCluster, "1", history=said("annotator", "gpt-4"))
+    changed(of_one_run.scores, ScoredCluster, "1", history=())
+    assert len(assemble(ENTRY, "0.4", digest_cells(LABELS), of_one_run).clusters) == len(TERMS)
+
+
+@pytest.mark.parametrize("still", [set(), {"scores"}])
+def test_annotations_that_were_made_anew_alone_are_not_mixed_with_what_was_made_of_others(
+    of_one_run: Tables, still: set[str]
+) -> None:
+    changed(of_one_run.annotations, AnnotatedCluster, "1", annotation=Annotation(general_celltype="second guess"))
+    words = r"score of cluster 1 is of an earlier annotation .* Materialize scores and"
+    if still:  # the scores too are of now, and only the second look is not
+        row = of_one_run.annotations.records(AnnotatedCluster)[1]
+        changed(of_one_run.scores, ScoredCluster, "1", about=digest_of_annotation(row))
+        words = r"final word on cluster 1 is about an earlier annotation .* Materialize scores, boosted, reviewed and"
+    with pytest.raises(InputError, match=words):
+        assemble(ENTRY, "0.4", digest_cells(LABELS), of_one_run)
+
+
+def test_a_score_that_came_after_the_second_look_is_not_mixed_with_it(of_one_run: Tables) -> None:
+    changed(of_one_run.scores, ScoredCluster, "10", score=11.0)
+    with pytest.raises(InputError, match="final word on cluster 10 is about an earlier annotation or score"):
+        assemble(ENTRY, "0.4", digest_cells(LABELS), of_one_run)
+
+
+@pytest.mark.parametrize(
+    "label", [Annotation(general_celltype="T cell"), Annotation(general_celltype=None, unresolved=Unresolved.MALIGNANT)]
+)
+def test_groupings_of_earlier_labels_are_not_mixed_with_those_of_now(of_one_run: Tables, label: Annotation) -> None:
+    changed(of_one_run.boosted, BoostedCluster, "0", annotation=label)
+    with pytest.raises(InputError, match=r"grouping of cluster 0 is of an earlier label .* Materialize merged"):
+        assemble(ENTRY, "0.4", digest_cells(LABELS), of_one_run)
 
 
 def test_a_result_says_what_it_is_of_and_who_made_it(result: ResolutionResult) -> None:

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from cassia_dagster.llm.store import Store
-from cassia_dagster.records import Grouping
+from cassia_dagster.records import GroupedCluster
 from resources.places import artifact_root
 from resources.storage import stored_table
 from tests.servers.moto import S3Server, bucket, s3_server
@@ -128,5 +128,5 @@ def test_a_killed_worker_costs_no_partition_and_no_finished_call_twice(
     assert set(paid.values()) == {1}, "no finished call is made again"
     assert len(paid) == 3 * len(DATASETS)
     for dataset in DATASETS:
-        rows = stored_table(artifact_root(bucket), "merged", dataset, "0.4").records(Grouping)
+        rows = stored_table(artifact_root(bucket), "merged", dataset, "0.4").records(GroupedCluster)
         assert [row.cluster for row in rows] == ["0", "1", "2"]

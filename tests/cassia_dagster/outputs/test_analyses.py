@@ -17,6 +17,7 @@ from cassia_dagster.outputs.report import render_report
 from cassia_dagster.records import (
     Annotation,
     Comparison,
+    EvidenceCheck,
     Expression,
     GeneLookup,
     Status,
@@ -187,6 +188,26 @@ def test_alternatives_are_shown_with_genes_that_are_not_measured(page):
     text = page("hypotheses", hypothesized())
     assert "Plausible by 20 of 100; a sibling of the label; its genes lean away from it by 0.50; tested" in text
     assert "Not measured: ARX" in text
+    assert "beta cell (when this was asked; it is CD8-positive, alpha-beta T cell now): alpha perhaps" in text
+
+
+def test_a_part_is_held_against_what_its_parent_is_called_now(blood):
+    final = {row.cluster: row.boosted for row in blood.clusters}
+    check = EvidenceCheck(
+        cl_id="CL:0000624",
+        cl_label="",
+        support=0,
+        cited_genes_up=(),
+        cited_genes_absent=(),
+        candidates=(),
+        findings=(),
+    )
+    one = part("0", "CD4-positive, alpha-beta T cell", Relation.CONTRADICTION, text=" of old").model_copy(
+        update={"check": check}
+    )
+    now = one.under(final)
+    assert (now.parent_label, now.relation) == ("CD8-positive, alpha-beta T cell", Relation.SIBLING)
+    assert now.annotation == one.annotation
 
 
 def test_parts_stand_under_their_parent_and_a_stranger_among_them_is_flagged(page):

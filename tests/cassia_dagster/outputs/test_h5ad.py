@@ -80,6 +80,8 @@ def test_parts_of_a_cluster_are_told_cell_by_cell_whatever_the_order(
         relation=None,
     )
     refined = {"0.4": refine(clusters["0.4"], [part], final)}
+    renamed = part.model_copy(update={"parents": ("0",), "parent_label": "what it was called before"})
+    assert set(refine(clusters["0.4"], [renamed], final).loc[members, "parent"]) == {final["0"].annotation.label}
     write_h5ad(annotate(adata, both, clusters, None, primary="1.0", refined=refined), tmp_path / "cells.h5ad")
     read = ad.read_h5ad(tmp_path / "cells.h5ad")
     inside = read.obs["leiden_res_0.4"] == "0"
