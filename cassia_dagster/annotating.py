@@ -265,12 +265,13 @@ def write_results(
     from cassia_dagster.outputs.transcripts import write_transcripts
 
     page = folder / (report or f"{result.dataset}_report.html")
+    text = render_report(result, cells=None)
     try:
         paths = write_tables(result, folder, result.dataset)
         if transcripts:
             write_transcripts(result, folder)
         with replacing(page) as temporary:
-            temporary.write_text(render_report(result, cells=None), encoding="utf-8")
+            temporary.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(f"The folder {folder.absolute()} cannot be written: {error.strerror}.") from error
     return {"report": page, **paths}
