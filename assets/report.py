@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     group_name="results",
     op_tags=memory_tags(matrix=True),
     kinds={"html", "csv"},
-    code_version="4",
+    code_version="5",
     check_specs=[AGREES, COVERED],
 )
 def report(
