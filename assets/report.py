@@ -17,12 +17,13 @@ from cassia_dagster.llm.store import Store
 from cassia_dagster.marker_tables import WITHOUT_CELLS
 from cassia_dagster.outputs.analyses import ANALYSES, Found, analysis_sections
 from cassia_dagster.outputs.dot_picture import draw_dots
-from cassia_dagster.outputs.dotplot import dot_plot, marker_genes
+from cassia_dagster.outputs.dotplot import dot_plot
 from cassia_dagster.outputs.ledger import write_ledger
 from cassia_dagster.outputs.map_picture import draw_map
 from cassia_dagster.outputs.maps import draw_maps
 from cassia_dagster.outputs.report import render_report
 from cassia_dagster.outputs.result import ResolutionResult, Spent, final_label
+from cassia_dagster.outputs.shown import genes_shown
 from cassia_dagster.outputs.tables import write_tables
 from cassia_dagster.outputs.transcripts import write_transcripts
 from cassia_dagster.singlecell.cluster import digest_clusters
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     group_name="results",
     op_tags=memory_tags(matrix=True),
     kinds={"html", "csv"},
-    code_version="4",
+    code_version="5",
     check_specs=[AGREES, COVERED],
 )
 def report(
@@ -91,7 +92,7 @@ def report(
             column: compare(entry, result, labels, known[column]) for column in entry.labels if known is not None
         }
         cells = coordinates_of(umap, labels.index).join(labels) if entry.has_cells else None
-        expression = normalized_adata.genes(marker_genes(result))[cells.index] if cells is not None else None
+        expression = normalized_adata.genes(genes_shown(result))[cells.index] if cells is not None else None
         found = {name: table_storage.made_before(name, dataset, resolution) for name in ANALYSES}
         more = analysis_sections(_about_these(found, result, labels))
         maps = draw_maps(result, cells, known) if cells is not None else None

@@ -178,11 +178,12 @@ def _report(
     import pandas as pd
 
     from cassia_dagster.outputs.dot_picture import draw_dots
-    from cassia_dagster.outputs.dotplot import dot_plot, marker_genes
+    from cassia_dagster.outputs.dotplot import dot_plot
     from cassia_dagster.outputs.ledger import write_ledger
     from cassia_dagster.outputs.map_picture import draw_map
     from cassia_dagster.outputs.maps import draw_maps
     from cassia_dagster.outputs.report import render_report
+    from cassia_dagster.outputs.shown import genes_shown
     from cassia_dagster.outputs.tables import write_tables
     from cassia_dagster.outputs.transcripts import write_transcripts
 
@@ -192,7 +193,7 @@ def _report(
     write_tables(result, place, NAME)
     write_transcripts(result, place)
     cells = pd.DataFrame(coordinates, columns=["x", "y"], index=adata.obs_names).join(labels)
-    genes = adata[:, marker_genes(result)].copy()
+    genes = adata[:, genes_shown(result)].copy()
     known = adata.obs[[TRUTH]]
     maps, agreements = draw_maps(result, cells, known), {TRUTH: _agreement(result, labels, known[TRUTH])}
     page = render_report(result, cells, known, agreements, genes, calls, maps=maps)

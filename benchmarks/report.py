@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks.chromium import DESKTOP, chromium
 from cassia_dagster.evaluation.agreement import Agreement, compare_with_gold
-from cassia_dagster.outputs.dotplot import marker_genes
 from cassia_dagster.outputs.report import render_report
 from cassia_dagster.outputs.result import ResolutionResult
+from cassia_dagster.outputs.shown import genes_shown
 from cassia_dagster.records import (
     AnnotatedCluster,
     Annotation,
@@ -151,7 +151,7 @@ def write_cells(dataset: Dataset, path: Path, n_genes: int = GENES, detected: in
     import scipy.sparse
 
     rng = np.random.default_rng(1)
-    markers = marker_genes(dataset.result)
+    markers = genes_shown(dataset.result)
     n_cells, n_others = len(dataset.cells), n_genes - len(markers)
     home = np.array([int(gene.removeprefix("GENE")) // 100 for gene in markers])
     own = home == dataset.cells["cluster"].astype(int).to_numpy()[:, None]
@@ -202,7 +202,7 @@ def measure(folder: Path) -> dict[str, Any]:
     write_cells(dataset, cells)
     before = _peak()
     begun = time.perf_counter()
-    expression = read_genes(cells, marker_genes(dataset.result))
+    expression = read_genes(cells, genes_shown(dataset.result))
     read = time.perf_counter() - begun
     begun = time.perf_counter()
     report.write_text(render_report(*dataset, expression), encoding="utf-8")

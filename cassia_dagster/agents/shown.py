@@ -23,8 +23,10 @@ def with_markers_shown(evidence: ClusterEvidence) -> ClusterEvidence:
     return evidence.model_copy(update={"markers": markers_shown(evidence.markers)})
 
 
-def markers_shown(markers: tuple[Marker, ...]) -> tuple[Marker, ...]:
+def markers_shown(
+    markers: tuple[Marker, ...], n_best: int = N_MARKERS, least_telling: int = LEAST_TELLING
+) -> tuple[Marker, ...]:
     """Choose as `with_markers_shown` does; the order stays."""
-    best, rest = markers[:N_MARKERS], markers[N_MARKERS:]
-    missing = LEAST_TELLING - sum(tells_identity(marker.gene) for marker in best)
+    best, rest = markers[:n_best], markers[n_best:]
+    missing = least_telling - sum(tells_identity(marker.gene) for marker in best)
     return (*best, *islice((marker for marker in rest if tells_identity(marker.gene)), max(0, missing)))

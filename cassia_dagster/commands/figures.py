@@ -45,7 +45,7 @@ def figures(
 ) -> None:
     """Draw the maps of the cells and a dot plot of the markers, for a paper or a talk."""
     from cassia_dagster.outputs.figures import write_figures
-    from cassia_dagster.singlecell.resolutions import folder_of, is_given, suffix_of
+    from cassia_dagster.singlecell.resolutions import canonical_resolution, folder_of, is_given, suffix_of
     from resources.catalog import Catalog
 
     place = home_of(home)
@@ -54,7 +54,8 @@ def figures(
     annotated = entry.folder / f"{name}_annotated.h5ad"
     if not annotated.exists():
         raise InputError(f"There is no file {annotated} to draw from. `cassia-dagster run` makes it.")
-    for key in resolution or entry.clusterings:
+    asked = [key if is_given(key) else canonical_resolution(key) for key in resolution or entry.clusterings]
+    for key in asked:
         if key not in entry.clusterings:
             raise InputError(f"{name!r} has no resolution {key}; the catalog lists {', '.join(entry.clusterings)}.")
         clusters = entry.given[key] if is_given(key) else folder_of(key)
@@ -69,11 +70,16 @@ def figures(
 
 
 def _best_markers(place: Home, entry: DatasetEntry, resolution: str) -> dict[str, list[str]]:
+    from cassia_dagster.knowledge.markers import tells_identity
     from cassia_dagster.records import natural_order
     from resources.storage import stored_table
 
     table = stored_table(place.artifacts, "marker_table", entry.name, resolution).read(["cluster", "gene", "score"])
-    best = table.sort_values("score", ascending=False).groupby("cluster", sort=False)["gene"].head(MARKERS_EACH)
+    # Naive T cells lead with their ribosomes, which say nothing in a picture of three genes each.
+    table["tells"] = table["gene"].map(tells_identity)
+    best = (
+        table.sort_values(["tells", "score"], ascending=False).groupby("cluster", sort=False)["gene"].head(MARKERS_EACH)
+    )
     genes = {str(cluster): list(of) for cluster, of in best.groupby(table["cluster"])}
     return {cluster: genes[cluster] for cluster in natural_order(genes)}
 

@@ -95,6 +95,11 @@ class Ontology:
         """The ontology's other names for the term, without those that hold in one species only."""
         return self._term(cl_id).synonyms
 
+    def daily_names(self, cl_id: str) -> tuple[str, ...]:
+        """What the term is called in daily use and not by the ontology; without what another term is called, too."""
+        named = ((name, self._names[1].get(normalise(name))) for name, term in self._daily_names if term == cl_id)
+        return tuple(name for name, only in named if only == self._known(cl_id))
+
     def parents(self, cl_id: str) -> tuple[str, ...]:
         """Terms directly above."""
         return self._term(cl_id).parents

@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cassia_dagster.outputs.result import ResolutionResult, by_grouping
+from cassia_dagster.outputs.shown import telling_first
 
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-MARKERS_READ = 10
-"""Best markers of each cluster that the report carries the expression of."""
-
 MARKERS_DOTTED = 3
-"""Of these, how many stand in the dot plot."""
+"""Markers of each cluster in the dot plot: of those that the report shows, those that tell what a cell is first."""
 
 MOST_COLUMNS = 120
 """Genes that a dot plot has at most; with more clusters than that allows, each brings fewer."""
@@ -43,12 +41,6 @@ class DotPlot:
     dots: tuple[tuple[Dot, ...], ...]
 
 
-def marker_genes(result: ResolutionResult, most: int = MARKERS_READ) -> list[str]:
-    """List the best markers of all clusters, each gene once, in the order of the clusters."""
-    genes = (marker.gene for row in result.clusters for marker in row.evidence.markers[:most])
-    return list(dict.fromkeys(genes))
-
-
 def dot_plot(result: ResolutionResult, clusters: pd.Series, expression: AnnData) -> DotPlot:
     """Summarise the best markers over all cells of each cluster.
 
@@ -64,7 +56,7 @@ def dot_plot(result: ResolutionResult, clusters: pd.Series, expression: AnnData)
     Returns
     -------
     DotPlot
-        Of the genes of `marker_genes` that the expression holds.
+        Of the genes of `shown.genes_shown` that the expression holds.
     """
     import numpy as np
     import scipy.sparse
@@ -74,7 +66,7 @@ def dot_plot(result: ResolutionResult, clusters: pd.Series, expression: AnnData)
     genes: dict[str, str] = {}
     for row in ordered:
         # A gene that leads two clusters stands with the first, and the second brings its next best.
-        fresh = [m.gene for m in row.evidence.markers[:MARKERS_READ] if m.gene not in genes]
+        fresh = [gene for gene in telling_first(row.evidence) if gene not in genes]
         known = [gene for gene in fresh if gene in expression.var_names]
         genes |= dict.fromkeys(known[:each], row.cluster)
     ids = [row.cluster for row in ordered]

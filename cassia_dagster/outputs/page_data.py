@@ -13,6 +13,7 @@ from cassia_dagster.outputs.downloads import Download
 from cassia_dagster.outputs.groupings import Group, group_tree
 from cassia_dagster.outputs.packed import pack_cells
 from cassia_dagster.outputs.result import ResolutionResult, final_label
+from cassia_dagster.outputs.shown import telling_first
 from cassia_dagster.outputs.words import FINDING_TEXTS, listing
 from cassia_dagster.records import ClusterResult
 
@@ -55,7 +56,7 @@ def _cluster(row: ClusterResult, anchor: str, colour: str) -> Mapping[str, Any]:
         "score": final.score,
         "evidence": found or "passed",
         "n_cells": row.evidence.n_cells,
-        "markers": [marker.gene for marker in row.evidence.markers[:MARKERS_ON_CARD]],
+        "markers": telling_first(row.evidence)[:MARKERS_ON_CARD],
     }
 
 

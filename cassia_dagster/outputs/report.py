@@ -17,7 +17,6 @@ from cassia_dagster.errors import InputError
 from cassia_dagster.knowledge.states import cell_states
 from cassia_dagster.outputs import palette, words
 from cassia_dagster.outputs.cost_plot import plot_cost
-from cassia_dagster.outputs.dotplot import MARKERS_READ
 from cassia_dagster.outputs.downloads import downloads_of
 from cassia_dagster.outputs.leaderboard import answers_shown
 from cassia_dagster.outputs.packed import as_json
@@ -25,6 +24,7 @@ from cassia_dagster.outputs.page_data import page_data
 from cassia_dagster.outputs.plotting import BUNDLE, LICENSES
 from cassia_dagster.outputs.result import ResolutionResult, confidence_of, final_label, final_state, reviewer_of
 from cassia_dagster.outputs.sections import Section, sections_of
+from cassia_dagster.outputs.shown import BEST, shown_markers
 from cassia_dagster.outputs.transcripts import transcript_names
 
 if TYPE_CHECKING:
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from cassia_dagster.evaluation.agreement import Agreement
     from cassia_dagster.llm.ledger import Call
     from cassia_dagster.outputs.maps import CellMap
-
-MARKERS_SHOWN = 10
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SCRIPTS = (
@@ -75,7 +73,7 @@ def render_report(
     agreements
         How our labels compare with those of each column.
     expression
-        Log-normalised values of `dotplot.marker_genes`, cells × genes, in the order of ``cells``: for the dot plot,
+        Log-normalised values of `shown.genes_shown`, cells × genes, in the order of ``cells``: for the dot plot,
         and to colour the map by.
     calls
         Rows of the ledger about this result.
@@ -118,8 +116,7 @@ def render_report(
             transcripts=transcript_names(result),
             colours=palette.assign(row.cluster for row in result.clusters),
             threshold=SCORE_THRESHOLD,
-            shown=MARKERS_SHOWN,
-            read=MARKERS_READ,
+            best=BEST,
             downloads=downloads,
             data=as_json(data),
             licenses=LICENSES.read_text("utf-8"),
@@ -141,6 +138,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "also_called": words.also_called,
         "answers_of": answers_shown,
         "capitalize_first": lambda text: text[:1].upper() + text[1:],
         "by_cluster": lambda agreement: {row.cluster: row for row in agreement.clusters},
@@ -150,8 +148,10 @@ def _environment() -> Environment:
         "final_state": final_state,
         "states": lambda result: cell_states(result.evidence.markers),
         "confidence_of": confidence_of,
+        "glued": words.glued,
         "finding_words": words.FINDING_TEXTS.__getitem__,
         "listing": words.listing,
+        "model_words": words.model_words,
         "money": words.money,
         "ontology_url": words.ontology_url,
         "plot_cost": plot_cost,
@@ -164,6 +164,7 @@ def _environment() -> Environment:
         "summarise_drift": words.summarise_drift,
         "relation_words": words.RELATIONS.__getitem__,
         "scientific": words.scientific,
+        "shown_markers": shown_markers,
         "status_words": words.STATUSES.__getitem__,
         "summarise": words.summarise,
         "summarise_agreement": words.summarise_agreement,

@@ -11,7 +11,10 @@ from cassia_dagster.evaluation.agreement import Agreement
 from cassia_dagster.evaluation.comparison import Change
 from cassia_dagster.evaluation.drift import Drift
 from cassia_dagster.evaluation.leaderboard import Place
-from cassia_dagster.knowledge.ontology import Relation
+from cassia_dagster.knowledge.names import words_of
+from cassia_dagster.knowledge.ontology import Relation, load_ontology
+from cassia_dagster.knowledge.spelling import normalise
+from cassia_dagster.llm.choice import EMBEDDED
 from cassia_dagster.outputs.result import ResolutionResult, final_label, reviewer_of
 from cassia_dagster.records import (
     BoostedCluster,
@@ -128,6 +131,40 @@ def scientific(value: float) -> str:
     return f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
 
 
+def also_called(row: ClusterResult, *, daily: bool = False) -> tuple[str, ...]:
+    """List other names of a cluster's type, those of daily use first; or these alone.
+
+    Left out is what only repeats the label ("ductal cell of pancreas" a pancreatic ductal cell), and what adds to it:
+    "pancreatic endothelial cell" is a kind of endothelial cell.
+    """
+    ontology, label = load_ontology(), final_label(row)
+    cl_id = row.boosted.check.cl_id if row.boosted.check else None
+    # A term of another version of the ontology may be none of this one.
+    if label == UNRESOLVED or cl_id is None or cl_id not in ontology:
+        return ()
+    names = ontology.daily_names(cl_id) + (() if daily else ontology.synonyms(cl_id))
+    new: dict[str, str] = {}
+    for name in names:
+        if not _beginnings(name) >= _beginnings(label):
+            new.setdefault(normalise(name), name)
+    return tuple(new.values())
+
+
+def _beginnings(name: str) -> set[str]:
+    """Of the words of a name, by which "pancreas" and "pancreatic" are the same."""
+    return {word[:4] for word in words_of(name)}
+
+
+def glued(text: str) -> str:
+    """Keep a number and its per cent on one line."""
+    return re.sub(r"(?<=\d) (?=%)", "\N{NO-BREAK SPACE}", text)
+
+
+def model_words(model: str) -> str:
+    """Name who answered; of the embedded model, whose version stands with the costs, say what it is."""
+    return "embedded (no language model)" if model.partition("/")[0] == EMBEDDED else model
+
+
 def listing(parts: Sequence[str]) -> str:
     """Join as in a sentence: ``a, b and c``."""
     return " and ".join(part for part in (", ".join(parts[:-1]), *parts[-1:]) if part)
@@ -218,7 +255,7 @@ def summarise_agreement(agreement: Agreement) -> str:
     """Tell how our labels stand to given ones, by share of cells."""
     shares = sorted(agreement.cell_share.items(), key=lambda item: -item[1])
     parts = [f"{RELATIONS[relation]} for {100 * share:.0f} %" for relation, share in shares if share > 0]
-    return f"Beside the given labels, ours are {listing(parts)} of the cells."
+    return glued(f"Beside the given label of most cells of its cluster, our label is {listing(parts)} of the cells.")
 
 
 def summarise_drift(drift: Drift) -> str:

@@ -13,8 +13,17 @@
   const FONT = "11px system-ui, sans-serif";
   const pen = document.createElement("canvas").getContext("2d");
   pen.font = FONT;
-  /** Whether no word would be broken to pieces in so many pixels. */
-  const fits = (name, width) => name.split(/\s+/).every((word) => pen.measureText(word).width <= width);
+  /** The lines of a name that is so many pixels wide at most, broken at spaces and behind hyphens only. */
+  function lines(name, width) {
+    const found = [""];
+    for (const piece of name.match(/[^\s-]+-?\s*|-+\s*|\s+/g) ?? []) {
+      const joined = found.at(-1) + piece;
+      if (pen.measureText(joined.trimEnd()).width <= width) found[found.length - 1] = joined;
+      else found.push(piece);
+    }
+    return found.map((line) => line.trimEnd()).filter(Boolean);
+  }
+  const fits = (name, width) => lines(name, width).every((line) => pen.measureText(line).width <= width);
   /** Whether a ring farther out says the same. */
   const isSaidAgain = ({ name, groups }) => groups.length === 1 && groups[0].name === name;
 
@@ -32,7 +41,7 @@
       itemStyle: { color: colour },
       label: {
         show: fits(group.name, width) && !isSaidAgain(group),
-        width,
+        formatter: lines(group.name, width).join("\n"),
         color: !outermost ? report.colour("ink") : lightness(colour) > 130 ? "#111" : "#fff",
       },
       children: group.groups.map((inner) => node(inner, depth + 1, radius)),
@@ -50,7 +59,7 @@
           nodeClick: false,
           emphasis: { focus: "ancestor" },
           itemStyle: { borderColor: report.colour("page"), borderWidth: 1.5 },
-          label: { rotate: "radial", overflow: "break", minAngle: 14, fontSize: 11, lineHeight: 12, fontFamily: "system-ui, sans-serif" },
+          label: { rotate: "radial", minAngle: 14, fontSize: 11, lineHeight: 12, fontFamily: "system-ui, sans-serif" },
           levels: [{}, ...RINGS.map(([from, to]) => ({ r0: `${from}%`, r: `${to}%` }))],
         },
       },

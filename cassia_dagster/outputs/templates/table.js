@@ -24,7 +24,7 @@
   const evidence = report.element("find-evidence");
   const status = report.element("find-status");
   const score = report.element("find-score");
-  const words = rows.map((row) => `${row.textContent} ${row.dataset.genes}`.toLowerCase());
+  const words = rows.map((row) => `${row.textContent} ${row.dataset.words}`.toLowerCase());
 
   const inScore = (row) => {
     if (!score.value) return true;

@@ -1,8 +1,9 @@
+import anndata
 import pandas as pd
 import pytest
 from anndata import AnnData
 
-from cassia_dagster.outputs.dotplot import dot_plot, marker_genes
+from cassia_dagster.outputs.dotplot import dot_plot
 from cassia_dagster.outputs.result import ResolutionResult
 
 
@@ -27,8 +28,22 @@ def test_like_clusters_stand_next_to_each_other(
     assert set(order[-2:]) == {"3", "T?"}  # the unresolved ones, behind the leukocytes
 
 
-def test_genes_that_are_read_are_the_best_of_each_cluster_once(blood: ResolutionResult) -> None:
-    assert marker_genes(blood, 2) == ["CD8A", "CD8B", "MS4A1", "CD79A", "PPBP", "PF4", "LYZ", "S100A9"]
+def test_a_gene_that_tells_what_a_cell_is_goes_before_a_better_one_that_does_not(
+    blood: ResolutionResult, blood_cells: pd.DataFrame, blood_expression: AnnData
+) -> None:
+    (row,) = [row for row in blood.clusters if row.cluster == "0"]
+    better = row.evidence.markers[0].model_copy(update={"gene": "RPL3"})
+    evidence = row.evidence.model_copy(update={"markers": (better, *row.evidence.markers)})
+    changed = row.model_copy(update={"annotated": row.annotated.model_copy(update={"evidence": evidence})})
+    result = blood.model_copy(
+        update={"clusters": tuple(changed if one.cluster == "0" else one for one in blood.clusters)}
+    )
+    # The expression of a fourth gene, which there would be no column for.
+    ribosomal = blood_expression[:, ["CD8A"]].copy()
+    ribosomal.var_names = ["RPL3"]
+    expression = anndata.concat([blood_expression, ribosomal], axis="var")
+    genes = [gene for gene, cluster in dot_plot(result, blood_cells["cluster"], expression).genes if cluster == "0"]
+    assert genes == ["CD8A", "CD8B", "CD3D"]
 
 
 def test_genes_that_were_not_read_are_left_out(

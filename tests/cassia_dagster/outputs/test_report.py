@@ -205,7 +205,7 @@ def test_agreement_with_gold_labels_is_shown_where_given(blood: ResolutionResult
         ids, list(blood_cells["cluster"]), list(gold), {"Tc": "CL:0000625", "B": "CL:0000236", "odd": None}
     )
     text = "".join(Page(render_report(blood, blood_cells, agreements={"author": agreement})).text)
-    assert "the same term for 65 %" in text
+    assert "the same term for 65\N{NO-BREAK SPACE}%" in text
     assert "Agreement" in sections(render_report(blood, blood_cells, agreements={"author": agreement}))
     assert "Agreement" not in sections(render_report(blood, blood_cells))
 

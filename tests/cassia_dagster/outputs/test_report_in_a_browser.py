@@ -141,6 +141,7 @@ def test_the_table_is_filtered_by_words_genes_evidence_status_and_score(report: 
         ("#find", "lymphocyte CELL", ["2"]),
         ("#find", "s100a9", ["10"]),
         ("#find", "CL:0000625", ["0"]),
+        ("#find", "CD8+ T", ["0"]),
     ):
         seen.page.fill(field, value)
         assert rows(seen) == left

@@ -5,7 +5,7 @@ import pytest
 from cassia_dagster.knowledge.ontology import Relation
 from cassia_dagster.outputs import words
 from cassia_dagster.outputs.result import ResolutionResult
-from cassia_dagster.records import BoostOutcome, Expression, Finding, Status, Unresolved
+from cassia_dagster.records import BoostOutcome, ClusterResult, Expression, Finding, Status, Unresolved
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,48 @@ def test_an_unknown_price_is_not_taken_for_none(usd: float | None, written: str)
 def test_parts_are_joined_as_in_a_sentence() -> None:
     written = [words.listing(parts) for parts in ([], ["a"], ["a", "b"], ["a", "b", "c"])]
     assert written == ["", "a", "a and b", "a, b and c"]
+
+
+def label_of(blood: ResolutionResult, label: str, cl_id: str | None) -> ClusterResult:
+    (row,) = [row for row in blood.clusters if row.cluster == "0"]
+    assert row.boosted.annotation is not None
+    assert row.boosted.check is not None
+    annotation = row.boosted.annotation.model_copy(update={"subtypes": (label,)})
+    check = row.boosted.check.model_copy(update={"cl_id": cl_id})
+    return row.model_copy(update={"boosted": row.boosted.model_copy(update={"annotation": annotation, "check": check})})
+
+
+@pytest.mark.parametrize(
+    ("label", "cl_id", "daily"),
+    [
+        ("type B pancreatic cell", "CL:0000169", ("pancreatic beta cell",)),
+        ("CD4-positive, alpha-beta memory T cell", "CL:0000897", ("memory CD4+ T cell",)),
+        ("beta cell", "CL:0000169", ()),  # as a person called it
+        ("pancreatic ductal cell", "CL:0002079", ()),  # "ductal cell of pancreas" says no more
+        ("endothelial cell", "CL:0000115", ()),  # a pancreatic one is a kind of it
+        ("plasmacytoid dendritic cell", "CL:0000784", ("pDC",)),  # DC2 may be another
+        ("macrophage", "CL:0000235", ()),
+        ("something else", None, ()),
+    ],
+)
+def test_a_type_is_also_called_as_in_daily_use(
+    blood: ResolutionResult, label: str, cl_id: str | None, daily: tuple[str, ...]
+) -> None:
+    assert words.also_called(label_of(blood, label, cl_id), daily=True) == daily
+
+
+def test_the_ontology_s_own_names_follow_those_of_daily_use(blood: ResolutionResult) -> None:
+    names = words.also_called(label_of(blood, "type B pancreatic cell", "CL:0000169"))
+    assert names[0] == "pancreatic beta cell"
+    assert "insulin-secreting cell" in names
+    (unresolved,) = [row for row in blood.clusters if row.cluster == "T?"]
+    assert words.also_called(unresolved) == ()
+
+
+def test_a_number_is_not_parted_from_its_per_cent() -> None:
+    assert words.glued("87 % of 5 % are 100% sure") == "87\N{NO-BREAK SPACE}% of 5\N{NO-BREAK SPACE}% are 100% sure"
+
+
+def test_the_embedded_model_is_said_to_be_none_of_language() -> None:
+    assert words.model_words("embedded/knowledge-0123456789ab") == "embedded (no language model)"
+    assert words.model_words("openai/gpt-5") == "openai/gpt-5"
