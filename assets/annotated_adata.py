@@ -113,7 +113,8 @@ def _refined(
     refined = {}
     for resolution, labels in clusterings.items():
         table = storage.made_before("subclusters", dataset, resolution)
-        parts = parts_of_now(table.records(Subcluster), labels) if table else []
+        # The columns of a table that an earlier version wrote may be others; the report passes it over too.
+        parts = parts_of_now(table.records(Subcluster), labels) if table and table.fits(Subcluster) else []
         if parts:
             final = {row.cluster: row for row in reviewed[resolution].records(BoostedCluster)}
             refined[resolution] = refine(labels, parts, final)

@@ -26,6 +26,7 @@ from cassia_dagster.records import BoostedCluster, ManualOutcome
 if TYPE_CHECKING:
     from assets.boosted import BoostConfig
     from cassia_dagster.agents.estimate import Expected
+    from cassia_dagster.records import AnnotatedCluster, ScoredCluster
 
 
 def boost(
@@ -78,9 +79,10 @@ def boost(
         keep_asked=not forget,
         max_usd_per_run=max_usd,
     )
-    asked = target.annotated(cluster)
-    before = {row.cluster: row for row in target.rows("reviewed", BoostedCluster)}
-    show_expected(_expected_look(target, config), "Expected of the second look")
+    asked, pairs = target.annotated(cluster), _scored(target)
+    words = target.made("reviewed", target.resolution)
+    before = {row.cluster: row for row in (words.records(BoostedCluster) if words else [])}
+    show_expected(_expected_look(target, config, pairs), "Expected of the second look")
     if estimate:
         return
     walk(target, {LOOK_AGAIN.name: {"boosted": config}}, then_write=True)
@@ -97,12 +99,22 @@ def boost(
             Console(highlight=False).print(f"[yellow]![/] {said}", soft_wrap=True)
 
 
-def _expected_look(target: Target, config: BoostConfig) -> list[Expected]:
+def _scored(target: Target) -> list[tuple[AnnotatedCluster, ScoredCluster]]:
+    """Read all clusters with their scores, without which there is nothing to look at again."""
+    from assets.results import scores_of
+
+    named = target.annotated([])
+    scored = scores_of(named, target.table("scores"))
+    return [(row, scored[row.cluster]) for row in named]
+
+
+def _expected_look(
+    target: Target, config: BoostConfig, pairs: list[tuple[AnnotatedCluster, ScoredCluster]]
+) -> list[Expected]:
     """Read the matrix to see what the booster would be told; only where asking costs something."""
     from assets.boosted import looked_at
     from assets.evidence import know_lab_markers
     from assets.model_calls import settings_of
-    from assets.results import scores_of
     from assets.second_look import data_of, expected_look
     from cassia_dagster.commands.models import cast_of
     from cassia_dagster.llm.choice import EMBEDDED
@@ -114,9 +126,6 @@ def _expected_look(target: Target, config: BoostConfig) -> list[Expected]:
     if {model.title for model in players} == {EMBEDDED}:
         return []
     know_lab_markers(target.entry)
-    named = target.annotated([])
-    scored = scores_of(named, target.table("scores"))
-    pairs = [(row, scored[row.cluster]) for row in named]
     made = target.table("boosted")
     settings = settings_of(AnnotationSettings.from_environment(), target.entry, config)
     look = looked_at(pairs, made if made.path.exists() else None, config, settings)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 LIBRARIES = ("dagster", "scanpy", "anndata", "litellm")
 SCARCE_DISK = 5e9
 """Bytes; a dataset of 50,000 cells with its artifacts takes about one gigabyte."""
+PATIENCE = 5
+"""Seconds that a database server gets to answer, each time that Dagster tries it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,8 @@ def _pools(home: Home) -> Iterator[Seen]:
     try:
         used, limits = pools_of_models(), _limits_of(instance)
     except Exception as error:  # noqa: BLE001 - whatever the storage raises
-        why = str(error).strip() or type(error).__name__
+        cause = error.__cause__ or error
+        why = str(cause).strip() or type(cause).__name__
         yield Seen("limits", f"the pools of the instance in {instance} cannot be looked at", why)
         return
     unlimited = sorted(used - limits.keys())
@@ -174,6 +177,7 @@ def _limits_of(instance: Path) -> dict[str, int]:
     from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
     from dagster._serdes import ConfigurableClassData
 
+    os.environ.setdefault("PGCONNECT_TIMEOUT", str(PATIENCE))  # PostgreSQL's own, which is without end if not set
     ref: Any = InstanceRef.from_dir(str(instance))
     kept: ConfigurableClassData | None = ref.event_storage_data
     if kept is None:  # SQLite in a folder that an environment variable names

@@ -124,6 +124,14 @@ def test_a_dataset_that_is_not_annotated_yet_is_named(run, analysed):
     away.rename(made)
 
 
+def test_a_second_look_without_scores_says_what_to_make_first(run, analysed):
+    made = analysed.artifacts / "scores" / "demo" / "0.8.parquet"
+    away = made.rename(made.with_suffix(".away"))
+    with pytest.raises(CassiaError, match=r"There are no scores yet\. Materialize scores"):
+        run("boost", "demo", "--resolution", "0.8", "--cluster", "1")
+    away.rename(made)
+
+
 def test_an_estimate_sends_nothing_and_makes_nothing(run, analysed, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     made = sorted(analysed.artifacts.rglob("*.parquet"))

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cassia_dagster.cli import app
+from cassia_dagster.commands import doctor as doctor_command
 from cassia_dagster.errors import ConfigurationError
 from resources.catalog import Catalog, DatasetEntry
 from resources.home import Home
@@ -146,6 +147,19 @@ def test_a_database_that_dagster_never_used_gets_no_tables(doctor, instance, pos
     assert "limit" not in said
     limit(instance, llm=3)
     assert "3 steps at once in the pool llm, which no step uses" in doctor().output
+
+
+@pytest.mark.long
+def test_a_database_that_never_answers_is_not_waited_for_without_end(doctor, instance, monkeypatch):
+    monkeypatch.setenv("PGCONNECT_TIMEOUT", "")  # which the test's end gives back
+    monkeypatch.delenv("PGCONNECT_TIMEOUT")
+    monkeypatch.setattr(doctor_command, "PATIENCE", 2)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        address = f"postgresql://cassia@127.0.0.1:{mute.getsockname()[1]}/dagster"
+        (instance / "dagster.yaml").write_text(f"storage: {{postgres: {{postgres_url: '{address}'}}}}\n")
+        said = doctor().output
+    assert "cannot be looked at" in said
+    assert "timeout expired" in said
 
 
 def test_the_embedded_model_needs_no_asking(doctor):
