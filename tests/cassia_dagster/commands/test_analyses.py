@@ -12,11 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from assets.results import digest_of_annotation
 from cassia_dagster.cli import app
 from cassia_dagster.errors import CassiaError
 from cassia_dagster.knowledge.lab import read_lab_markers
 from cassia_dagster.outputs.h5ad import REFINED
-from cassia_dagster.records import AnnotatedCluster
+from cassia_dagster.records import AnnotatedCluster, ScoredCluster
 from resources.catalog import Catalog
 from resources.home import Home
 from resources.record_tables import to_arrow
@@ -198,13 +199,18 @@ def test_an_estimate_of_a_second_look_knows_the_table_of_the_lab(run, analysed, 
     table, catalog = tmp_path / "lab.csv", Catalog.read(analysed.catalog)
     table.write_text("cell type,gene\ntype B pancreatic cell,IAPP\nB cell,VPREB3\n")
     version = read_lab_markers(table, "human").version  # as evidence has it that another process gathered
-    made = stored_table(analysed.artifacts, "annotations", "demo", "0.4")
-    before = made.path.read_bytes()
+    made, scores = (stored_table(analysed.artifacts, asset, "demo", "0.4") for asset in ("annotations", "scores"))
+    before = {one.path: one.path.read_bytes() for one in (made, scores)}
     rows = [
         row.model_copy(update={"evidence": row.evidence.model_copy(update={"lab_markers": version})})
         for row in made.records(AnnotatedCluster)
     ]
+    scored = [
+        score.model_copy(update={"about": digest_of_annotation(row)})
+        for row, score in zip(rows, scores.records(ScoredCluster), strict=True)
+    ]
     pq.write_table(to_arrow(rows), made.path)
+    pq.write_table(to_arrow(scored), scores.path)
     catalog.model_copy(update={"datasets": (catalog.entry("demo").model_copy(update={"markers": table}),)}).write(
         analysed.catalog
     )
@@ -212,5 +218,6 @@ def test_an_estimate_of_a_second_look_knows_the_table_of_the_lab(run, analysed, 
         words = ("boost", "demo", "--cluster", "3", "--model", "openai/gpt-4.1", "--estimate")
         assert "calls and" in run(*words)
     finally:
-        made.path.write_bytes(before)
+        for path, content in before.items():
+            path.write_bytes(content)
         catalog.write(analysed.catalog)
