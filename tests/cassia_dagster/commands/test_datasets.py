@@ -358,7 +358,7 @@ def test_inspecting_says_what_a_run_would_need(tmp_path: Path, islets_path: Path
     shown = run("inspect", tmp_path / "cells.h5ad", home=tmp_path).stdout
     assert f"memory: about {1 + 24e-9 * np.count_nonzero(adata.X.toarray()):.1f} GB of " in shown
     assert "3 to 12 for each cluster, and one for each resolution" in shown
-    assert "of the 14 clusters of leiden it would be asked 43 to 127" in shown
+    assert "for the 14 clusters of leiden these are 43 to 169" in shown
     assert "nothing is paid" in shown
 
 
