@@ -10,7 +10,7 @@ from assets.failures import fatal_errors
 from assets.partitions import BY_DATASET_AND_RESOLUTION, dataset_and_resolution
 from assets.pools import memory_tags
 from assets.raw_adata import raw_adata
-from assets.results import Tables, assemble, compare, coordinates_of
+from assets.results import Tables, assemble, compare, coordinates_of, refuse_other_cells
 from cassia_dagster.agents.subclusters import Subcluster, parts_of_now
 from cassia_dagster.files import replacing
 from cassia_dagster.llm.store import Store
@@ -87,6 +87,8 @@ def report(
         result = assemble(
             entry, resolution, digest_clusters(clusters), Tables(annotations, scores, reviewed, merged), spent, notes
         )
+        if made is not None:
+            refuse_other_cells("normalized_adata", made.obs_names, labels.index)
         known = made.obs[list(entry.labels)] if made is not None else None
         agreements = {
             column: compare(entry, result, labels, known[column]) for column in entry.labels if known is not None

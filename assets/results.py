@@ -141,26 +141,10 @@ def assemble(
             f"The annotations of {entry.name!r}, {entry.title(resolution)}, are about other clusters than those that "
             "leiden_clusters holds now. Materialize annotations and what follows it again."
         )
-    wanted = [row.cluster for row in annotations]
-    scores = scores_of(annotations, tables.scores)
-    boosted = by_cluster("boosted", tables.boosted.records(BoostedCluster), wanted)
-    refuse_earlier_words(annotations, scores, boosted)
-    groupings = by_cluster("merged", tables.merged.records(GroupedCluster), wanted)
-    for cluster in wanted:
-        if groupings[cluster].about not in ("", digest_of_label(boosted[cluster])):
-            raise InputError(
-                f"The grouping of cluster {cluster} is of an earlier label than that of now. "
-                "Materialize merged and what follows it again."
-            )
-    clusters = tuple(
-        ClusterResult(
-            annotated=row,
-            scored=scores[row.cluster],
-            boosted=boosted[row.cluster],
-            grouping=groupings[row.cluster],
-        )
-        for row in annotations
-    )
+    try:
+        clusters = _joined(annotations, tables)
+    except InputError as error:
+        raise InputError(f"{entry.name!r}, {entry.title(resolution)}: {error}") from error
     return result_of(
         clusters,
         dataset=entry.name,
@@ -174,19 +158,42 @@ def assemble(
     )
 
 
-def coordinates_of(umap: TableFile, cells: "pd.Index") -> "pd.DataFrame":
-    """Return where each cell is on the map, in the order of the cells.
-
-    Raises
-    ------
-    InputError
-        If the map is of other cells.
-    """
-    found = umap.read().set_index("cell_id")
-    if len(found) != len(cells) or not cells.isin(found.index).all():
-        raise InputError(
-            "umap is of other cells than those of now. Materialize normalized_adata, umap and what follows them again."
+def _joined(annotations: Sequence[AnnotatedCluster], tables: Tables) -> tuple[ClusterResult, ...]:
+    wanted = [row.cluster for row in annotations]
+    scores = scores_of(annotations, tables.scores)
+    boosted = by_cluster("boosted", tables.boosted.records(BoostedCluster), wanted)
+    refuse_earlier_words(annotations, scores, boosted)
+    groupings = by_cluster("merged", tables.merged.records(GroupedCluster), wanted)
+    for cluster in wanted:
+        if groupings[cluster].about not in ("", digest_of_label(boosted[cluster])):
+            raise InputError(
+                f"The grouping of cluster {cluster} is of an earlier label than that of now. "
+                "Materialize merged and what follows it again."
+            )
+    return tuple(
+        ClusterResult(
+            annotated=row,
+            scored=scores[row.cluster],
+            boosted=boosted[row.cluster],
+            grouping=groupings[row.cluster],
         )
+        for row in annotations
+    )
+
+
+def refuse_other_cells(asset: str, found: "pd.Index", cells: "pd.Index") -> None:
+    """Raise `InputError` if an asset does not hold the cells that it should, whatever their order."""
+    if len(found) != len(cells) or not cells.isin(found).all():
+        raise InputError(
+            f"{asset} is of other cells than those of now. Materialize normalized_adata, umap, leiden_clusters and "
+            "what follows them again."
+        )
+
+
+def coordinates_of(umap: TableFile, cells: "pd.Index") -> "pd.DataFrame":
+    """Return where each cell is on the map, in the order of the cells; raise `InputError` if it is of others."""
+    found = umap.read().set_index("cell_id")
+    refuse_other_cells("umap", found.index, cells)
     return found.loc[cells]
 
 
@@ -213,18 +220,8 @@ def compare(
 def hold_against(
     entry: DatasetEntry, tissue: str, terms: Mapping[str, str | None], labels: "pd.Series", gold: "pd.Series"
 ) -> Agreement:
-    """Hold the terms that clusters were given, ``None`` where there is none, against one column of known labels.
-
-    Raises
-    ------
-    InputError
-        If there are cells that the column says nothing of, not even that their label is not known.
-    """
-    if not labels.index.isin(gold.index).all():
-        raise InputError(
-            f"The known labels of {entry.name!r} are of other cells than its clusters. Materialize leiden_clusters and "
-            "what follows it again."
-        )
+    """Hold the terms that clusters were given, ``None`` where there is none, against one column of known labels."""
+    refuse_other_cells("normalized_adata, which has the known labels,", gold.index, labels.index)
     known = gold.reindex(labels.index)
     cells = [str(label) if given else None for label, given in zip(known, known.notna(), strict=True)]
     gold_terms = read_gold_labels(sorted({label for label in cells if label}), tissue, entry.species)

@@ -17,9 +17,11 @@ from cassia_dagster.definitions import build_defs
 from cassia_dagster.errors import InputError
 from cassia_dagster.records import AnnotatedCluster, Annotation, BoostedCluster, Record
 from resources.record_tables import to_arrow
-from resources.storage import stored_table
+from resources.storage import AdataFile, stored_table
 
 if TYPE_CHECKING:
+    from anndata import AnnData
+
     from tests.conftest import Demo
 
 OF_ONE, OF_ALL = "report", "annotated_adata"
@@ -68,7 +70,8 @@ def written(demo: Demo) -> dict[Path, int]:
 def test_annotations_that_were_made_anew_alone_are_not_shown_with_labels_of_before(demo: Demo, asset: str) -> None:
     before = written(demo)
     with renamed(demo, "annotations", AnnotatedCluster):
-        assert "The score of cluster 0 is of an earlier annotation" in failure(demo, asset)
+        found = failure(demo, asset)
+    assert "'demo', resolution 0.4: The score of cluster 0 is of an earlier annotation" in found
     assert written(demo) == before
 
 
@@ -86,6 +89,16 @@ def test_a_map_of_other_cells_is_refused_before_anything_is_written(demo: Demo, 
         table.assign(cell_id=["of another run", *table["cell_id"][1:]]).to_parquet(path)
         assert "umap is of other cells than those of now" in failure(demo, asset)
     assert written(demo) == before
+
+
+def test_a_matrix_of_other_cells_than_the_clusters_is_told(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = AdataFile.read
+
+    def without_the_first(handle: AdataFile, *parts: str) -> AnnData:
+        return read(handle, *parts)[1:].copy()
+
+    monkeypatch.setattr(AdataFile, "read", without_the_first)
+    assert "normalized_adata is of other cells than those of now" in failure(demo, OF_ONE)
 
 
 def test_a_resolution_without_clusters_is_not_left_out_of_the_annotated_file(demo: Demo) -> None:

@@ -270,6 +270,12 @@ def test_what_was_spent_is_told_where_it_is_known(tables: Tables, result: Resolu
     assert (paid.usd, paid.calls, paid.cached_calls) == (0.25, 12, 3)
 
 
+def test_known_labels_of_other_cells_are_no_labels_of_these(result: ResolutionResult) -> None:
+    others = series(["beta", "beta"]).rename({"cell0": "a cell of before"})
+    with pytest.raises(InputError, match="normalized_adata, which has the known labels, is of other cells"):
+        compare(ENTRY, result, series(["0", "0"]), others)
+
+
 def test_final_labels_are_compared_with_the_known_ones_of_the_same_cells(result: ResolutionResult) -> None:
     labels = series(["0", "0", "1", "1", "2", "2", "10", "10"])
     gold = series(["beta", "beta", "alpha", "alpha", "delta", "delta", "beta", None]).iloc[::-1].astype("category")
