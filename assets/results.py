@@ -24,6 +24,7 @@ from cassia_dagster.records import (
     natural_order,
 )
 from cassia_dagster.singlecell.columns import main_tissues
+from cassia_dagster.singlecell.names import are_same
 from resources.catalog import DatasetEntry
 from resources.storage import TableFile
 from resources.versions import version_of_records
@@ -183,7 +184,7 @@ def _joined(annotations: Sequence[AnnotatedCluster], tables: Tables) -> tuple[Cl
 
 def refuse_other_cells(asset: str, found: "pd.Index", cells: "pd.Index") -> None:
     """Raise `InputError` if an asset does not hold the cells that it should, whatever their order."""
-    if len(found) != len(cells) or not cells.isin(found).all():
+    if not are_same(found, cells):
         raise InputError(
             f"{asset} is of other cells than those of now. Materialize normalized_adata, umap, leiden_clusters and "
             "what follows them again."
@@ -194,7 +195,7 @@ def coordinates_of(umap: TableFile, cells: "pd.Index") -> "pd.DataFrame":
     """Return where each cell is on the map, in the order of the cells; raise `InputError` if it is of others."""
     found = umap.read().set_index("cell_id")
     refuse_other_cells("umap", found.index, cells)
-    return found.loc[cells]
+    return found.reindex(cells)
 
 
 def sampled_tissue(entry: DatasetEntry, rows: Iterable[AnnotatedCluster]) -> str:
@@ -223,7 +224,8 @@ def hold_against(
     """Hold the terms that clusters were given, ``None`` where there is none, against one column of known labels."""
     refuse_other_cells("normalized_adata, which has the known labels,", gold.index, labels.index)
     known = gold.reindex(labels.index)
-    cells = [str(label) if given else None for label, given in zip(known, known.notna(), strict=True)]
+    given = known.notna().to_list()
+    cells = [str(label) if is_given else None for label, is_given in zip(known.to_list(), given, strict=True)]
     gold_terms = read_gold_labels(sorted({label for label in cells if label}), tissue, entry.species)
     return compare_with_gold(
         labels=terms,

@@ -114,11 +114,12 @@ def _level(
     numbers: Mapping[str, float],
 ) -> Level:
     agreements = {column: compare(entry, result, clusters, known[column]).by_cell for column in entry.labels}
+    sizes = clusters.value_counts()
     return Level(
         resolution=result.resolution,
         title=entry.title(result.resolution),
         is_given=is_given(result.resolution),
-        clusters=tuple(_named(row, int((clusters == row.cluster).sum()), threshold) for row in result.clusters),
+        clusters=tuple(_named(row, int(sizes[row.cluster]), threshold) for row in result.clusters),
         modularity=numbers.get("modularity"),
         stability=numbers.get("stability"),
         agreement={column: one.mean_hf1 for column, one in agreements.items() if one},

@@ -232,15 +232,18 @@ def _measure_cells(
 
 
 def _partition_agreement(
-    clusters: Sequence[str], gold: list[str | None]
+    clusters: Sequence[str], gold: Sequence[str | None]
 ) -> tuple[float | None, float | None, float | None]:
-    labelled = [(cluster, label) for cluster, label in zip(clusters, gold, strict=True) if label is not None]
-    if not labelled:
+    import numpy as np
+    import pandas as pd
+
+    ours, theirs = (pd.factorize(np.asarray(side, dtype=object))[0] for side in (clusters, gold))
+    labelled = theirs >= 0
+    if not labelled.any():
         return None, None, None
     from sklearn.metrics import adjusted_rand_score, homogeneity_score, normalized_mutual_info_score
 
-    ours, theirs = zip(*labelled, strict=True)
+    pair = theirs[labelled], ours[labelled]
     # Rounding can carry a perfect agreement past 1.
-    ari, nmi = adjusted_rand_score(theirs, ours), normalized_mutual_info_score(theirs, ours)
-    homogeneity = homogeneity_score(theirs, ours)
+    ari, nmi, homogeneity = adjusted_rand_score(*pair), normalized_mutual_info_score(*pair), homogeneity_score(*pair)
     return min(1.0, float(ari)), min(1.0, max(0.0, float(nmi))), min(1.0, max(0.0, float(homogeneity)))

@@ -13,6 +13,7 @@ from cassia_dagster.errors import InputError
 from cassia_dagster.evaluation.recommend import Recommendation, recommend, settled
 from cassia_dagster.knowledge.ontology import Relation, load_ontology
 from cassia_dagster.records import Fraction, Percent, Record
+from cassia_dagster.singlecell.names import are_same
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -193,18 +194,18 @@ def _bear_out(level: Level, levels: Sequence[Level], clusters: Mapping[str, pd.S
     """
     # A clustering of the user's own may be the known labels, which are to have no say.
     others = [other for other in settled(levels) if other.resolution != level.resolution and not other.is_given]
-    ids = clusters[level.resolution].astype(str)
+    shared = {
+        other.resolution: _shared_cells(clusters[level.resolution], clusters[other.resolution]) for other in others
+    }
 
     def known(one: NamedCluster) -> NamedCluster:
         if one.is_sound or one.is_objected_to or not _names_type(one):
             return one
-        cells = ids.index[ids == one.cluster]
-        called = [(other, clusters[other.resolution].reindex(cells).astype(str)) for other in others]
         found = (
             BorneOut(resolution=other.resolution, label=str(name.label), cl_id=name.cl_id)
             for name in _names(one, others)
-            for other, of_cells in called
-            if _most_bear(name, other, of_cells)
+            for other in others
+            if _most_bear(name, other, shared[other.resolution], one)
         )
         return one.model_copy(update={"borne_out": next(found, None)})
 
@@ -219,14 +220,20 @@ def _names(one: NamedCluster, others: Sequence[Level]) -> list[NamedCluster]:
     return [one, *sorted(above.values(), key=lambda each: (ontology.n_descendants(str(each.cl_id)), each.cl_id))]
 
 
-def _most_bear(name: NamedCluster, level: Level, called: pd.Series) -> bool:
-    """Tell whether most of some cells are in clusters that bear a name, or that of a kind of it, soundly."""
-    bearing = [
-        each.cluster
+def _most_bear(name: NamedCluster, level: Level, shared: Mapping[tuple[str, str], int], one: NamedCluster) -> bool:
+    """Tell whether most cells of a cluster are in others that bear a name, or that of a kind of it, soundly."""
+    bearing = (
+        shared.get((one.cluster, each.cluster), 0)
         for each in level.clusters
         if each.is_sound and relate(each, name) in (Relation.EXACT, Relation.FINER)
-    ]
-    return bool(called.isin(bearing).mean() > 0.5)
+    )
+    return sum(bearing) > one.n_cells / 2
+
+
+def _shared_cells(clusters: pd.Series, others: pd.Series) -> Counter[tuple[str, str]]:
+    """Count the cells that two clusters of two clusterings share."""
+    in_order = others.reindex(clusters.index)
+    return Counter(zip(*(ids.astype(str).to_list() for ids in (clusters, in_order)), strict=True))
 
 
 def _names_type(one: NamedCluster) -> bool:
@@ -246,14 +253,12 @@ def _insist_on_names(dataset: str, level: Level, clusters: pd.Series) -> None:
 
 def _flows(dataset: str, above: Level, below: Level, clusters: Mapping[str, pd.Series]) -> list[Flow]:
     upper, lower = clusters[above.resolution], clusters[below.resolution]
-    if not upper.index.equals(lower.index):
-        if len(upper) != len(lower) or not upper.index.isin(lower.index).all():
-            raise InputError(
-                f"{above.title} and {below.title} of {dataset!r} do not hold the same cells. Materialize both anew."
-            )
-        lower = lower.reindex(upper.index)
+    if not are_same(lower.index, upper.index):
+        raise InputError(
+            f"{above.title} and {below.title} of {dataset!r} do not hold the same cells. Materialize both anew."
+        )
     parents, children = ({one.cluster: one for one in level.clusters} for level in (above, below))
-    shared = Counter(zip(upper.astype(str), lower.astype(str), strict=True))
+    shared = _shared_cells(upper, lower)
     places = {one: position for position, one in enumerate([*parents, *children])}
     return [
         Flow(

@@ -13,6 +13,7 @@ from cassia_dagster.outputs.refined import OF_PART
 from cassia_dagster.outputs.result import ResolutionResult, final_label, final_state, reviewer_of
 from cassia_dagster.outputs.words import review_of
 from cassia_dagster.records import natural_order
+from cassia_dagster.singlecell.names import are_same
 from cassia_dagster.singlecell.resolutions import folder_of, suffix_of
 from cassia_dagster.singlecell.stored import COMMON, blocks_of, write_cells
 
@@ -155,9 +156,9 @@ def _cluster_of_cells(adata: AnnData, result: ResolutionResult, clusters: pd.Ser
     where = f"Resolution {result.resolution!r} of {result.dataset!r}"
     if not adata.obs_names.is_unique or not clusters.index.is_unique:
         raise InputError(f"{where}: cell ids must be unique.")
-    if len(clusters) != adata.n_obs or not adata.obs_names.isin(clusters.index).all():
+    if not are_same(clusters.index, adata.obs_names):
         raise InputError(f"{where}: clustering and matrix do not hold the same cells; cluster this matrix anew.")
-    known, found = {row.cluster for row in result.clusters}, set(clusters)
+    known, found = {row.cluster for row in result.clusters}, set(clusters.unique())
     if known != found:
         strangers = sorted(map(str, known ^ found))
         raise InputError(f"{where}: clustering and annotations differ in the cluster ids {strangers}; annotate anew.")
@@ -193,7 +194,7 @@ def _refined(table: pd.DataFrame | None, annotated: AnnData) -> dict[str, pd.Ser
     """Return what is known of the parts of clusters as one value a cell; nothing where none was looked into."""
     if table is None:
         return {}
-    if len(table) != annotated.n_obs or not annotated.obs_names.isin(table.index).all():
+    if not are_same(table.index, annotated.obs_names):
         raise InputError("The parts of clusters are of other cells than the matrix; look into the clusters anew.")
     of_cells = table.loc[annotated.obs_names]
     return {name: of_cells[column].astype("category") for name, column in REFINED.items()}

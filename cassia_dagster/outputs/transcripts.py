@@ -75,6 +75,8 @@ def _exchange(number: int, one: Exchange) -> str:
 
 
 def _visible(text: str) -> str:
+    if text.replace("\n", "").replace("\t", "").isprintable():
+        return text
     return "".join(
         one if one.isprintable() or one in "\n\t" else one.encode("unicode_escape").decode("ascii") for one in text
     )

@@ -66,7 +66,7 @@ def digest_cells(labels: pd.Series) -> dict[str, str]:
     dict
         Cluster id → digest of the sorted ids of its cells.
     """
-    return {str(cluster): digest_of(cells) for cluster, cells in labels.groupby(labels).groups.items()}
+    return {str(cluster): digest_of(cells.to_list()) for cluster, cells in labels.groupby(labels).groups.items()}
 
 
 def digest_of(cells: Iterable[object]) -> str:

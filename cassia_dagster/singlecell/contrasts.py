@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cassia_dagster.records import Marker
 from cassia_dagster.singlecell.blocks import row_blocks, spans
@@ -12,7 +12,7 @@ from cassia_dagster.singlecell.memory import memory_available
 from cassia_dagster.singlecell.ranks import adjust, sum_ranks, values_at_a_time, z_scores
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import numpy as np
     import pandas as pd
@@ -25,6 +25,24 @@ N_CONTRAST = 30
 """Genes of a contrast, at most."""
 
 
+class _Pair(NamedTuple):
+    """Two clusters, and the genes that can be markers of the first against the second."""
+
+    cluster: str
+    other: str
+    own: GroupSums
+    against: GroupSums
+    fold: np.ndarray
+    """Log2 fold change of every gene."""
+    tested: np.ndarray
+    """Columns of the genes that reach the least fraction and fold change of a marker."""
+
+    @property
+    def n_values(self) -> int:
+        """Values of these genes in the cells of the two that are not zero."""
+        return int(self.own.detected[self.tested].sum() + self.against.detected[self.tested].sum())
+
+
 def contrasts(
     adata: AnnData | StoredCells,
     labels: pd.Series,
@@ -32,7 +50,7 @@ def contrasts(
     pairs: Mapping[str, str],
     *,
     n_genes: int = N_CONTRAST,
-    most_cells: int | None = None,
+    most_values: int | None = None,
 ) -> dict[str, tuple[Marker, ...]]:
     """Find the genes that are up in a cluster against one other, for many clusters in one go through the cells.
 
@@ -48,8 +66,8 @@ def contrasts(
         Cluster → the one that it is compared with.
     n_genes
         Genes of a contrast, at most.
-    most_cells
-        Cells that are held at a time, more if two clusters have more; if not given, what there is room for.
+    most_values
+        Values that are held at a time, more if one contrast has more; if not given, what there is room for.
 
     Returns
     -------
@@ -64,61 +82,79 @@ def contrasts(
     which are for all genes, are never too small.
     """
     import numpy as np
-    from scipy import sparse
 
     numbers = {cluster: number for number, cluster in enumerate(sums)}
     codes = labels.reindex(adata.obs_names).map(numbers).fillna(-1).to_numpy(dtype=np.int64)
-    if most_cells is None:
-        most_cells = values_at_a_time(memory_available()) * adata.n_obs // (3 * max(adata.X.nnz, 1))
-    testable = {one: other for one, other in pairs.items() if min(_size(sums, one), _size(sums, other)) > 1}
+    testable = [_pair(one, other, sums) for one, other in pairs.items() if _have_cells(sums, one, other)]
     found: dict[str, tuple[Marker, ...]] = dict.fromkeys(pairs, ())
-    for batch in _batches(testable, sums, most_cells):
-        wanted = np.isin(codes, [numbers[one] for one in {*batch, *batch.values()}])
-        rows = [block[wanted[span]] for span, block in zip(spans(adata.n_obs), row_blocks(adata.X), strict=True)]
-        held, of_held = sparse.vstack(rows, format="csr"), codes[wanted]
-        del rows
-        for one, other in batch.items():
-            own, against = of_held == numbers[one], of_held == numbers[other]
-            both = own | against
-            table = _up(held[both], own[both], sums[one], sums[other], adata.var_names)
-            found[one] = as_markers(table, n_genes)
+    # Each value is held with its gene, and of one pair at a time once more.
+    for batch in _batches(testable, most_values or values_at_a_time(memory_available()) // 2):
+        for pair, (values, is_own) in zip(batch, _gather(adata, codes, numbers, batch), strict=True):
+            found[pair.cluster] = as_markers(_up(pair, values, is_own, adata.var_names), n_genes)
     return found
 
 
-def _size(sums: Mapping[str, GroupSums], cluster: str) -> int:
-    return sums[cluster].n if cluster in sums else 0
+def _have_cells(sums: Mapping[str, GroupSums], *clusters: str) -> bool:
+    return all(one in sums and sums[one].n > 1 for one in clusters)
 
 
-def _batches(pairs: Mapping[str, str], sums: Mapping[str, GroupSums], most_cells: int) -> Iterator[dict[str, str]]:
-    """Cut the pairs into groups whose clusters have no more cells than that together, one pair at least."""
-    batch: dict[str, str] = {}
-    for cluster, other in pairs.items():
-        clusters = {*batch, *batch.values(), cluster, other}
-        if batch and sum(sums[one].n for one in clusters) > most_cells:
+def _pair(cluster: str, other: str, sums: Mapping[str, GroupSums]) -> _Pair:
+    import numpy as np
+
+    own, against = sums[cluster], sums[other]
+    fold = log2_fold(own.total / own.n, against.total / against.n)
+    tested = np.flatnonzero((own.detected / own.n >= MIN_PCT) & (fold.astype(np.float32) >= MIN_LOG2FC))
+    return _Pair(cluster, other, own, against, fold, tested)
+
+
+def _batches(pairs: Iterable[_Pair], most_values: int) -> Iterator[list[_Pair]]:
+    """Cut the pairs into groups that have no more values than that together, one pair at least."""
+    batch: list[_Pair] = []
+    for pair in pairs:
+        if batch and sum(one.n_values for one in (*batch, pair)) > most_values:
             yield batch
-            batch = {}
-        batch[cluster] = other
+            batch = []
+        batch.append(pair)
     if batch:
         yield batch
 
 
-def _up(values: csr_matrix, own: np.ndarray, sums: GroupSums, others: GroupSums, genes: pd.Index) -> pd.DataFrame:
-    """Test the genes that may be markers of the cells that are ``own``; return those that are, in CASSIA's columns."""
+def _gather(
+    adata: AnnData | StoredCells, codes: np.ndarray, numbers: Mapping[str, int], pairs: list[_Pair]
+) -> Iterator[tuple[csr_matrix, np.ndarray]]:
+    """Yield for each pair the values of its genes in its cells, and which of these are the first cluster's."""
+    import numpy as np
+    from scipy import sparse
+
+    own: list[list[csr_matrix]] = [[] for _ in pairs]
+    against: list[list[csr_matrix]] = [[] for _ in pairs]
+    wanted = {one for pair in pairs for one in (pair.cluster, pair.other)}
+    for span, block in zip(spans(adata.n_obs), row_blocks(adata.X), strict=True):
+        cells = {one: block[np.flatnonzero(codes[span] == numbers[one])] for one in wanted}
+        for pair, first, second in zip(pairs, own, against, strict=True):
+            first.append(cells[pair.cluster][:, pair.tested])
+            second.append(cells[pair.other][:, pair.tested])
+    for number, pair in enumerate(pairs):
+        values = sparse.vstack([*own[number], *against[number]], format="csr")
+        own[number], against[number] = [], []
+        yield values, np.arange(values.shape[0]) < pair.own.n
+
+
+def _up(pair: _Pair, values: csr_matrix, is_own: np.ndarray, genes: pd.Index) -> pd.DataFrame:
+    """Test the genes that may be markers; return those that are, in CASSIA's columns."""
     import numpy as np
     import pandas as pd
     from scipy import stats
 
-    pct, fold = sums.detected / sums.n, log2_fold(sums.total / sums.n, others.total / others.n)
-    tested = np.flatnonzero((pct >= MIN_PCT) & (fold.astype(np.float32) >= MIN_LOG2FC))
-    ranks = sum_ranks(values[:, tested], (~own).astype(np.int64), 2).ranks
-    scores = z_scores(ranks[:, [0]], np.asarray([sums.n]), len(own))
+    ranks = sum_ranks(values, (~is_own).astype(np.int64), 2).ranks
+    scores = z_scores(ranks[:, [0]], np.asarray([pair.own.n]), len(is_own))
     adjusted = adjust(2 * stats.norm.sf(np.abs(scores)), len(genes))[:, 0]
     table = pd.DataFrame(
         {
-            "gene": genes[tested],
-            "avg_log2FC": fold[tested],
-            "pct.1": pct[tested],
-            "pct.2": others.detected[tested] / others.n,
+            "gene": genes[pair.tested],
+            "avg_log2FC": pair.fold[pair.tested],
+            "pct.1": pair.own.detected[pair.tested] / pair.own.n,
+            "pct.2": pair.against.detected[pair.tested] / pair.against.n,
             "p_val_adj": adjusted,
             "score": scores[:, 0],
         }

@@ -1,4 +1,4 @@
-"""Reads the normalised values of some genes out of a stored matrix, without ever holding the whole of it."""
+"""Reads the normalised values of some genes out of stored cells, without ever holding all of them."""
 
 from __future__ import annotations
 
@@ -7,25 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cassia_dagster.errors import InputError
+from cassia_dagster.singlecell.blocks import row_blocks
+from cassia_dagster.singlecell.stored import open_cells
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-BLOCK = 8192
-"""Cells that are read at once: of 3,000 detected genes each, 200 MB."""
 
-
-def read_genes(path: Path, genes: Sequence[str], block: int = BLOCK) -> AnnData:
+def read_genes(path: Path, genes: Sequence[str]) -> AnnData:
     """Read all cells of some genes.
 
     Parameters
     ----------
     path
-        An h5ad whose ``X`` lies by cells, dense or compressed sparse rows.
+        A file that `write_cells` made.
     genes
         Names as in ``var_names``; the columns come in this order.
-    block
-        Cells to read at once, which bounds the memory.
 
     Returns
     -------
@@ -38,20 +35,16 @@ def read_genes(path: Path, genes: Sequence[str], block: int = BLOCK) -> AnnData:
         Where the file has no gene of a name.
     """
     import anndata
-    import h5py
     import numpy as np
-    import scipy.sparse
+    import pandas as pd
+    from scipy import sparse
 
-    with h5py.File(path, "r") as file:
-        obs, var = (anndata.io.read_elem(file[part]) for part in ("obs", "var"))
-        columns = var.index.get_indexer(list(genes))
+    with open_cells(path) as cells:
+        columns = cells.var_names.get_indexer(pd.Index(genes))
         if (columns < 0).any():
             raise InputError(f"{path} has no gene {genes[int(np.argmin(columns))]!r}.")
-        values = file["X"]
-        stored = anndata.io.sparse_dataset(values) if isinstance(values, h5py.Group) else values
-        parts = [
-            scipy.sparse.csr_matrix(stored[start : start + block])[:, columns].astype("float32")
-            for start in range(0, len(obs), block)
-        ]
-    matrix = scipy.sparse.vstack(parts, format="csc") if parts else scipy.sparse.csc_matrix((0, len(genes)))
-    return anndata.AnnData(X=matrix, obs=obs[[]], var=var[[]].iloc[columns])
+        parts = [block[:, columns] for block in row_blocks(cells.X)]
+        values = sparse.vstack(parts, format="csc") if parts else sparse.csc_matrix((0, len(columns)), dtype="float32")
+        names = cells.obs_names, cells.var_names[columns]
+    obs, var = (pd.DataFrame(index=index) for index in names)
+    return anndata.AnnData(X=values, obs=obs, var=var)
