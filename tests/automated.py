@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 from unittest.mock import patch
 
 import dagster as dg
@@ -13,6 +17,9 @@ from assets.manual_labels import manual_labels
 from cassia_dagster.definitions import build_defs
 from resources.catalog import Catalog, DatasetEntry
 from resources.home import Home
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LAST = ("annotated_adata", "review")
 CHAIN = ["leiden_clusters", "marker_table", "annotations", "scores", "boosted", "reviewed", "merged", "report"]
@@ -103,6 +110,46 @@ class Project:
             self.make(requested, anew=anew)
             assert len(ticks) < 30, ticks
         return ticks
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A project that others begin with, as it was when it was made: conditions and cursors know its place."""
+
+    project: Project
+    copy: Path
+
+    @classmethod
+    def made_in(cls, folder: Path, instance: dg.DagsterInstance) -> Self:
+        """Make all of one dataset, until nothing is left to do."""
+        project = Project(folder / "project", instance)
+        project.files.mkdir()
+        project.requested()
+        project.write(project.entry("islets", resolutions=["0.4", "1.2"]))
+        project.settle()
+        project.walk()
+        return cls(project, shutil.copytree(project.files, folder / "copy"))
+
+    @contextmanager
+    def again(self) -> Iterator[Project]:
+        """Give the project as it was, whatever has been made of it since."""
+        before = self.project
+        shutil.rmtree(before.files)
+        shutil.copytree(self.copy, before.files)
+        with copied(before.instance) as instance:
+            project = Project(before.files, instance)
+            project.cursor, project.evaluations = before.cursor, before.evaluations
+            project.versions |= before.versions
+            yield project
+
+
+def copied(instance: dg.DagsterInstance) -> dg.DagsterInstance:
+    """Copy an instance that is held in memory, with its runs and events."""
+    copy = dg.DagsterInstance.ephemeral()
+    for storage in ("run_storage", "event_log_storage"):
+        held, empty = (getattr(one, storage)._held_conn.connection.dbapi_connection for one in (instance, copy))
+        held.backup(empty)
+    return copy
 
 
 def skip_message(result: dg.SensorResult) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,13 @@ import pytest
 from filelock import FileLock
 
 from resources.home import Home
-from tests.order import longest_first
+from tests.order import ByFile, longest_first
+from tests.servers.aimock import aimock, aimock_server
+from tests.servers.moto import bucket, s3_server
+from tests.servers.postgres import postgres, postgres_server
+from tests.servers.redis import redis_server
+
+__all__ = ["aimock", "aimock_server", "bucket", "postgres", "postgres_server", "redis_server", "s3_server"]
 
 pytest.register_assert_rewrite("tests.automated", "tests.installation", "tests.story")
 
@@ -31,19 +36,39 @@ os.environ.pop("DAGSTER_HOME", None)
 for _name in [name for name in os.environ if name.startswith("CASSIA_") and name.endswith(("_MODEL", "_PROVIDER"))]:
     del os.environ[_name]
 
+# The processes that share the tests have a core each: more threads would only wait for each other.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pandas as pd
     from anndata import AnnData
+    from xdist.remote import Producer
 
-    from tests.automated import Project
+    from tests.automated import Finished, Project
 
 
 @pytest.hookimpl(trylast=True)  # after those that are not wanted are taken out, or they would count
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the processes that share the tests take the files that last longest first."""
     longest_first(items)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile | None:
+    """Say which process takes what, unless somebody has said it otherwise."""
+    return ByFile(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def migrations_are_read_once() -> Iterator[None]:
+    """Let Alembic read Dagster's ninety migrations once, not for each of the hundreds of databases that tests make."""
+    from alembic.script import ScriptDirectory
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ScriptDirectory, "from_config", cache(ScriptDirectory.from_config))
+        yield
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,26 +123,33 @@ def islets_markers(islets: AnnData, islets_labels: pd.Series) -> pd.DataFrame:
     return rank_markers(islets, islets_labels)
 
 
+@pytest.fixture(scope="module")
+def uncompiled_weights() -> Iterator[None]:
+    """Let UMAP weigh the edges of Scanpy's graphs in plain Python: compiling that takes longer than all the rest."""
+    from umap import umap_
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("smooth_knn_dist", "compute_membership_strengths"):
+            patch.setattr(umap_, name, getattr(umap_, name).py_func)
+        yield
+
+
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    """The demo, run as a user would run it, outside the project's folder: once for all processes, a copy for each."""
+    """The demo, typed outside the project's folder: once for all processes that share the tests, a copy for each."""
+    from tests.terminal import typed
+
     folder, own = tmp_path_factory.getbasetemp(), tmp_path_factory.mktemp("demo")
     made = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "demo"
     with FileLock(f"{made}.lock", timeout=900):
         if not (made / "said").exists():
             made.mkdir(exist_ok=True)
-            where = ["--home", str(made / "home"), "--output", str(made / "output")]
-            done = subprocess.run(
-                [sys.executable, "-m", "cassia_dagster.cli", "demo", *where],
-                cwd=made,
-                env=os.environ | {"COLUMNS": "1000"},  # so that no path is broken in two
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=600,
-            )
-            assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-            (made / "said").write_text(done.stdout)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.chdir(made)
+                where = ("--home", made / "home", "--output", made / "output")
+                done = typed("demo", *where, COLUMNS=1000)  # so that no path is broken in two
+            assert done.code == 0, f"{done.printed}\n{done.errors}"
+            (made / "said").write_text(done.printed)
     shutil.copytree(made, own, dirs_exist_ok=True)
     home = Home(own / "home")
     for file in (own / "said", home.catalog):  # which say where the results are
@@ -145,11 +177,19 @@ def project(tmp_path: Path) -> Iterator[Project]:
         yield Project(tmp_path, instance)
 
 
+@pytest.fixture(scope="session")
+def finished_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
+    """A project in which all of one dataset was made, for all tests that begin with one."""
+    import dagster as dg
+
+    from tests.automated import Finished
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Finished.made_in(tmp_path_factory.mktemp("finished"), instance)
+
+
 @pytest.fixture
-def finished(project: Project) -> Project:
+def finished(finished_once: Finished) -> Iterator[Project]:
     """A project in which all of one dataset was made, and nothing is left to do."""
-    project.requested()
-    project.write(project.entry("islets", resolutions=["0.4", "1.2"]))
-    project.settle()
-    project.walk()
-    return project
+    with finished_once.again() as project:
+        yield project

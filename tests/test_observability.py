@@ -103,7 +103,7 @@ def test_the_example_tells_a_webhook_of_a_run_that_failed(webhook):
     def merged() -> None:
         raise dg.Failure("no such file")
 
-    with dg.instance_for_test() as instance:
+    with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize([merged], partition_key="islets", instance=instance, raise_on_error=False)
         context = dg.build_run_status_sensor_context(
             sensor_name="tell_slack",

@@ -55,7 +55,7 @@ def test_no_partition_that_somebody_adds_is_kept_outside_of_the_artifacts(name, 
     def both():
         return pd.DataFrame({"a": [1]})
 
-    with dg.instance_for_test() as instance:
+    with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("dataset", [name])
         for asset, key in ((one, name), (both, dg.MultiPartitionKey({"dataset": name, "resolution": "0.4"}))):
             with pytest.raises(ConfigurationError, match="names no file of the project"):

@@ -35,9 +35,7 @@ from resources.llm import ModelResource
 from resources.record_tables import read_records, to_arrow
 from resources.settings import AnnotationSettings
 from resources.storage import stored_cells, stored_table
-from tests.servers.aimock import AIMock, aimock, aimock_server
-
-__all__ = ["aimock", "aimock_server"]
+from tests.servers.aimock import AIMock
 
 
 @pytest.fixture

@@ -15,9 +15,7 @@ from cassia_dagster.knowledge.ontology import Relation
 from cassia_dagster.records import AnnotatedCluster, Annotation, BoostedCluster, Expression, Status
 from resources.record_tables import read_records, to_arrow
 from resources.storage import stored_table
-from tests.servers.aimock import AIMock, aimock, aimock_server
-
-__all__ = ["aimock", "aimock_server"]
+from tests.servers.aimock import AIMock
 
 
 @pytest.fixture

@@ -30,14 +30,12 @@ from resources.catalog import Catalog, DatasetEntry
 from resources.home import Home
 from resources.llm import ModelOverride, ModelResource
 from resources.storage import stored_cells, stored_table
-from tests.servers.aimock import AIMock, aimock, aimock_server
+from tests.servers.aimock import AIMock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tests.conftest import Demo
-
-__all__ = ["aimock", "aimock_server"]
 
 
 def test_every_role_has_a_name_where_its_model_is_chosen() -> None:

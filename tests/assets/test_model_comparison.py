@@ -20,9 +20,7 @@ from cassia_dagster.records import AnnotatedCluster, Annotation, Rubric, Verdict
 from resources.catalog import Catalog
 from resources.llm import ModelOverride, ModelResource
 from resources.storage import stored_table
-from tests.servers.aimock import AIMock, aimock, aimock_server
-
-__all__ = ["aimock", "aimock_server"]
+from tests.servers.aimock import AIMock
 
 
 @pytest.fixture

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import dagster as dg
 import pytest
 from dagster._core.events import StepMaterializationData
@@ -45,48 +48,50 @@ def test_what_the_run_of_a_whole_job_makes_is_no_news_to_what_it_makes_itself(fi
     assert "umap" not in requested
 
 
-def test_what_run_retries_launch_again_is_left_to_them(tmp_path):
-    with dg.instance_for_test(overrides={"run_retries": {"enabled": True, "max_retries": 3}}) as instance:
+@pytest.fixture
+def retried(tmp_path: Path) -> Iterator[Project]:
+    """A project with a dataset to be made, whose failed runs Dagster launches again."""
+    settings = {"run_retries": {"enabled": True, "max_retries": 3}}
+    with dg.DagsterInstance.ephemeral(settings=settings) as instance:
         project = Project(tmp_path, instance)
         project.requested()
         project.write(project.entry("islets", resolutions=["0.8"]))
         project.settle()
-        requested = project.requested()
-        run = instance.create_run_for_job(
-            project.definitions.resolve_implicit_global_asset_job_def(),
-            asset_selection=frozenset(map(dg.AssetKey, requested)),
-            tags={"dagster/partition": "islets"},
-            remote_job_origin=LAUNCHED,
-        )
-        instance.report_run_failed(run)  # as run monitoring does when its worker is gone
-        assert instance.get_run_by_id(run.run_id).tags["dagster/will_retry"] == "true"
-        assert project.requested() == {}
-        # When it has failed as often as it may, automation tries once, as it does where nobody retries.
-        instance.add_run_tags(run.run_id, {"dagster/will_retry": "false"})
-        assert project.requested() == requested
-        assert project.requested() == {}
+        yield project
+
+
+def test_what_run_retries_launch_again_is_left_to_them(retried):
+    requested = retried.requested()
+    run = retried.instance.create_run_for_job(
+        retried.definitions.resolve_implicit_global_asset_job_def(),
+        asset_selection=frozenset(map(dg.AssetKey, requested)),
+        tags={"dagster/partition": "islets"},
+        remote_job_origin=LAUNCHED,
+    )
+    retried.instance.report_run_failed(run)  # as run monitoring does when its worker is gone
+    assert retried.instance.get_run_by_id(run.run_id).tags["dagster/will_retry"] == "true"
+    assert retried.requested() == {}
+    # When it has failed as often as it may, automation tries once, as it does where nobody retries.
+    retried.instance.add_run_tags(run.run_id, {"dagster/will_retry": "false"})
+    assert retried.requested() == requested
+    assert retried.requested() == {}
 
 
 @pytest.mark.parametrize("is_level", [False, True], ids=["of the command line", "a level of a job"])
-def test_what_nobody_launched_no_run_retries_launch_again(tmp_path, is_level):
-    with dg.instance_for_test(overrides={"run_retries": {"enabled": True, "max_retries": 3}}) as instance:
-        project = Project(tmp_path, instance)
-        project.requested()
-        project.write(project.entry("islets", resolutions=["0.8"]))
-        project.settle()
-        requested = project.requested()
-        whole = instance.create_run_for_job(
-            project.definitions.resolve_job_def("annotate_dataset"),
-            run_config={"ops": {"run_levels": {"config": {"dataset": "islets"}}}},
-            remote_job_origin=LAUNCHED,
-        )
-        run = instance.create_run_for_job(
-            project.definitions.resolve_implicit_global_asset_job_def(),
-            asset_selection=frozenset(map(dg.AssetKey, requested)),
-            tags={"dagster/partition": "islets"} | ({WHOLE_TAG: whole.run_id} if is_level else {}),
-        )
-        instance.report_run_failed(run)
-        if is_level:
-            assert project.requested() == {}, "the job may be launched again"
-            instance.add_run_tags(whole.run_id, {"dagster/will_retry": "false"})
-        assert project.requested() == requested
+def test_what_nobody_launched_no_run_retries_launch_again(retried, is_level):
+    requested = retried.requested()
+    whole = retried.instance.create_run_for_job(
+        retried.definitions.resolve_job_def("annotate_dataset"),
+        run_config={"ops": {"run_levels": {"config": {"dataset": "islets"}}}},
+        remote_job_origin=LAUNCHED,
+    )
+    run = retried.instance.create_run_for_job(
+        retried.definitions.resolve_implicit_global_asset_job_def(),
+        asset_selection=frozenset(map(dg.AssetKey, requested)),
+        tags={"dagster/partition": "islets"} | ({WHOLE_TAG: whole.run_id} if is_level else {}),
+    )
+    retried.instance.report_run_failed(run)
+    if is_level:
+        assert retried.requested() == {}, "the job may be launched again"
+        retried.instance.add_run_tags(whole.run_id, {"dagster/will_retry": "false"})
+    assert retried.requested() == requested

@@ -16,9 +16,9 @@ from cassia_dagster.errors import InputError
 from cassia_dagster.records import Status
 from resources.llm import ModelOverride, ModelResource
 from tests.assets.served import ServedDemo, served_demo
-from tests.servers.aimock import AIMock, aimock, aimock_server
+from tests.servers.aimock import AIMock
 
-__all__ = ["aimock", "aimock_server", "served_demo"]
+__all__ = ["served_demo"]
 
 QUESTION: dict[str, Any] = {"cluster": "2", "candidates": ["alpha cell", "beta cell"]}
 

@@ -16,9 +16,9 @@ import pytest
 from cassia_dagster.agents.uncertainty import UncertainCluster
 from cassia_dagster.records import Annotation, Status, Verdict
 from tests.assets.served import ServedDemo, served_demo
-from tests.servers.aimock import AIMock, aimock, aimock_server
+from tests.servers.aimock import AIMock
 
-__all__ = ["aimock", "aimock_server", "served_demo"]
+__all__ = ["served_demo"]
 
 
 @pytest.fixture

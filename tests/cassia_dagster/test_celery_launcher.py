@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,48 +18,13 @@ from cassia_dagster.llm.store import Store
 from cassia_dagster.records import GroupedCluster
 from resources.places import artifact_root
 from resources.storage import stored_table
-from tests.servers.moto import S3Server, bucket, s3_server
-from tests.servers.postgres import postgres, postgres_server
-from tests.servers.redis import redis_server
-
-__all__ = ["bucket", "postgres", "postgres_server", "redis_server", "s3_server"]
+from tests.servers.moto import S3Server
+from tests.servers.processes import PROJECT, running, wait_until
 
 pytestmark = pytest.mark.daemon
 
-PROJECT = Path(__file__).parents[2]
 ASSETS = PROJECT / "tests" / "servers" / "cluster_assets.py"
-PATIENCE = 400
 DATASETS = [f"donor-{number}" for number in range(8)]
-
-
-@contextmanager
-def running(*command: object, environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [str(part) for part in command],
-            env=environment,
-            cwd=PROJECT,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM)
-            try:
-                process.wait(60)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-
-
-def wait_until(true: Callable[[], bool], what: str, logs: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        tails = "\n".join(f"{log.name}: {log.read_text()[-1500:]}" for log in logs.glob("*.log"))
-        assert time.monotonic() < deadline, f"{what}\n{tails}"
-        time.sleep(1)
 
 
 def test_a_killed_worker_costs_no_partition_and_no_finished_call_twice(

@@ -24,6 +24,7 @@ from cassia_dagster.launcher import HOST_TAG, PROCESS_TAG
 from cassia_dagster.walk import end_dead_runs
 from resources.catalog import Catalog, DatasetEntry
 from tests.cut_off import cut_off, may_be_cut_off, needs_to_be_cut_off
+from tests.terminal import typed
 
 PROJECT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "cassia_dagster.cli"]
@@ -142,11 +143,12 @@ def test_lineage_knows_the_bytes_that_a_label_came_from(demo, islets_path):
     ],
 )
 def test_an_error_is_a_line_that_names_the_bad_thing(tmp_path, islets_path, arguments, said):
-    result = run(*[str(islets_path) if word == "DATA" else word for word in arguments], home=tmp_path)
-    assert result.returncode == 1
-    assert said in result.stderr
-    assert "Traceback" not in result.stderr
-    assert len(result.stderr.strip().splitlines()) <= 3
+    words = [islets_path if word == "DATA" else word for word in arguments]
+    result = typed(*words, CASSIA_HOME=tmp_path, COLUMNS=120)
+    assert result.code == 1
+    assert said in result.errors
+    assert "Traceback" not in result.errors
+    assert len(result.errors.strip().splitlines()) <= 3
 
 
 @pytest.mark.parametrize("in_shell", [None, "from-shell"])
@@ -156,21 +158,45 @@ def test_settings_are_read_from_a_file_and_the_shell_goes_before_it(tmp_path, in
     if in_shell:
         environment["CASSIA_HOME"] = str(tmp_path / in_shell)
     command = [*COMMAND, "run", "nowhere.h5ad", "--tissue", "blood", "--species", "human"]
-    subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False, timeout=60)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
     assert (tmp_path / (in_shell or "from-file") / "dagster").is_dir()
     assert not (tmp_path / ".cassia").exists()
+    (message,) = done.stderr.strip().splitlines()
+    assert (done.returncode, "nowhere.h5ad" in message) == (1, True)
+
+
+ADDED_AT_ONCE = """
+import sys
+from multiprocessing import get_context
+from cassia_dagster.cli import app
+
+def add(path):
+    barrier.wait(60)
+    app(["datasets", "add", path, *options], standalone_mode=False)
+
+paths, options = sys.argv[1:5], sys.argv[5:]
+at_once = get_context("fork")
+barrier = at_once.Barrier(len(paths))
+began = [at_once.Process(target=add, args=(path,)) for path in paths]
+for process in began:
+    process.start()
+for process in began:
+    process.join()
+print([process.exitcode for process in began])
+"""
 
 
 def test_datasets_that_are_registered_at_once_are_all_in_the_catalog(tmp_path):
-    for number in range(4):
-        (tmp_path / f"cells{number}.h5ad").write_bytes(b"no HDF5")
+    paths = [tmp_path / f"cells{number}.h5ad" for number in range(4)]
+    for path in paths:
+        path.write_bytes(b"no HDF5")
     options = ["--no-check", "--tissue", "blood", "--species", "human", "--output", str(tmp_path)]
     environment = os.environ | {"CASSIA_HOME": str(tmp_path / "home")}
-    began = [
-        subprocess.Popen([*COMMAND, "datasets", "add", str(path), *options], env=environment, stdout=subprocess.DEVNULL)
-        for path in tmp_path.glob("cells*.h5ad")
-    ]
-    assert [process.wait(timeout=120) for process in began] == [0] * 4
+    command = [sys.executable, "-c", ADDED_AT_ONCE, *paths, *options]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert done.stdout.splitlines()[-1:] == ["[0, 0, 0, 0]"], done.stderr
     assert len(Catalog.read(tmp_path / "home" / "datasets.yaml").datasets) == 4
 
 
@@ -222,10 +248,10 @@ def test_an_error_within_dagster_is_as_plain_and_who_says_the_name_replaces_its_
 
 def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path, islets_path):
     options = ("--tissue", "pancreas", "--species", "human", "--labels", "celltype", "--output", tmp_path)
-    result = run("run", islets_path, *options, home=tmp_path)
-    assert result.returncode == 1
-    assert "'celltype'" in result.stderr
-    assert "cell_type" in result.stderr
+    result = typed("run", islets_path, *options, CASSIA_HOME=tmp_path)
+    assert result.code == 1
+    assert "'celltype'" in result.errors
+    assert "cell_type" in result.errors
 
 
 # --- a clustering of the user's own ------------------------------------------

@@ -15,6 +15,7 @@ from cassia_dagster.unchanged import kept_artifacts
 from cassia_dagster.walk import open_instance
 from resources.catalog import Catalog
 from resources.home import Home
+from tests.terminal import Outcome, typed
 
 LISTS = {
     "7": "CD3D,CD3E,CD2,TRAC,CD5,IL7R,LTB,CD27,CD6",
@@ -37,8 +38,16 @@ class Made:
 
 
 def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Type a command that makes assets: they read the catalog when they are imported, in a process of their own."""
     line = [sys.executable, "-m", "cassia_dagster.cli", *words, "--home", str(folder / "home")]
     return subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False, timeout=600)
+
+
+def without_assets(folder: Path, *words: str) -> Outcome:
+    """Type a command that makes none."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return typed(*words, "--home", folder / "home")
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +55,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     folder = tmp_path_factory.mktemp("markers")
     pd.Series(LISTS, name="markers").rename_axis("cluster").to_csv(folder / "lists.csv")
     said = ("--tissue", "blood", "--species", "human")
-    added = command(folder, "datasets", "add", "lists.csv", *said)
-    assert added.returncode == 0, added.stderr
-    assert "3 clusters, 20 markers" in added.stdout
+    added = without_assets(folder, "datasets", "add", "lists.csv", *said)
+    assert added.code == 0, added.errors
+    assert "3 clusters, 20 markers" in added.printed
     done = command(folder, "run", "lists.csv", *said)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return Made(folder, Home(folder / "home"), done.stdout)
@@ -91,9 +100,9 @@ def test_former_symbols_of_the_table_are_present_ones_in_the_results(made: Made)
 def test_the_marker_table_alone_cannot_be_annotated_under_the_name_of_another_dataset(made: Made) -> None:
     pd.Series(LISTS, name="markers").rename_axis("cluster").to_csv(made.folder / "others.csv")
     said = ("--tissue", "blood", "--species", "human", "--name", "lists")
-    refused = command(made.folder, "annotate", "others.csv", *said)
-    assert refused.returncode == 1
-    assert "'lists' is the name of a dataset in the catalog" in refused.stderr
+    refused = without_assets(made.folder, "annotate", "others.csv", *said)
+    assert refused.code == 1
+    assert "'lists' is the name of a dataset in the catalog" in refused.errors
 
 
 @pytest.mark.long
@@ -113,9 +122,9 @@ def test_what_is_asked_of_clusters_needs_no_cells(made: Made) -> None:
 
 @pytest.mark.parametrize("words", [("subclusters", "lists", "--cluster", "7"), ("figures", "lists")])
 def test_what_is_made_of_cells_is_refused(made: Made, words: tuple[str, ...]) -> None:
-    refused = command(made.folder, *words)
-    assert refused.returncode == 1
-    assert "is a marker table: no cell of it is known" in refused.stderr
+    refused = without_assets(made.folder, *words)
+    assert refused.code == 1
+    assert "is a marker table: no cell of it is known" in refused.errors
 
 
 def test_a_job_of_cells_fails_with_what_to_make_instead(made: Made) -> None:

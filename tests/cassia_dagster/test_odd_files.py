@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,42 +16,21 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from cassia_dagster.cli import main
 from resources.catalog import Catalog
+from tests.terminal import Outcome, typed
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 """What libraries say of odd files is for programmers; what the command says is under test."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a command left: its exit code, and what it printed."""
-
-    code: int
-    printed: str
-    errors: str
 
 
 type Command = Callable[..., Outcome]
 
 
 @pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Give the command line in this process, with a home of its own."""
-    for variable, folder in (("CASSIA_HOME", "home"), ("DAGSTER_HOME", "home/dagster")):
-        monkeypatch.setenv(variable, str(tmp_path / folder))
-    monkeypatch.setenv("COLUMNS", "300")
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Give the command line, with a home of its own in an empty folder."""
     monkeypatch.chdir(tmp_path)
-
-    def call(*words: object) -> Outcome:
-        capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", ["cassia-dagster", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed, errors = capsys.readouterr()
-        return Outcome(int(ended.value.code or 0), printed, errors)
-
-    return call
+    return partial(typed, CASSIA_HOME=tmp_path / "home", COLUMNS=300)
 
 
 def refused(outcome: Outcome) -> str:

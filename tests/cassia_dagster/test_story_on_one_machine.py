@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.installation import OneMachine
-from tests.servers.aimock import AIMock, aimock, aimock_server
+from tests.servers.aimock import AIMock
 from tests.story import play
-
-__all__ = ["aimock", "aimock_server"]
 
 pytestmark = pytest.mark.daemon
 

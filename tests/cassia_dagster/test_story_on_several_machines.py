@@ -7,13 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.installation import SeveralMachines
-from tests.servers.aimock import AIMock, aimock, aimock_server
-from tests.servers.moto import S3Server, bucket, s3_server
-from tests.servers.postgres import postgres, postgres_server
-from tests.servers.redis import redis_server
+from tests.servers.aimock import AIMock
+from tests.servers.moto import S3Server
 from tests.story import play
-
-__all__ = ["aimock", "aimock_server", "bucket", "postgres", "postgres_server", "redis_server", "s3_server"]
 
 pytestmark = pytest.mark.daemon
 

@@ -24,9 +24,6 @@ from resources.home import Home
 from resources.places import artifact_root
 from resources.storage import AdataIOManager, AdataStorage, TableIOManager, TableStorage, stored_cells, stored_table
 from resources.versions_kept import versions_of
-from tests.servers.moto import bucket, s3_server
-
-__all__ = ["bucket", "s3_server"]
 
 PAIR = dg.MultiPartitionKey({"dataset": "blood", "resolution": "0.4"})
 PAIRS = dg.MultiPartitionsDefinition(

@@ -8,9 +8,6 @@ import pytest
 
 from resources.places import artifact_root
 from resources.retention import artifacts, orphans, superfluous
-from tests.servers.moto import bucket, s3_server
-
-__all__ = ["bucket", "s3_server"]
 
 FILES = [
     "normalized_adata/blood.h5ad",

@@ -11,10 +11,6 @@ from cassia_dagster.llm.backend import RawReply
 from cassia_dagster.llm.door import Door
 from cassia_dagster.llm.store import Store
 from cassia_dagster.records import Annotation, ClusterEvidence, Marker
-from tests.servers.aimock import aimock, aimock_server
-
-__all__ = ["aimock", "aimock_server"]
-
 
 _SCRIPTS = count()
 

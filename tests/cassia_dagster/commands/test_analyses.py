@@ -176,10 +176,6 @@ def test_models_are_compared_at_once_on_the_published_labels_of_the_demo(run, an
     assert f"{board['mean_hf1'][0]:.2f}" in said
     page = (folder_of(analysed) / "demo_report.html").read_text()
     assert f"embedded comes to a mean hierarchical F1 of {board['mean_hf1'][0]:.2f}" in page
-    again = run("model-comparison", "demo", "--model", "embedded")
-    assert f"{board['mean_hf1'][0]:.2f}" in again
-    board = pd.read_csv(folder_of(analysed) / "demo_model_comparison.csv")
-    assert board["cached"][0] == board["calls"][0]
 
 
 def test_the_versions_that_drift_can_be_told_from_are_listed(run):

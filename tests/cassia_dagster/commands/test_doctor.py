@@ -12,9 +12,6 @@ from cassia_dagster.commands import doctor as doctor_command
 from cassia_dagster.errors import ConfigurationError
 from resources.catalog import Catalog, DatasetEntry
 from resources.home import Home
-from tests.servers.postgres import postgres, postgres_server
-
-__all__ = ["postgres", "postgres_server"]
 
 CREDENTIAL = "sk-very-private-0123456789"
 

@@ -3,10 +3,6 @@
 import pandas as pd
 import pytest
 
-from tests.servers.aimock import aimock, aimock_server
-
-__all__ = ["aimock", "aimock_server"]
-
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):

@@ -83,7 +83,7 @@ FILES = {f"islets_annotation_{kind}" for kind in ("summary.csv", "full.csv", "sc
 
 
 @pytest.fixture(scope="module")
-def clustered(tmp_path_factory):
+def clustered(tmp_path_factory, uncompiled_weights):
     """The notebook's folder, and its names after loading and clustering."""
     folder = tmp_path_factory.mktemp("notebook")
     with as_file(files("cassia_dagster") / "data") as data:

@@ -15,9 +15,6 @@ from cassia_dagster.llm.gate import Gate
 from cassia_dagster.llm.question import Usage
 from cassia_dagster.llm.store import Store
 from cassia_dagster.records import Annotation, Record
-from tests.servers.aimock import aimock, aimock_server
-
-__all__ = ["aimock", "aimock_server"]
 
 BETA_CELL = json.dumps(
     {

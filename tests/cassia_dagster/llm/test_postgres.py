@@ -15,9 +15,6 @@ from cassia_dagster.llm.question import Question
 from cassia_dagster.llm.store import Limits, Store
 from tests.cassia_dagster.llm.conftest import BETA_CELL, Script
 from tests.cassia_dagster.llm.test_budget import COST, Priced
-from tests.servers.postgres import postgres, postgres_server
-
-__all__ = ["postgres", "postgres_server"]
 
 
 def test_a_reply_is_bought_once_and_known_to_the_next_process(postgres: str, question: Question[Any]) -> None:

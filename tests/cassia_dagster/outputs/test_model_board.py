@@ -1,6 +1,7 @@
 """The section about models that were compared: a board, a picture, and what each called each case."""
 
 import math
+from functools import cache
 
 import pytest
 
@@ -13,8 +14,9 @@ from cassia_dagster.outputs.report import render_report
 from tests.cassia_dagster.outputs.hostile import HOSTILE
 
 
+@cache
 def compared(text="", **said):
-    """A board of three models that answered, and one that could not be asked."""
+    """Compare models: a board of three that answered, and one that could not be asked."""
     shipped = read_named_cases(SHIPPED)
     cases = [
         one.model_copy(
@@ -36,7 +38,12 @@ def compared(text="", **said):
     ]
     board[1] = board[1].model_copy(update={"n_unanswered": 2, "reason": f"Too long.{text}"})
     failed = _absent(f"openai/none{text}", f"There is no key.{text}", 0.0, 0)
-    return [one.model_copy(update={"cases_from": SHIPPED} | said) for one in rank([*board, failed])]
+    return tuple(one.model_copy(update={"cases_from": SHIPPED} | said) for one in rank([*board, failed]))
+
+
+def best(**said):
+    """The first of them, with something else said of it."""
+    return compared()[0].model_copy(update=said)
 
 
 def test_a_board_shows_every_model_with_its_price_or_why_it_has_no_place(page):
@@ -58,8 +65,8 @@ def test_a_board_says_whose_cases_it_is_about(page):
 
 
 def test_one_model_is_no_picture_and_none_that_answered_no_table_of_answers(page):
-    first, *_, failed = compared()
-    text = page("model_comparison", first)
+    *_, failed = compared()
+    text = page("model_comparison", best())
     assert "comes to a mean hierarchical F1 of 1.00" in text
     assert "price of 100 clusters" not in text
     text = page("model_comparison", failed)
@@ -69,34 +76,43 @@ def test_one_model_is_no_picture_and_none_that_answered_no_table_of_answers(page
 
 def test_models_that_so_few_cases_do_not_tell_apart_are_named(page):
     first, second, *_ = compared()
-    rival = first.model_copy(update={"model": "openai/twin", "rank": 2})
-    text = page("model_comparison", first, rival, second)
+    text = page("model_comparison", first, best(model="openai/twin", rank=2), second)
     assert "Its interval and that of openai/twin overlap" in text
 
 
 def test_of_very_many_cases_the_answers_are_in_the_table_beside_the_report(page):
-    first, *_ = compared()
-    text = page("model_comparison", first.model_copy(update={"answers": first.answers * 8}))
+    text = page("model_comparison", best(answers=best().answers * 8))
     assert "each of the 104 cases is in blood_model_comparison_answers.csv" in text
 
 
 def test_a_board_is_about_the_clusters_that_were_named_or_about_none_of_the_dataset(blood):
     clusters = {row.cluster: row for row in blood.clusters}
     cells = {cluster: row.annotated.cells for cluster, row in clusters.items()}
-    first, *_ = compared(cases_from="", clusters=digest_of(cells))
-    assert first.is_about(clusters)
-    assert not first.is_about({one: row for one, row in clusters.items() if one != "0"})
-    assert not first.model_copy(update={"clusters": digest_of(cells | {"0": "other cells"})}).is_about(clusters)
-    assert first.model_copy(update={"cases_from": SHIPPED, "clusters": ""}).is_about({})
+    ours = best(cases_from="", clusters=digest_of(cells))
+    assert ours.is_about(clusters)
+    assert not ours.is_about({one: row for one, row in clusters.items() if one != "0"})
+    assert not best(cases_from="", clusters=digest_of(cells | {"0": "other cells"})).is_about(clusters)
+    assert best(clusters="").is_about({})
+
+
+def plot_of(*prices):
+    """Draw models of these prices for a hundred clusters; of None it is unknown. Each is called by its number."""
+    n_cases = len(best().answers)
+    return plot_cost(
+        [
+            best(
+                model=str(number),
+                usd_when_bought=(price or 0.0) * n_cases / CASES,
+                unpriced_calls=int(price is None),
+            )
+            for number, price in enumerate(prices)
+        ]
+    )
 
 
 def test_free_models_stand_left_of_priced_ones_and_those_of_unknown_price_right():
-    first, *_ = compared()
-    prices = {"free": 0.0, "cheap": 0.013, "dear": 13.0, "twin": 13.0}
-    board = [first.model_copy(update={"model": name, "usd_when_bought": usd}) for name, usd in prices.items()]
-    unknown = first.model_copy(update={"model": "unknown", "usd_when_bought": 0.0, "unpriced_calls": 1})
-    plot = plot_cost([unknown, *board])
-    assert [dot.place.model for dot in plot.dots] == ["free", "cheap", "dear", "twin", "unknown"]
+    plot = plot_of(None, 0.0, 0.1, 100.0, 100.0)
+    assert [dot.place.model for dot in plot.dots] == ["1", "2", "3", "4", "0"]
     assert [dot.priced for dot in plot.dots] == [True, True, True, True, False]
     assert all(right.x - left.x >= APART for left, right in zip(plot.dots, plot.dots[1:], strict=False))
     assert {tick.text for tick in plot.across} >= {"free", "$0.10", "$100", "unknown"}
@@ -104,17 +120,9 @@ def test_free_models_stand_left_of_priced_ones_and_those_of_unknown_price_right(
 
 
 def test_a_picture_of_many_models_of_one_price_is_as_wide_as_they_need():
-    first, *_ = compared()
-    plot = plot_cost([first.model_copy(update={"model": str(number)}) for number in range(30)])
+    plot = plot_of(*[1.0] * 30)
     assert len({dot.x for dot in plot.dots}) == 30
     assert plot.dots[-1].x < plot.right < plot.width
-
-
-def plot_of(*prices):
-    """Draw models of these prices for a hundred clusters."""
-    first, *_ = compared()
-    usd = {str(at): price * len(first.answers) / CASES for at, price in enumerate(prices)}
-    return plot_cost([first.model_copy(update={"model": name, "usd_when_bought": one}) for name, one in usd.items()])
 
 
 def test_nearly_equal_prices_stand_near_each_other_in_the_middle():
@@ -155,8 +163,9 @@ def test_free_models_leave_the_others_where_their_prices_are(n_free):
     assert plot_of(*[0.0] * 2).width == plot_of(0.0).width, "nothing follows them"
 
 
-@pytest.mark.parametrize("board", [compared(HOSTILE)[:1], compared(HOSTILE, cases_from=HOSTILE)])
-def test_no_text_of_a_board_is_markup(blood, board):
+@pytest.mark.parametrize(("n_models", "said"), [(1, {}), (4, {"cases_from": HOSTILE})])
+def test_no_text_of_a_board_is_markup(blood, n_models, said):
+    board = compared(HOSTILE, **said)[:n_models]
     html = render_report(blood, None, more=analysis_sections({"model_comparison": board}))
     assert HOSTILE not in html
     assert "<img" not in html

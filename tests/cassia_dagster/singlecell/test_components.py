@@ -42,7 +42,7 @@ def test_centred_columns_are_those_of_the_scaled_matrix() -> None:
 def test_components_are_those_of_the_plain_workflow(islets: anndata.AnnData) -> None:
     import scanpy as sc
 
-    variable = anndata.AnnData(islets.X[:, islets.var["highly_variable"].to_numpy()])
+    variable = anndata.AnnData(islets.X[:, islets.var["highly_variable"].to_numpy()].toarray())
     sc.pp.scale(variable, max_value=10)
     sc.tl.pca(variable, n_comps=50, svd_solver="arpack", random_state=0)
     for number in range(25):

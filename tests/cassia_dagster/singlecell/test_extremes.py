@@ -26,26 +26,24 @@ BOUNDS = {"min_mean": 0.0125, "max_mean": 3.0, "min_disp": 0.5}
 def test_a_hundred_thousand_genes_of_five_hundred_cells_are_clustered_and_ranked() -> None:
     rng = np.random.default_rng(0)
     types = np.arange(N_CELLS) % 2
-    counts = sparse.random(N_CELLS, N_GENES, density=0.01, format="lil", dtype=np.float32, random_state=0)
-    counts.data = np.array([[1.0] * len(row) for row in counts.data], dtype=object)
-    for one in (0, 1):
-        cells = np.flatnonzero(types == one)
-        counts[cells, one * OWN : (one + 1) * OWN] = rng.poisson(10, (len(cells), OWN))
+    own = rng.poisson(np.where(np.repeat((0, 1), OWN) == types[:, None], 10, 0.01))
     # Genes of every cell, as many counts in all: beside them those of one type are seen to vary.
-    counts[:, 2 * OWN : 10 * OWN] = rng.poisson(5, (N_CELLS, 8 * OWN))
+    common = rng.poisson(5, (N_CELLS, 8 * OWN))
+    rare = sparse.random(N_CELLS, N_GENES - 10 * OWN, density=0.01, rng=rng, data_rvs=np.ones)
+    counts = sparse.hstack([own, common, rare], format="csr", dtype=np.float32)
     names = {"obs": "cell", "var": "GENE"}
     frames = {
         slot: pd.DataFrame(index=[f"{name}{number}" for number in range(length)])
         for (slot, name), length in zip(names.items(), counts.shape, strict=True)
     }
-    adata = embed(normalize(anndata.AnnData(counts.tocsr().astype(np.float32), **frames)))
+    adata = embed(normalize(anndata.AnnData(counts, **frames)))
     labels = leiden(adata, 0.2).labels
     assert adjusted_rand_score(types, labels) == 1
     markers = rank_markers(adata, labels)
     best = markers.groupby("cluster").head(OWN // 2)
-    own = best["gene"].str.removeprefix("GENE").astype(int) // OWN
-    assert set(own) == {0, 1}, "none but the genes of the two types"
-    assert best.assign(own=own).groupby("cluster")["own"].nunique().tolist() == [1, 1]
+    of_type = best["gene"].str.removeprefix("GENE").astype(int) // OWN
+    assert set(of_type) == {0, 1}, "none but the genes of the two types"
+    assert best.assign(own=of_type).groupby("cluster")["own"].nunique().tolist() == [1, 1]
 
 
 @pytest.fixture

@@ -107,15 +107,16 @@ def test_every_figure_agrees_with_a_slow_truth(
             assert row["avg_log2FC"] == pytest.approx(np.log2(ratio), rel=1e-3, abs=1e-3)
 
 
-def test_p_values_are_adjusted_over_all_genes(
-    islets: anndata.AnnData, islets_labels: pd.Series, islets_markers: pd.DataFrame
-) -> None:
-    cluster = islets_markers["cluster"].iloc[0]
+def test_p_values_are_adjusted_over_all_genes(islets: anndata.AnnData, islets_labels: pd.Series) -> None:
+    adata = islets[:, ::10].copy()
+    markers = rank_markers(adata, islets_labels)
+    cluster = markers["cluster"].iloc[0]
     inside = (islets_labels == cluster).to_numpy()
-    dense = islets.X.toarray().astype(np.float64)
+    dense = adata.X.toarray().astype(np.float64)
     p_values = stats.ranksums(dense[inside], dense[~inside], axis=0).pvalue
-    adjusted = pd.Series(stats.false_discovery_control(p_values), index=islets.var_names)
-    own = islets_markers[islets_markers["cluster"] == cluster]
+    adjusted = pd.Series(stats.false_discovery_control(p_values), index=adata.var_names)
+    own = markers[markers["cluster"] == cluster]
+    assert 10 < len(own) < adata.n_vars, "those that are no markers count too"
     np.testing.assert_allclose(own["p_val_adj"], adjusted[own["gene"]], rtol=1e-6)
 
 

@@ -46,6 +46,7 @@ def test_cells_that_are_all_the_same_have_neighbours_too(monkeypatch: pytest.Mon
     assert np.isfinite(graph.data).all()
 
 
+@pytest.mark.usefixtures("uncompiled_weights")
 def test_the_weights_are_those_of_scanpy(islets: anndata.AnnData) -> None:
     import scanpy as sc
 

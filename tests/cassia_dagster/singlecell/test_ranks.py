@@ -71,7 +71,7 @@ def test_scaled_values_are_refused() -> None:
 
 
 def test_a_hundred_thousand_genes_are_ranked() -> None:
-    values = sparse.random(500, 100_000, density=0.005, format="csr", dtype=np.float32, random_state=0)
+    values = sparse.random(500, 100_000, density=0.005, format="csr", dtype=np.float32, rng=np.random.default_rng(0))
     codes = np.arange(500) % 7
     sums = sum_ranks(values, codes, 7)
     np.testing.assert_allclose(sums.ranks.sum(axis=1), 500 * 501 / 2)
