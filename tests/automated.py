@@ -140,6 +140,7 @@ class Finished:
             project = Project(before.files, instance)
             project.cursor, project.evaluations = before.cursor, before.evaluations
             project.versions |= before.versions
+            project.settle()  # the files are others, with the same content
             yield project
 
 
