@@ -53,6 +53,12 @@ _SHORT = {"consistency", "runs", "votes", "calls", "cached", "USD", "at most", "
 _SHORT |= {"rank", "mean hF1", "paid now", "seconds"}
 """Columns of the tables that are never broken."""
 
+_BETWEEN = 3
+"""Blanks between two columns."""
+
+_LEAST_WIDTH = 9
+"""Letters that a longer text of a table has room for side by side, however narrow the terminal is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -225,16 +231,31 @@ def show_expected(rows: Sequence[Expected], what: str) -> None:
 
 
 def show_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table whose texts are inert."""
+    """Print a table whose texts are inert; row by row where the terminal is too narrow, for none may be left out."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
     from cassia_dagster.commands.terminal import plain
 
+    console, texts = Console(highlight=False), [tuple(map(plain, row)) for row in rows]
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, overflow="fold", no_wrap=heading in _SHORT)
-    for row in rows:
-        table.add_row(*map(plain, row))
-    Console(highlight=False).print(table)
+    needed = _BETWEEN * (len(headings) - 1)
+    for heading, column in zip(headings, zip(headings, *texts, strict=True), strict=True):
+        widest, is_short = max(map(len, column)), heading in _SHORT
+        least = widest if is_short else min(_LEAST_WIDTH, widest)
+        table.add_column(heading, overflow="fold", no_wrap=is_short, min_width=least)
+        needed += least
+    if needed <= console.width:
+        for row in texts:
+            table.add_row(*row)
+        console.print(table)
+        return
+    for row in texts:
+        lines = Table.grid(padding=(0, _BETWEEN))
+        lines.add_column(no_wrap=True, style="bold")
+        lines.add_column(overflow="fold")
+        for heading, text in zip(headings, row, strict=True):
+            lines.add_row(heading, text)
+        console.print(lines)
+        console.print()

@@ -27,21 +27,8 @@ if TYPE_CHECKING:
     from cassia_dagster.agents.estimate import Expected
     from cassia_dagster.evaluation.leaderboard import Place
 
-HEADINGS = (
-    "rank",
-    "model",
-    "mean hF1",
-    "exact",
-    "or finer",
-    "contradicted",
-    "named",
-    "agreement",
-    "USD",
-    "paid now",
-    "seconds",
-    "calls",
-    "cached",
-)
+HOW_RIGHT = ("rank", "model", "mean hF1", "exact", "or finer", "contradicted", "named", "agreement")
+HOW_DEAR = ("rank", "model", "USD", "paid now", "seconds", "calls", "cached")
 
 
 def model_comparison(
@@ -89,7 +76,8 @@ def model_comparison(
         return
     make(target, "model_comparison", config)
     places = target.rows("model_comparison", Place)
-    show_table(HEADINGS, map(_row, places))
+    show_table(HOW_RIGHT, map(_how_right, places))
+    show_table(HOW_DEAR, map(_how_dear, places))
     for place in places:
         if place.reason:
             typer.echo(_told(place))
@@ -110,7 +98,7 @@ def _expected(target: Target, config: ModelComparisonConfig) -> list[Expected]:
         return expected_comparison(cases, casts, store, strategy_of(config, target.entry))
 
 
-def _row(place: Place) -> tuple[str, ...]:
+def _how_right(place: Place) -> tuple[str, ...]:
     figures = place.summary
     shares = (
         ("", "", "", "", "")
@@ -126,12 +114,15 @@ def _row(place: Place) -> tuple[str, ...]:
             )
         )
     )
+    agreement = "" if place.agreement is None else f"{place.agreement:.2f}"
+    return (str(place.rank or ""), place.model, *shares, agreement)
+
+
+def _how_dear(place: Place) -> tuple[str, ...]:
     unpriced = "at least " if place.unpriced_calls else ""
     return (
         str(place.rank or ""),
         place.model,
-        *shares,
-        "" if place.agreement is None else f"{place.agreement:.2f}",
         f"{unpriced}{place.usd_when_bought:.4f}",
         f"{place.usd:.4f}",
         f"{place.model_seconds:.1f}",
