@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 from typing import TYPE_CHECKING
 
 from benchmarks.machine import ended_well, keep_machine
@@ -70,19 +70,29 @@ def _annotate(path: Path, place: Path, gigabytes: float) -> dict[str, float | st
         words += ["--resolution", RESOLUTION, "--home", str(place / "home"), "--output", str(place / "output")]
         command = [sys.executable, "-m", "cassia_dagster.cli", *words]
         with _capped(gigabytes) as (cap, how):
-            before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-            subprocess.run([*cap, *command], check=True, timeout=LONGEST_RUN)  # noqa: S603
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        costs = {
-            "CPU seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
-            "seconds": time.monotonic() - began,
-            "peak memory, GiB": after.ru_maxrss / 2**20,
-            "cap": how,
-        }
+            costs = {**_costs_of([*cap, *command]), "cap": how}
         done.write_text(json.dumps(costs), encoding="utf-8")
         keep_machine(place)
     found: dict[str, float | str] = json.loads(done.read_text("utf-8"))
     return found
+
+
+def _costs_of(command: Sequence[str]) -> dict[str, float]:
+    """Run a command, and tell what it alone has taken, whatever other children of this process have."""
+    began = time.monotonic()
+    with subprocess.Popen(command) as process:  # noqa: S603
+        watchdog = Timer(LONGEST_RUN, process.kill)
+        watchdog.start()
+        _, status, used = os.wait4(process.pid, 0)
+        watchdog.cancel()
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return {
+        "CPU seconds": used.ru_utime + used.ru_stime,
+        "seconds": time.monotonic() - began,
+        "peak memory, GiB": used.ru_maxrss / 2**20,
+    }
 
 
 @contextmanager
