@@ -19,13 +19,14 @@ DEAREST = (
     "test_cli.py",
     "test_interface.py",
     "test_analyses_in_the_interface.py",
+    "test_marker_datasets.py",
+    "test_on_change.py",
+    "test_odd_files.py",
     "test_analyses.py",
     "test_subclusters.py",
-    "test_on_change.py",
     "test_pictures.py",
-    "test_marker_datasets.py",
 )
-"""Files that take longest, some with one test; the longest first."""
+"""Files that take longest, some with one test. `test_cli` makes the demo; those that use it come when it is there."""
 
 MAPS = {"test_cli.py", "test_embed.py", "test_neighbors.py", "test_tutorial.py"}
 """Files that lay cells out. No other import takes as long as that of UMAP, so one process takes them all."""
