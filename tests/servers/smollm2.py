@@ -34,7 +34,7 @@ def main(port: int) -> None:
     parameters.hostnames, parameters.port = ["127.0.0.1"], behind
     # Two questions at once, of up to 8,192 tokens each. The threads of so small a model mostly wait for each other.
     parameters.n_parallel, parameters.n_ctx = 2, 16384
-    parameters.cpuparams.n_threads = 1
+    parameters.cpuparams.n_threads, parameters.cpuparams_batch.n_threads = 1, 2
     parameters.sampling.penalty_repeat, parameters.sampling.penalty_last_n = 1.1, 256
     server = xllamacpp.Server(parameters)
     ThreadingHTTPServer(("127.0.0.1", port), _passing_on(f"http://127.0.0.1:{behind}")).serve_forever()
