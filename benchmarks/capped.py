@@ -7,11 +7,10 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Timer
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from benchmarks.machine import ended_well, keep_machine
@@ -79,20 +78,12 @@ def _annotate(path: Path, place: Path, gigabytes: float) -> dict[str, float | st
 
 def _costs_of(command: Sequence[str]) -> dict[str, float]:
     """Run a command, and tell what it alone has taken, whatever other children of this process have."""
-    began = time.monotonic()
-    with subprocess.Popen(command) as process:  # noqa: S603
-        watchdog = Timer(LONGEST_RUN, process.kill)
-        watchdog.start()
-        _, status, used = os.wait4(process.pid, 0)
-        watchdog.cancel()
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    return {
-        "CPU seconds": used.ru_utime + used.ru_stime,
-        "seconds": time.monotonic() - began,
-        "peak memory, GiB": used.ru_maxrss / 2**20,
-    }
+    with TemporaryDirectory() as folder:
+        costs = Path(folder) / "costs.json"
+        words = [sys.executable, "-m", "benchmarks.alone", str(costs), str(LONGEST_RUN), *command]
+        subprocess.run(words, check=True)  # noqa: S603
+        found: dict[str, float] = json.loads(costs.read_text("utf-8"))
+    return found
 
 
 @contextmanager
