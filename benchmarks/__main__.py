@@ -74,12 +74,12 @@ def speed(
     write: Write = False,
 ) -> None:
     """Compare the costs of the plain Scanpy workflow and ours, each run in a fresh process (50,000 cells: hours)."""
-    from benchmarks.speed import keep_figures, page_of, run_all
+    from benchmarks.speed import COMPARED, keep_figures, page_of, run_all
 
     states, workflows = state or [State.warm, State.cold], workflow or ["plain", "ours"]
     for n_cells in cells or [10_000, 50_000]:
         run_all(runs, n_cells, states, repeats, workflows, finish=not markers_only)
-    keep_figures(runs, RESULTS / "speed")
+    keep_figures(runs, RESULTS / "speed", COMPARED)
     _tell("speed", page_of(RESULTS / "speed"), write=write)
 
 
@@ -145,11 +145,11 @@ def overhead(
     write: Write = False,
 ) -> None:
     """Compare the whole method through Dagster with the same functions called directly."""
-    from benchmarks.overhead import page_of, run_pairs
+    from benchmarks.overhead import WORKFLOWS, page_of, run_pairs
     from benchmarks.speed import keep_figures
 
     run_pairs(runs, cells, repeats, resolutions)
-    keep_figures(runs, RESULTS / "speed")
+    keep_figures(runs, RESULTS / "speed", WORKFLOWS)
     _tell("overhead", page_of(RESULTS / "speed"), write=write)
 
 

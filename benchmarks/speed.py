@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -14,6 +14,8 @@ from benchmarks.synthetic import N_GENES, write_cells
 from benchmarks.workflow import COSTS, State, costs_of, run_apart
 
 RESOLUTIONS = ("1.0", "0.4", "0.7", "1.3", "1.6")
+COMPARED = ("plain", "ours", "streamed")
+"""Workflows."""
 
 type Measure = Callable[[list[Stage]], float | None]
 """Takes a figure from the stages of one run; None if it did not come so far."""
@@ -141,10 +143,11 @@ def folder_of(folder: Path, n_cells: int, workflow: str, state: State, number: i
     return folder / f"{n_cells}" / f"{workflow}-{state}-{number}"
 
 
-def keep_figures(runs: Path, results: Path) -> None:
-    """Copy what runs cost, and on what machine, to where it stays; of the cells and markers nothing is kept."""
+def keep_figures(runs: Path, results: Path, workflows: Collection[str]) -> None:
+    """Copy what runs of some workflows cost, and on what machine, to where it stays; of their cells nothing is kept."""
     for costs in runs.glob(f"*/*/{COSTS}"):
-        if ended_well(costs.parent) and costs.parent.parent.name.isdecimal():
+        is_one = costs.parent.name.partition("-")[0] in workflows and costs.parent.parent.name.isdecimal()
+        if is_one and ended_well(costs.parent):
             place = results / costs.parent.relative_to(runs)
             place.mkdir(parents=True, exist_ok=True)
             for name in (COSTS, MACHINE):

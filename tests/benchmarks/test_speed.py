@@ -5,7 +5,7 @@ import json
 from benchmarks.machine import ended_well, keep_machine, machines
 from benchmarks.overhead import partitions_of
 from benchmarks.overhead import table_of as table_of_overhead
-from benchmarks.speed import RESOLUTIONS, cold_start_of, growth_of, keep_figures, table_of
+from benchmarks.speed import COMPARED, RESOLUTIONS, cold_start_of, growth_of, keep_figures, table_of
 from benchmarks.stages import Clock, read_stages
 from benchmarks.workflow import COSTS
 
@@ -48,9 +48,10 @@ def test_a_run_that_was_cut_short_does_not_count_and_is_not_kept(tmp_path):
     names = ["load", "clusters 1.0", "markers 1.0"]
     wrote(runs / "1000" / "ours-warm-1", 2.0, names)
     wrote(runs / "1000" / "ours-warm-2", 50.0, names, ended=False)
-    keep_figures(runs, results)
+    wrote(runs / "1000" / "capped-4", 70.0, names)
+    keep_figures(runs, results, COMPARED)
     assert ended_well(results / "1000" / "ours-warm-1")
-    assert not (results / "1000" / "ours-warm-2").exists()
+    assert [one.name for one in (results / "1000").iterdir()] == ["ours-warm-1"]
     assert growth_of(runs).splitlines()[-1] == "| 1,000 | 1 | 6.0 |  | 1.0 |"
     assert "scanpy" in machines([results / "1000" / "ours-warm-1"])
 
