@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ from cassia_dagster.definitions import build_defs
 from cassia_dagster.errors import CassiaError
 from cassia_dagster.launcher import HOST_TAG, PROCESS_TAG
 from cassia_dagster.processes import is_running, name_of_process
+from cassia_dagster.singlecell.held import holding_cells
 from cassia_dagster.unchanged import kept_artifacts
 from cassia_dagster.waits import interrupts_end_waits
 from resources.manual_labels import read_manual_labels
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
     from resources.catalog import DatasetEntry
     from resources.home import Home
 
+
+_RESOLUTION = "dagster/partition/resolution"
+"""Tag by which Dagster tells what of a run's partition is its resolution."""
 
 _INTERRUPTS = {"DagsterExecutionInterruptedError", "KeyboardInterrupt"}
 
@@ -80,27 +86,55 @@ def materialize_dataset(
     instance.report_runless_asset_event(
         observe_labels(entry.name, home.manual_labels, read_manual_labels(home.manual_labels))
     )
-    for job, key, resolution in levels_of(entry):
-        kept = {} if fresh else kept_artifacts(instance, home.artifacts, entry.name, resolution)
-        materialize_level(job, key, resolution, home, instance, tell, kept=kept)
+    definitions = told_definitions(home, tell)
+    with holding_cells(), _collecting_once() as collect:
+        for job, key, resolution in levels_of(entry):
+            collect()
+            kept = {} if fresh else kept_artifacts(instance, home.artifacts, entry.name, resolution)
+            materialize_level(job, key, resolution, definitions, instance, tell, kept=kept)
 
 
 def apply_to_dataset(
     entry: DatasetEntry, home: Home, instance: dg.DagsterInstance, tell: Callable[[Step], None]
 ) -> None:
     """Lay the manual labels of now over a dataset that is annotated already; parameters as of `materialize_dataset`."""
-    for job, key, resolution in levels_of(entry):
-        if resolution is not None:
-            materialize_level(APPLY_MANUAL_LABELS.name, key, resolution, home, instance, tell)
-        elif job == WRITE_ANNOTATED_FILE.name:
-            materialize_level(job, key, None, home, instance, tell)
+    definitions = told_definitions(home, tell)
+    with holding_cells():
+        for job, key, resolution in levels_of(entry):
+            if resolution is not None:
+                materialize_level(APPLY_MANUAL_LABELS.name, key, resolution, definitions, instance, tell)
+            elif job == WRITE_ANNOTATED_FILE.name:
+                materialize_level(job, key, None, definitions, instance, tell)
+
+
+@contextmanager
+def _collecting_once() -> Iterator[Callable[[], None]]:
+    """Give a function that frees what is not needed any more, and spares the collector what is left at that time.
+
+    That is mostly what was imported, some hundred thousand objects that live as long as the process and need not be
+    looked at again and again. When the block ends, they count as before.
+    """
+
+    def collect() -> None:
+        gc.collect()
+        gc.freeze()
+
+    try:
+        yield collect
+    finally:
+        gc.unfreeze()
+
+
+def told_definitions(home: Home, tell: Callable[[Step], None]) -> dg.Definitions:
+    """Assemble the code location so that its runs in this process tell how they go."""
+    return build_defs(home, loggers={"console": _step_logger(tell)})
 
 
 def materialize_level(
     job: str,
     key: str,
     resolution: str | None,
-    home: Home,
+    definitions: dg.Definitions,
     instance: dg.DagsterInstance,
     tell: Callable[[Step], None],
     config: Mapping[str, Any] | None = None,
@@ -115,14 +149,15 @@ def materialize_level(
         Its name.
     key, resolution
         The partition, and its resolution if it has one.
-    home, instance, tell
+    definitions
+        From `told_definitions`.
+    instance, tell
         As for `materialize_dataset`, which also says what is raised.
     config
         What the launchpad would say, by asset.
     kept
         Assets that stay as they are, with what was said of them when they were made.
     """
-    definitions = build_defs(home, loggers={"console": _step_logger(resolution, tell)})
     whole = definitions.resolve_job_def(job)
     named = {key.to_user_string(): key for key in whole.asset_layer.selected_asset_keys}
     for asset, metadata in (kept or {}).items():
@@ -215,37 +250,44 @@ _NOT_MADE = "Couldn't load partition "
 """How Dagster begins to say that a resolution was never made, for what takes all that there are: no trouble."""
 
 
-def _at_work(record: logging.LogRecord, resolution: str | None) -> Iterator[Step]:
+def _at_work(record: logging.LogRecord, said: Mapping[str, Any]) -> Iterator[Step]:
     """Pass on what an asset says of its own progress, and what it warns of."""
-    said = getattr(record, "dagster_meta", {})
     states = {logging.INFO: "working", logging.WARNING: "told"}
     words = str(said.get("orig_message", ""))
     own = said.get("step_key") and said.get("dagster_event") is None and not words.startswith(_NOT_MADE)
     if own and record.levelno in states:
-        yield Step(said["step_key"], resolution, states[record.levelno], {}, words)
+        yield Step(said["step_key"], _resolution(said), states[record.levelno], {}, words)
 
 
-def _step_logger(resolution: str | None, tell: Callable[[Step], None]) -> dg.LoggerDefinition:
+def _resolution(said: Mapping[str, Any]) -> str | None:
+    """Find the resolution of the partition that a run is of, if it has one."""
+    found: str | None = said["job_tags"].get(_RESOLUTION)
+    return found
+
+
+def _step_logger(tell: Callable[[Step], None]) -> dg.LoggerDefinition:
     """Make a Dagster logger that passes on what happens to assets, and keeps everything else to the event log."""
 
     class Teller(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            event = getattr(record, "dagster_meta", {}).get("dagster_event")
+            said: Mapping[str, Any] = getattr(record, "dagster_meta", {})
+            event = said.get("dagster_event")
             if event is None or event.step_key is None:
-                for step in _at_work(record, resolution):
+                for step in _at_work(record, said):
                     tell(step)
                 return
+            step, resolution = event.step_key, _resolution(said)
             if event.event_type_value == "STEP_START":
-                tell(Step(event.step_key, resolution, "started", {}))
+                tell(Step(step, resolution, "started", {}))
             elif event.event_type_value == "ASSET_MATERIALIZATION":
                 metadata = {name: value.value for name, value in event.materialization.metadata.items()}
-                tell(Step(event.step_key, resolution, "done", metadata))
+                tell(Step(step, resolution, "done", metadata))
             elif event.event_type_value == "ASSET_CHECK_EVALUATION":
                 check = event.asset_check_evaluation_data
                 if not check.passed:
-                    tell(Step(event.step_key, resolution, "warned", {"advice": check.description}, check.check_name))
+                    tell(Step(step, resolution, "warned", {"advice": check.description}, check.check_name))
             elif event.event_type_value == "STEP_FAILURE":
-                tell(Step(event.step_key, resolution, "failed", {}))
+                tell(Step(step, resolution, "failed", {}))
 
     def make(_: dg.InitLoggerContext) -> logging.Logger:
         # A logger of its own, outside the tree of named ones, so that nothing is printed twice.

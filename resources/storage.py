@@ -17,6 +17,7 @@ from cassia_dagster.singlecell.stored import (
     SMALL,
     StoredCells,
     blocks_of,
+    hold_written,
     open_cells,
     read_tables,
     stored_blocks,
@@ -141,6 +142,8 @@ class AdataIOManager(_KeptInside):
                 obj.write(temporary, packing)
             else:
                 write_cells(obj, blocks_of(obj), temporary, packing=packing)
+        if isinstance(path, Path) and not isinstance(obj, PreparedCells):
+            hold_written(path, obj)
 
     @override
     def load_from_path(self, context: dg.InputContext, path: UPath) -> AdataFile:

@@ -181,7 +181,7 @@ def walk(target: Target, jobs: Mapping[str, Mapping[str, dg.Config]], *, then_wr
     from assets.model_calls import as_in_launchpad
     from cassia_dagster.automation import WRITE_ANNOTATED_FILE
     from cassia_dagster.commands.terminal import Progress
-    from cassia_dagster.walk import Stopped, end_dead_runs, materialize_level, open_instance
+    from cassia_dagster.walk import Stopped, end_dead_runs, materialize_level, open_instance, told_definitions
 
     name, resolution = target.entry.name, target.resolution
     key = MultiPartitionKey({"dataset": name, "resolution": resolution})
@@ -190,11 +190,12 @@ def walk(target: Target, jobs: Mapping[str, Mapping[str, dg.Config]], *, then_wr
             typer.echo(f"Run {run_id[:8]} was killed before; it is marked as failed. What it had finished is kept.")
         try:
             with Progress(target.entry) as progress:
+                definitions = told_definitions(target.home, progress.tell)
                 for job, said in jobs.items():
                     config = {asset: as_in_launchpad(one) for asset, one in said.items()}
-                    materialize_level(job, key, resolution, target.home, instance, progress.tell, config)
+                    materialize_level(job, key, resolution, definitions, instance, progress.tell, config)
                 if then_write and target.entry.has_cells and target.is_complete:
-                    materialize_level(WRITE_ANNOTATED_FILE.name, name, None, target.home, instance, progress.tell)
+                    materialize_level(WRITE_ANNOTATED_FILE.name, name, None, definitions, instance, progress.tell)
         except Stopped:
             typer.echo("Stopped. What was finished is kept; the same command asks no model twice.", err=True)
             sys.exit(130)

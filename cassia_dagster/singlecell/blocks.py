@@ -19,18 +19,37 @@ def spans(n_cells: int) -> Iterator[slice]:
         yield slice(first, min(first + CELLS, n_cells))
 
 
-def row_blocks(matrix: Any) -> Iterator[csr_matrix]:
-    """Yield a matrix by blocks of cells.
+def rows_of(matrix: Any, span: slice) -> csr_matrix:
+    """Return the cells of a slice.
 
     Parameters
     ----------
     matrix
         Anything that gives rows for a slice, in memory or on disk.
+    span
+        Which; in steps of one.
+
+    Returns
+    -------
+    csr_matrix
+        Of compressed rows in memory a view, which must not be changed: to copy what is only read once took longer
+        than many of the readers.
     """
     from scipy.sparse import csr_matrix
 
+    if not isinstance(matrix, csr_matrix):
+        return csr_matrix(matrix[span])
+    first, last, _ = span.indices(matrix.shape[0])
+    starts = matrix.indptr[first : last + 1]
+    entries = slice(starts[0], starts[-1])
+    parts = (matrix.data[entries], matrix.indices[entries], starts - starts[0])
+    return csr_matrix(parts, shape=(last - first, matrix.shape[1]))
+
+
+def row_blocks(matrix: Any) -> Iterator[csr_matrix]:
+    """Yield a matrix by blocks of cells, as `rows_of` gives them."""
     for span in spans(matrix.shape[0]):
-        yield csr_matrix(matrix[span])
+        yield rows_of(matrix, span)
 
 
 class MatrixDigest:

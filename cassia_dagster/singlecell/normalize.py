@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from cassia_dagster.singlecell.blocks import spans
+from cassia_dagster.singlecell.blocks import rows_of, spans
 from cassia_dagster.singlecell.variable_genes import GeneMoments, flag_variable_genes
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def _log_of_share(matrix: csr_matrix, depth: np.ndarray) -> tuple[csr_matrix, Ge
 
     logarithms, moments = np.empty_like(matrix.data), GeneMoments(matrix.shape[1])
     for rows in spans(matrix.shape[0]):
-        share = share_of_depth(matrix[rows], depth[rows])
+        share = share_of_depth(rows_of(matrix, rows), depth[rows])
         moments.add(share)
         logarithms[matrix.indptr[rows.start] : matrix.indptr[rows.stop]] = log_values(share)
     return sparse.csr_matrix((logarithms, matrix.indices, matrix.indptr), shape=matrix.shape), moments

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from cassia_dagster.errors import InputError
-from cassia_dagster.singlecell.blocks import spans
+from cassia_dagster.singlecell.blocks import rows_of, spans
 from cassia_dagster.singlecell.memory import memory_available
 
 if TYPE_CHECKING:
@@ -122,9 +122,9 @@ def _blocks(values: csr_matrix | StoredMatrix, codes: np.ndarray) -> Iterator[tu
     for span in spans(len(codes)):
         kept = codes[span] >= 0
         if kept.all():
-            yield values[span], codes[span]
+            yield rows_of(values, span), codes[span]
         elif kept.any():
-            yield values[span][kept], codes[span][kept]
+            yield rows_of(values, span)[kept], codes[span][kept]
 
 
 def _by_gene(

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cassia_dagster.singlecell.blocks import row_blocks, spans
+from cassia_dagster.singlecell.blocks import row_blocks, rows_of, spans
+from cassia_dagster.singlecell.held import find_cells, hold_cells
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,6 +57,12 @@ class StoredMatrix:
         """Number of stored values."""
         return int(self._starts[-1])
 
+    @property
+    def n_bytes(self) -> int:
+        """Bytes that it takes in memory."""
+        a_value = sum(self._group[part].dtype.itemsize for part in ("data", "indices"))
+        return int(self.nnz * a_value + self._starts.nbytes)
+
     def __getitem__(self, span: slice) -> csr_matrix:
         """Read the cells of a slice."""
         import numpy as np
@@ -76,9 +83,9 @@ class StoredMatrix:
 
 @dataclass(frozen=True, slots=True)
 class StoredCells:
-    """Log-normalised values that stay on disk, with the names of cells and genes."""
+    """Log-normalised values that stay on disk, or are held in memory, with the names of cells and genes."""
 
-    X: StoredMatrix
+    X: StoredMatrix | csr_matrix
     obs_names: pd.Index
     var_names: pd.Index
 
@@ -95,13 +102,33 @@ class StoredCells:
 
 @contextmanager
 def open_cells(path: Path) -> Iterator[StoredCells]:
-    """Open the values of a file that `write_cells` made, for as long as the block lasts."""
+    """Open the values of a file that `write_cells` made, for as long as the block lasts; see `holding_cells`."""
     import anndata
     import h5py
 
+    if (held := find_cells(path)) is not None:
+        yield held
+        return
     with h5py.File(path, "r") as file:
         names = [anndata.io.read_elem(file[table]).index for table in ("obs", "var")]
-        yield StoredCells(StoredMatrix(file["X"]), *names)
+        values = StoredMatrix(file["X"])
+        held = hold_cells(path, values.n_bytes, lambda: StoredCells(values[:], *names))
+        yield held or StoredCells(values, *names)
+
+
+def hold_written(path: Path, adata: AnnData) -> None:
+    """Let the values of cells that were written to a file just now be those that it is read for; see `holding_cells`.
+
+    Parameters
+    ----------
+    path
+        What `write_cells` made.
+    adata
+        What it was given; the values are shared, and nobody changes them from now on.
+    """
+    values: Any = adata.X
+    n_bytes = sum(part.nbytes for part in (values.data, values.indices, values.indptr))
+    hold_cells(path, n_bytes, lambda: StoredCells(values, adata.obs_names, adata.var_names))
 
 
 def read_tables(path: Path) -> AnnData:
@@ -121,12 +148,16 @@ def read_tables(path: Path) -> AnnData:
 def stored_blocks(path: Path) -> Iterator[tuple[csr_matrix, csr_matrix | None]]:
     """Yield the values and the counts of a file that `write_cells` made, as that takes them."""
     import h5py
+    from scipy.sparse import csr_matrix
 
-    with h5py.File(path, "r") as file:
-        values = StoredMatrix(file["X"])
-        counts = StoredMatrix(file["layers/counts"]) if "layers/counts" in file else None
-        for span in spans(values.shape[0]):
-            yield values[span], None if counts is None else counts[span]
+    with open_cells(path) as cells, h5py.File(path, "r") as file:
+        counts, last = file["layers/counts/data"] if "layers/counts" in file else None, 0
+        for values in row_blocks(cells.X):
+            first, last = last, last + values.nnz
+            raw = None
+            if counts is not None:  # their indices are those of the values
+                raw = csr_matrix((counts[first:last], values.indices, values.indptr), shape=values.shape)
+            yield values, raw
 
 
 def write_cells(
@@ -223,5 +254,5 @@ def _make_matrix(file: h5py.File, place: str, shape: tuple[int, int]) -> h5py.Gr
 def blocks_of(adata: Any) -> Iterator[tuple[csr_matrix, csr_matrix | None]]:
     """Yield what `write_cells` takes of cells that are in memory."""
     counts = adata.layers.get("counts")
-    for span, values in zip(spans(adata.n_obs), row_blocks(adata.X), strict=True):
-        yield values, None if counts is None else counts[span]
+    for span in spans(adata.n_obs):
+        yield rows_of(adata.X, span), None if counts is None else rows_of(counts, span)

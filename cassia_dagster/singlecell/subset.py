@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cassia_dagster.errors import InputError
-from cassia_dagster.singlecell.blocks import spans
+from cassia_dagster.singlecell.blocks import rows_of, spans
 from cassia_dagster.singlecell.cluster import leiden
 from cassia_dagster.singlecell.embed import embed
 from cassia_dagster.singlecell.markers import rank_markers
@@ -96,7 +96,7 @@ def _subset(values: AnnData | StoredCells, members: pd.Index) -> AnnData:
     blocks: list[csr_matrix] = []
     moments = GeneMoments(values.n_vars)
     for span in spans(values.n_obs):
-        block = sparse.csr_matrix(values.X[span])[np.flatnonzero(chosen[span])]
+        block = rows_of(values.X, span)[np.flatnonzero(chosen[span])]
         blocks.append(block)
         depth_shares = block.copy()
         np.expm1(depth_shares.data, out=depth_shares.data)

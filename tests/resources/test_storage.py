@@ -18,6 +18,7 @@ from upath import UPath
 
 from cassia_dagster.errors import ConfigurationError
 from cassia_dagster.records import Grouping
+from cassia_dagster.singlecell.held import holding_cells
 from resources.storage import AdataFile, AdataIOManager, AdataStorage, TableFile, TableIOManager, TableStorage
 
 DATASETS = dg.DynamicPartitionsDefinition(name="dataset")
@@ -120,6 +121,26 @@ def test_cells_come_as_a_handle_that_opens_whole_or_leaves_the_matrix_on_disk(
         np.testing.assert_array_equal(cells.X[:].toarray(), np.eye(3))
         assert (list(cells.obs_names), list(cells.var_names)) == (["a", "b", "c"], ["INS", "GCG", "SST"])
     assert handle.tables().X is None
+
+
+def test_cells_that_were_written_where_they_are_held_are_not_read_again(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    taken: list[AdataFile] = []
+    with holding_cells():
+        make(
+            instance,
+            tmp_path,
+            CELLS,
+            partition="blood",
+            partitions=DATASETS,
+            storage="adata_storage",
+            then=taken.append,
+        )
+        with taken[0].expression() as cells:
+            assert cells.X is CELLS.X
+    with taken[0].expression() as cells:
+        assert cells.X is not CELLS.X
 
 
 def test_nothing_is_read_before_it_is_asked_for(tmp_path: Path) -> None:
