@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cassia_dagster.errors import InputError
+from cassia_dagster.singlecell.compiled import keeping_compiled
 from cassia_dagster.singlecell.components import principal_components, scale_implicitly
 from cassia_dagster.singlecell.integrate import integrate
 from cassia_dagster.singlecell.neighbors import fuzzy_graph, nearest_cells
@@ -174,6 +175,8 @@ def umap_coordinates(adata: AnnData, *, seed: int = 0) -> np.ndarray:
     neighbors = adata.uns["neighbors"]
     graph.uns["neighbors"] = {**neighbors, "params": {**neighbors["params"], "use_rep": "X_pca"}}
     graph.obsp["connectivities"] = adata.obsp["connectivities"]
+    with keeping_compiled():
+        import umap  # noqa: F401 - before Scanpy does
     with threadpool_limits(1):
         sc.tl.umap(graph, random_state=seed)
     return np.asarray(graph.obsm["X_umap"], dtype=np.float32)

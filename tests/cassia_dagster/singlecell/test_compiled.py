@@ -1,0 +1,77 @@
+"""What a library compiles when it is imported is kept for the next process, and never taken for something else."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numba
+import pytest
+
+from cassia_dagster.singlecell.compiled import keeping_compiled
+
+LIBRARY = """
+import numba
+
+@numba.njit("f8(f8)", fastmath=True)
+def signed(x):
+    return x + 1
+
+@numba.njit
+def bare(x):
+    return x + 2
+
+def plain(x):
+    return x + 3
+
+one = numba.njit(plain)
+other = numba.njit(plain, fastmath=True)
+
+@numba.njit(cache=False)
+def unkept(x):
+    return x + 4
+"""
+
+
+def imported(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("library", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    with keeping_compiled():
+        spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    path = tmp_path / "library.py"
+    path.write_text(LIBRARY, encoding="utf-8")
+    return path
+
+
+def test_what_was_compiled_once_is_found_the_next_time(library: Path) -> None:
+    for hits in (0, 1):
+        found = imported(library)
+        assert (found.signed(1.0), found.bare(1.0), found.one(1.0)) == (2.0, 3.0, 4.0)
+        for function in (found.signed, found.bare, found.one):
+            assert sum(function.stats.cache_hits.values()) == hits
+
+
+def test_of_two_ways_to_compile_one_function_the_second_is_not_kept(library: Path) -> None:
+    found = imported(library)
+    assert found.other(1.0) == 4.0
+    assert found.one.stats.cache_path
+    assert found.other.stats.cache_path is None
+
+
+def test_a_library_that_wants_nothing_kept_has_nothing_kept(library: Path) -> None:
+    assert imported(library).unkept.stats.cache_path is None
+
+
+def test_afterwards_numba_is_as_it_was() -> None:
+    njit = numba.njit
+    with pytest.raises(ZeroDivisionError), keeping_compiled():
+        1 / 0  # noqa: B018
+    assert numba.njit is njit
