@@ -19,9 +19,10 @@ DEMO = "1065"
 
 
 def run_pairs(folder: Path, n_cells: int | None, repeats: int, n_resolutions: int) -> None:
-    """Run both at a time, each in a fresh process that finds compiled code where libraries keep it.
+    """Run both, each in a fresh process that finds compiled code where libraries keep it.
 
-    A machine whose speed changes then changes it for both: in turns, the same stage took half as long again in one.
+    Of made cells both run at a time: a machine whose speed changes then changes it for both, and it is the share that
+    counts. Of the demo the seconds count, and it goes in turns.
 
     Parameters
     ----------
@@ -44,9 +45,9 @@ def run_pairs(folder: Path, n_cells: int | None, repeats: int, n_resolutions: in
             places = {workflow: cells / f"{workflow}-usual_{len(wanted)}-{number}" for workflow in WORKFLOWS}
             if all(map(ended_well, places.values())):
                 continue
-            with ThreadPoolExecutor(len(WORKFLOWS)) as both:  # each waits for a process of its own
+            with ThreadPoolExecutor(1 if n_cells is None else len(WORKFLOWS)) as waiting:
                 runs = [
-                    both.submit(run_apart, workflow, path, place, wanted, state=State.usual, finish=True)
+                    waiting.submit(run_apart, workflow, path, place, wanted, state=State.usual, finish=True)
                     for workflow, place in places.items()
                 ]
                 for run in runs:
