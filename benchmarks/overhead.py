@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -45,6 +46,8 @@ def run_pairs(folder: Path, n_cells: int | None, repeats: int, n_resolutions: in
             places = {workflow: cells / f"{workflow}-usual_{len(wanted)}-{number}" for workflow in WORKFLOWS}
             if all(map(ended_well, places.values())):
                 continue
+            for place in places.values():  # of a pair both or none
+                shutil.rmtree(place, ignore_errors=True)
             with ThreadPoolExecutor(1 if n_cells is None else len(WORKFLOWS)) as waiting:
                 runs = [
                     waiting.submit(run_apart, workflow, path, place, wanted, state=State.usual, finish=True)

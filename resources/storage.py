@@ -64,11 +64,11 @@ class AdataFile:
         return stored_blocks(on_disk(_existing(self.path)))
 
     def expression(self) -> AbstractContextManager[StoredCells]:
-        """Open the normalised values with the names of cells and genes; they are read block by block as needed."""
+        """Open the normalised values with the names of cells and genes; what is not held is read block by block."""
         return open_cells(on_disk(_existing(self.path)))
 
     def genes(self, names: Sequence[str]) -> "AnnData":
-        """Read the normalised values of some genes, block by block, so that the matrix is never held as a whole."""
+        """Read the normalised values of some genes; what is not held is read block by block."""
         from cassia_dagster.singlecell.expression import read_genes
 
         return read_genes(on_disk(_existing(self.path)), names)
@@ -142,8 +142,8 @@ class AdataIOManager(_KeptInside):
                 obj.write(temporary, packing)
             else:
                 write_cells(obj, blocks_of(obj), temporary, packing=packing)
-        if isinstance(path, Path) and not isinstance(obj, PreparedCells):
-            hold_written(path, obj)
+                if isinstance(path, Path):  # else what is read will be a download
+                    hold_written(temporary, obj)
 
     @override
     def load_from_path(self, context: dg.InputContext, path: UPath) -> AdataFile:

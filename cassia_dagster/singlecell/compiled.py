@@ -12,10 +12,10 @@ from typing import Any
 def keeping_compiled() -> Iterator[None]:
     """Let functions that Numba's ``njit`` is given in the block be kept on disk once they are compiled.
 
-    umap-learn, and pynndescent which it imports, compile a few hundred functions, and ask Numba to keep some of them:
-    the others cost every process some ten seconds, before the first cell is laid out. A library that was imported
-    before stays as it is. Of a function that is compiled with two sets of options the first is kept, for by what is
-    kept Numba cannot tell one from the other.
+    umap-learn, and pynndescent which it imports, ask Numba to keep some of what they compile; the others are compiled
+    by every process anew, before the first cell is laid out. A library that was imported before stays as it is. Of a
+    function that is compiled with two sets of options the first is kept, for by what is kept Numba cannot tell one from
+    the other.
     """
     import numba
 

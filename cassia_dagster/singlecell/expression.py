@@ -1,4 +1,4 @@
-"""Reads the normalised values of some genes out of stored cells, without ever holding all of them."""
+"""Reads the normalised values of some genes out of stored cells, block by block."""
 
 from __future__ import annotations
 

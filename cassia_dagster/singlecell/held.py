@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,8 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from cassia_dagster.singlecell.memory import memory_available
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from cassia_dagster.singlecell.stored import StoredCells
 
 _SHARE = 0.25
@@ -20,7 +19,7 @@ _SHARE = 0.25
 
 
 class _Content(NamedTuple):
-    """Tells one content of a path from the next: artifacts are never changed, another file takes their place."""
+    """Tells one file from the next: artifacts are never changed, another file takes their place."""
 
     device: int
     inode: int
@@ -28,8 +27,7 @@ class _Content(NamedTuple):
     written: int
 
     @classmethod
-    def of(cls, path: Path) -> _Content:
-        state = path.stat()
+    def of(cls, state: os.stat_result) -> _Content:
         return cls(state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
 
 
@@ -59,19 +57,29 @@ def holding_cells() -> Iterator[None]:
         _held.reset(token)
 
 
-def find_cells(path: Path) -> StoredCells | None:
-    """Return the cells of a file, if they are held."""
+def find_cells(state: os.stat_result) -> StoredCells | None:
+    """Return the cells of the file with this state, if they are held."""
     held = _held.get()
-    return held.cells if held and held.content == _Content.of(path) else None
+    return held.cells if held and held.content == _Content.of(state) else None
 
 
-def hold_cells(path: Path, n_bytes: int, read: Callable[[], StoredCells]) -> StoredCells | None:
-    """Read the cells of a file and hold them, if that is done here and there is room for so many bytes."""
+def hold_cells(state: os.stat_result, n_bytes: int, read: Callable[[], StoredCells]) -> StoredCells | None:
+    """Read the cells of the file with this state and hold them, if that is done here and there is room.
+
+    Parameters
+    ----------
+    state
+        Of the file that is read, however many take its place meanwhile.
+    n_bytes
+        That its values take.
+    read
+        Reads them.
+    """
     held = _held.get()
     if held is None:
         return None
     held.content = held.cells = None  # those of another file make room first
     if n_bytes > _SHARE * memory_available():
         return None
-    held.content, held.cells = _Content.of(path), read()
+    held.content, held.cells = _Content.of(state), read()
     return held.cells

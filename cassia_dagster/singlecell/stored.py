@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -103,17 +104,23 @@ class StoredCells:
 @contextmanager
 def open_cells(path: Path) -> Iterator[StoredCells]:
     """Open the values of a file that `write_cells` made, for as long as the block lasts; see `holding_cells`."""
-    import anndata
     import h5py
 
-    if (held := find_cells(path)) is not None:
-        yield held
-        return
     with h5py.File(path, "r") as file:
-        names = [anndata.io.read_elem(file[table]).index for table in ("obs", "var")]
-        values = StoredMatrix(file["X"])
-        held = hold_cells(path, values.n_bytes, lambda: StoredCells(values[:], *names))
-        yield held or StoredCells(values, *names)
+        yield _cells_of(file)
+
+
+def _cells_of(file: h5py.File) -> StoredCells:
+    """Return the cells of an open file: those that are held, or may be from now on, or else as they lie in it."""
+    import anndata
+
+    state = os.fstat(file.id.get_vfd_handle())
+    if (held := find_cells(state)) is not None:
+        return held
+    names = [anndata.io.read_elem(file[table]).index for table in ("obs", "var")]
+    values = StoredMatrix(file["X"])
+    held = hold_cells(state, values.n_bytes, lambda: StoredCells(values[:], *names))
+    return held or StoredCells(values, *names)
 
 
 def hold_written(path: Path, adata: AnnData) -> None:
@@ -122,13 +129,16 @@ def hold_written(path: Path, adata: AnnData) -> None:
     Parameters
     ----------
     path
-        What `write_cells` made.
+        What `write_cells` made; it may get its name later.
     adata
         What it was given; the values are shared, and nobody changes them from now on.
     """
+    from scipy.sparse import csr_matrix
+
     values: Any = adata.X
-    n_bytes = sum(part.nbytes for part in (values.data, values.indices, values.indptr))
-    hold_cells(path, n_bytes, lambda: StoredCells(values, adata.obs_names, adata.var_names))
+    if isinstance(values, csr_matrix):
+        n_bytes = sum(part.nbytes for part in (values.data, values.indices, values.indptr))
+        hold_cells(path.stat(), n_bytes, lambda: StoredCells(values, adata.obs_names, adata.var_names))
 
 
 def read_tables(path: Path) -> AnnData:
@@ -150,7 +160,8 @@ def stored_blocks(path: Path) -> Iterator[tuple[csr_matrix, csr_matrix | None]]:
     import h5py
     from scipy.sparse import csr_matrix
 
-    with open_cells(path) as cells, h5py.File(path, "r") as file:
+    with h5py.File(path, "r") as file:
+        cells = _cells_of(file)
         counts, last = file["layers/counts/data"] if "layers/counts" in file else None, 0
         for values in row_blocks(cells.X):
             first, last = last, last + values.nnz

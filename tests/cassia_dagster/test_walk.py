@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import anndata
@@ -43,6 +44,33 @@ def test_an_interrupt_ends_the_wait_for_a_provider_which_the_terminal_tells_of(
         walk.materialize_level("group", None, None, told, instance, progress.tell)
     assert time.monotonic() - begun < 30
     assert "! merged           A provider asked to be left alone for 60 seconds." in progress._console.export_text()
+
+
+@pytest.mark.parametrize("resolution", [None, "0.4"])
+def test_a_step_is_told_with_the_resolution_of_its_partition(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resolution: str | None
+) -> None:
+    by_dataset = dg.StaticPartitionsDefinition(["islets"])
+    by_both = dg.MultiPartitionsDefinition(
+        {"dataset": by_dataset, "resolution": dg.StaticPartitionsDefinition(["0.4", "0.8"])}
+    )
+
+    @dg.asset(partitions_def=by_both if resolution else by_dataset)
+    def scores(context: dg.AssetExecutionContext) -> None:
+        context.log.info("at work")
+
+    def definitions(_: Home, loggers: Mapping[str, dg.LoggerDefinition]) -> dg.Definitions:
+        job = dg.define_asset_job("score", "*")
+        return dg.Definitions(assets=[scores], jobs=[job], loggers=loggers, executor=dg.in_process_executor)
+
+    monkeypatch.setattr(walk, "build_defs", definitions)
+    key = dg.MultiPartitionKey({"dataset": "islets", "resolution": resolution}) if resolution else "islets"
+    steps: list[walk.Step] = []
+    told = walk.told_definitions(Home(tmp_path), steps.append)
+    with dg.instance_for_test() as instance:
+        walk.materialize_level("score", key, resolution, told, instance, steps.append)
+    assert [step.state for step in steps] == ["started", "working", "done"]
+    assert {step.resolution for step in steps} == {resolution}
 
 
 def test_a_whole_dataset_reads_its_cells_once_and_leaves_nothing_behind(

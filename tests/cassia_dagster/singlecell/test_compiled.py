@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -75,3 +77,21 @@ def test_afterwards_numba_is_as_it_was() -> None:
     with pytest.raises(ZeroDivisionError), keeping_compiled():
         1 / 0  # noqa: B018
     assert numba.njit is njit
+
+
+OF_THE_LAYOUT = """
+import numpy as np
+from anndata import AnnData
+from cassia_dagster.singlecell.embed import connect, umap_coordinates
+
+points = np.random.default_rng(0).normal(size=(60, 5))
+umap_coordinates(connect(AnnData(obsm={"X_pca": points.astype(np.float32)})))
+
+from umap import layouts
+print(layouts._nb_optimize_layout_euclidean_single_epoch.stats.cache_path)
+"""
+
+
+def test_the_layout_takes_what_is_kept() -> None:
+    run = subprocess.run([sys.executable, "-c", OF_THE_LAYOUT], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() not in {"", "None"}

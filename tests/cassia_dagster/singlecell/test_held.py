@@ -8,6 +8,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_matrix
 
 from cassia_dagster.singlecell import held
 from cassia_dagster.singlecell.expression import read_genes
@@ -64,6 +65,7 @@ def test_what_is_made_of_held_cells_is_what_is_made_of_the_file(path: Path, isle
         markers, sums = rank_markers(cells, islets_labels), sum_groups(cells, islets_labels)
     genes = read_genes(path, ["INS", "GCG"])
     with holding_cells(), open_cells(path) as cells:
+        assert isinstance(cells.X, csr_matrix)
         pd.testing.assert_frame_equal(rank_markers(cells, islets_labels), markers)
         for group, of_group in sum_groups(cells, islets_labels).items():
             np.testing.assert_array_equal(of_group.total, sums[group].total)
