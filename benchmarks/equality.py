@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 N_COMPONENTS = 25
 """Those that neighbours are sought in."""
 N_TOP = 50
+_DIFFERENCES = ("largest difference of z", "largest difference of p")
 
 
 def compare(path: Path, plain: Path, resolution: str) -> dict[str, float | bool]:
@@ -53,8 +54,14 @@ def compare(path: Path, plain: Path, resolution: str) -> dict[str, float | bool]
     fast = leiden(graph, float(resolution), engine=LeidenEngine.igraph)
     reference = leiden(graph, float(resolution), engine=LeidenEngine.leidenalg)
     ours = leiden(adata, float(resolution)).labels
-    markers = rank_markers(adata, theirs, min_pct=0, min_log2fc=-np.inf, max_p_val_adj=1)
+    values = _plain_values(path)
+    plain_markers = pd.read_parquet(plain / f"markers_{resolution}.parquet")
+    of_theirs, of_ours = (
+        _compare_markers(plain_markers, rank_markers(one, theirs, min_pct=0, min_log2fc=-np.inf, max_p_val_adj=1))
+        for one in (values, adata)
+    )
     return {
+        "largest difference of a normalised value": float(abs(values.X - adata.X).max()),
         "least correlation of a component": _correlation(np.load(plain / "components.npy"), adata),
         "edges of the plain graph that ours has": _shared_edges(graph, adata),
         "clusters on the plain graph are identical (leidenalg)": bool((same.to_numpy() == theirs.to_numpy()).all()),
@@ -63,8 +70,19 @@ def compare(path: Path, plain: Path, resolution: str) -> dict[str, float | bool]
         "ARI of the plain clusters and ours": float(adjusted_rand_score(theirs, ours)),
         "ARI of the plain clusters and the planted types": float(adjusted_rand_score(adata.obs[TRUTH], theirs)),
         "ARI of ours and the planted types": float(adjusted_rand_score(adata.obs[TRUTH], ours)),
-        **_compare_markers(pd.read_parquet(plain / f"markers_{resolution}.parquet"), markers),
+        **of_theirs,
+        **{f"{name}, of our own normalised values": of_ours[name] for name in _DIFFERENCES},
     }
+
+
+def _plain_values(path: Path) -> AnnData:
+    """Do what the plain script does up to its logarithms."""
+    import scanpy as sc
+
+    adata = sc.read_h5ad(path)
+    sc.pp.normalize_total(adata, target_sum=1e4)
+    sc.pp.log1p(adata)
+    return adata
 
 
 def _correlation(theirs: np.ndarray, adata: AnnData) -> float:
