@@ -34,6 +34,14 @@ if TYPE_CHECKING:
 _RESOLUTION = "dagster/partition/resolution"
 """Tag by which Dagster tells what of a run's partition is its resolution."""
 
+UNCAPTURED: Mapping[str, Any] = {
+    "compute_logs": {
+        "module": "dagster._core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+    }
+}
+"""Settings of an instance that starts no process to capture what steps print."""
+
 _INTERRUPTS = {"DagsterExecutionInterruptedError", "KeyboardInterrupt"}
 
 
@@ -187,13 +195,7 @@ def open_instance(home: Home) -> dg.DagsterInstance:
     What steps print goes to the terminal and is not captured: the processes that Dagster starts for that would get
     every interrupt from the keyboard too, and answer it with tracebacks.
     """
-    captured = {
-        "compute_logs": {
-            "module": "dagster._core.storage.noop_compute_log_manager",
-            "class": "NoOpComputeLogManager",
-        }
-    }
-    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home.dagster), overrides=captured))
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home.dagster), overrides=dict(UNCAPTURED)))
 
 
 def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:

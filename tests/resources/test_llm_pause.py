@@ -13,6 +13,7 @@ from cassia_dagster.llm.errors import RateLimited, UnusableReply
 from cassia_dagster.llm.question import Usage
 from cassia_dagster.llm.store import Store
 from cassia_dagster.records import Grouping, Record
+from cassia_dagster.walk import UNCAPTURED
 from resources import llm
 from resources.llm import MOST_RETRIES, ModelStore
 
@@ -91,7 +92,8 @@ def test_after_the_pause_the_rest_is_asked_and_what_was_answered_is_not(tmp_path
 
 def test_while_it_waits_the_place_in_the_pool_is_free(tmp_path):
     backend, seen = Limited(pauses=1), []
-    with dg.instance_for_test() as instance:
+    # Among many threads, processes that capture what a step prints may be waited for in vain, for a minute.
+    with dg.instance_for_test(overrides=dict(UNCAPTURED)) as instance:
         instance.event_log_storage.set_concurrency_slots("llm-lab", 1)
         run = threading.Thread(target=made, args=(backend, tmp_path, instance), kwargs={"meanwhile": 0.4}, daemon=True)
         run.start()
@@ -103,6 +105,7 @@ def test_while_it_waits_the_place_in_the_pool_is_free(tmp_path):
                 break
             time.sleep(0.05)
         run.join(30)
+    assert not run.is_alive()
     assert (2, 0) in seen, "between the second call and the third nobody holds the place"
     assert any(held for _, held in seen), "while it asked, it did"
     assert backend.asked == ["0", "1", "1"]
