@@ -113,12 +113,13 @@ def _client(place: UPath) -> AbstractFileSystem:
 def _make_room(folder: Path, needed: int) -> None:
     """Remove the downloads that were not used for longest, until another one fits."""
     folder.mkdir(parents=True, exist_ok=True)
+    # Who asks marks a file only if its mark is half that old, so half of it is added.
     files = sorted(
         ((file.stat(), file) for file in folder.iterdir() if file.is_file()), key=lambda one: one[0].st_mtime
     )
     kept = sum(state.st_size for state, _ in files)
     for state, file in files:
-        if kept + needed <= MOST_BYTES or state.st_mtime > time.time() - IN_USE:
+        if kept + needed <= MOST_BYTES or state.st_mtime > time.time() - 1.5 * IN_USE:
             return
         file.unlink(missing_ok=True)
         kept -= state.st_size

@@ -97,13 +97,11 @@ def test_records_come_as_a_handle_that_reads_them_as_records(instance: dg.Dagste
     assert taken[0].records(Grouping) == ROWS
 
 
-def test_cells_come_as_a_handle_that_opens_whole_or_leaves_the_matrix_on_disk(
-    instance: dg.DagsterInstance, tmp_path: Path
-) -> None:
+def made_cells(instance: dg.DagsterInstance, root: Path) -> AdataFile:
     taken: list[AdataFile] = []
     make(
         instance,
-        tmp_path,
+        root,
         CELLS,
         partition="blood",
         partitions=DATASETS,
@@ -111,6 +109,13 @@ def test_cells_come_as_a_handle_that_opens_whole_or_leaves_the_matrix_on_disk(
         then=taken.append,
     )
     (handle,) = taken
+    return handle
+
+
+def test_cells_come_as_a_handle_that_opens_whole_or_leaves_the_matrix_on_disk(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    handle = made_cells(instance, tmp_path)
     assert isinstance(handle, AdataFile)
     np.testing.assert_array_equal(handle.open().X.toarray(), np.eye(3))
     part = handle.read("obsm/X_pca")
@@ -126,20 +131,11 @@ def test_cells_come_as_a_handle_that_opens_whole_or_leaves_the_matrix_on_disk(
 def test_cells_that_were_written_where_they_are_held_are_not_read_again(
     instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
-    taken: list[AdataFile] = []
     with holding_cells():
-        make(
-            instance,
-            tmp_path,
-            CELLS,
-            partition="blood",
-            partitions=DATASETS,
-            storage="adata_storage",
-            then=taken.append,
-        )
-        with taken[0].expression() as cells:
+        handle = made_cells(instance, tmp_path)
+        with handle.expression() as cells:
             assert cells.X is CELLS.X
-    with taken[0].expression() as cells:
+    with handle.expression() as cells:
         assert cells.X is not CELLS.X
 
 
