@@ -62,17 +62,20 @@ def on_disk(place: Place) -> Path:
     """
     if isinstance(place, Path):
         return Path(place)
-    trouble = ""
+    found = set()
     for _ in range(ATTEMPTS):
         try:
             return _download(place, _client(place), Home.from_environment().downloads)
         except _AnotherContentError as error:
-            trouble = str(error)
-    raise OSError(f"{place} {trouble}")
+            found.add(str(error))
+    # What is damaged comes the same every time; what others write meanwhile comes in several ways.
+    if len(found) == 1 and (damage := found.pop()):
+        raise OSError(f"{place} {damage}. Materialize its asset again.")
+    raise OSError(f"{place} was replaced {ATTEMPTS} times while it was read. Run again when its writers are done.")
 
 
 class _AnotherContentError(Exception):
-    """What came is not what was asked for; it may be the next time."""
+    """What came is not what was asked for; it may be the next time. Says in what it differs from what was put."""
 
 
 def _download(place: UPath, client: AbstractFileSystem, folder: Path) -> Path:
@@ -96,11 +99,10 @@ def _download(place: UPath, client: AbstractFileSystem, folder: Path) -> Path:
         temporary = Path(new) / path.name
         client.get_file(place.path, str(temporary))
         if client.ukey(place.path) != version:
-            raise _AnotherContentError(
-                f"was replaced {ATTEMPTS} times while it was read. Run again when its writers are done."
-            )
-        if put and put != _sum_of(temporary):
-            raise _AnotherContentError("has another checksum than when it was written. Materialize its asset again.")
+            raise _AnotherContentError
+        # Replaced by another and back again between two of these questions, it differs, too, but not five times alike.
+        if put and put != (came := _sum_of(temporary)):
+            raise _AnotherContentError(f"has another checksum than when it was written: {came}, and not {put}")
         temporary.replace(path)
     return path
 

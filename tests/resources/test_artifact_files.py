@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import threading
@@ -113,6 +114,15 @@ def test_an_object_that_is_not_what_was_written_is_refused(bucket: str) -> None:
     with pytest.raises(OSError, match="another checksum than when it was written"):
         on_disk(place)
     assert not [path for path in Home.from_environment().downloads.iterdir() if path.name.endswith(".h5ad")]
+
+
+def test_what_others_put_back_meanwhile_is_no_damage(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = artifact_root(bucket) / "blood.h5ad"
+    write(place, b"right")
+    others = itertools.cycle([{"sha256": "one"}, {"sha256": "another"}])
+    monkeypatch.setattr(place.fs, "metadata", lambda _: next(others))
+    with pytest.raises(OSError, match="was replaced 5 times while it was read"):
+        on_disk(place)
 
 
 @pytest.mark.parametrize("where", ["bucket", "folder"])
