@@ -1,7 +1,6 @@
 """Asset `review`: one dataset over all its resolutions, and which of them to trust most."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
@@ -12,20 +11,14 @@ from assets.pools import memory_tags
 from assets.raw_adata import raw_adata
 from assets.results import Tables, assemble, compare
 from cassia_dagster.errors import InputError
-from cassia_dagster.evaluation.review import Level, NamedCluster, Review, review_resolutions
+from cassia_dagster.evaluation.review import Review, review_resolutions
 from cassia_dagster.knowledge.ontology import Relation
-from cassia_dagster.outputs.result import ResolutionResult, final_label
-from cassia_dagster.outputs.review import write_review
-from cassia_dagster.records import ClusterResult, ManualOutcome, Status
+from cassia_dagster.outputs.review import level_of, write_review
 from cassia_dagster.singlecell.cluster import digest_cells
-from cassia_dagster.singlecell.resolutions import is_given
-from resources.catalog import CatalogResource, DatasetEntry
+from resources.catalog import CatalogResource
 from resources.settings import AnnotationSettings
 from resources.storage import IF_CELLS, AdataFile, TableFile
 from resources.versions import version_of_records
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 LEVEL_COLUMNS = dg.TableSchema(
     [
@@ -93,8 +86,10 @@ def review(
         levels = []
         for key in made:
             result = assemble(entry, key, digest_cells(clusters[key]), Tables(*(fan_in[key] for fan_in in fan_ins[1:])))
-            numbers = _clustering_numbers(context, key)
-            levels.append(_level(entry, result, clusters[key], known, threshold, numbers))
+            agreements = {column: compare(entry, result, clusters[key], known[column]) for column in entry.labels}
+            levels.append(
+                level_of(result, clusters[key], agreements, threshold, **_measured_when_clustered(context, key))
+            )
         across = review_resolutions(entry.name, levels, clusters)
         paths = write_review(across, entry.folder)
     return dg.MaterializeResult(
@@ -105,52 +100,14 @@ def review(
     )
 
 
-def _level(
-    entry: DatasetEntry,
-    result: ResolutionResult,
-    clusters: "pd.Series",
-    known: "pd.DataFrame",
-    threshold: float,
-    numbers: Mapping[str, float],
-) -> Level:
-    agreements = {column: compare(entry, result, clusters, known[column]).by_cell for column in entry.labels}
-    sizes = clusters.value_counts()
-    return Level(
-        resolution=result.resolution,
-        title=entry.title(result.resolution),
-        is_given=is_given(result.resolution),
-        clusters=tuple(_named(row, int(sizes[row.cluster]), threshold) for row in result.clusters),
-        modularity=numbers.get("modularity"),
-        stability=numbers.get("stability"),
-        agreement={column: one.mean_hf1 for column, one in agreements.items() if one},
-    )
-
-
-def _named(row: ClusterResult, n_cells: int, threshold: float) -> NamedCluster:
-    final = row.boosted
-    label = final_label(row) if final.status is Status.OK and final.annotation else None
-    by_person = final.review is not None and final.review.outcome is not ManualOutcome.STALE
-    scored_well = final.score is not None and final.score >= threshold
-    stands_up = scored_well and final.check is not None and final.check.passed
-    return NamedCluster(
-        cluster=row.cluster,
-        n_cells=n_cells,
-        label=label,
-        cl_id=final.check.cl_id if label and final.check else None,
-        score=final.score,
-        is_sound=label is not None and (by_person or stands_up),
-        is_objected_to=final.check is not None and not final.check.passed,
-    )
-
-
-def _clustering_numbers(context: dg.AssetExecutionContext, resolution: str) -> dict[str, float]:
-    """Return the numbers that `leiden_clusters` noted of a clustering when it was made."""
+def _measured_when_clustered(context: dg.AssetExecutionContext, resolution: str) -> dict[str, float]:
+    """Return what `leiden_clusters` noted of how good a clustering is, as far as it did."""
     partition = dg.MultiPartitionKey({"dataset": context.partition_key, "resolution": resolution})
     wanted = dg.AssetRecordsFilter(dg.AssetKey("leiden_clusters"), asset_partitions=[partition])
     for record in context.instance.fetch_materializations(wanted, limit=1).records:
         if record.asset_materialization:
             noted = {name: value.value for name, value in record.asset_materialization.metadata.items()}
-            return {name: float(value) for name, value in noted.items() if isinstance(value, int | float)}
+            return {name: float(noted[name]) for name in ("modularity", "stability") if noted.get(name) is not None}
     return {}
 
 

@@ -45,12 +45,15 @@ def run(clock: Clock, path: Path, folder: Path, resolutions: list[str], *, finis
     finish
         Whether to go on after the marker tables: names, reports, UMAP and the annotated file.
     """
+    from cassia_dagster.agents.boost import SCORE_THRESHOLD
     from cassia_dagster.agents.embedded import EmbeddedBackend
+    from cassia_dagster.evaluation.review import review_resolutions
     from cassia_dagster.knowledge.genes import present_symbols
     from cassia_dagster.llm.door import Door
     from cassia_dagster.llm.store import Store
     from cassia_dagster.outputs.cas import write_cas
     from cassia_dagster.outputs.h5ad import annotate, write_h5ad
+    from cassia_dagster.outputs.review import level_of, write_review
     from cassia_dagster.singlecell.embed import embed, umap_coordinates
     from cassia_dagster.singlecell.load import load_cells
     from cassia_dagster.singlecell.markers import rank_markers
@@ -68,12 +71,13 @@ def run(clock: Clock, path: Path, folder: Path, resolutions: list[str], *, finis
     if finish:
         with clock.stage("umap"):
             coordinates = umap_coordinates(adata)
-    results, clusterings = [], {}
+    results, clusterings, levels = [], {}, []
     with Store.open(folder / "models.sqlite") as store:
         door = Door(EmbeddedBackend(), store, [])
         for resolution in resolutions:
             with clock.stage(f"clusters {resolution}"):
-                labels = leiden_with_stability(adata, float(resolution))[0].labels
+                clustering, same = leiden_with_stability(adata, float(resolution))
+                labels = clustering.labels
             with clock.stage(f"markers {resolution}"):
                 markers = rank_markers(adata, labels)
             if coordinates is None:
@@ -81,13 +85,17 @@ def run(clock: Clock, path: Path, folder: Path, resolutions: list[str], *, finis
             with clock.stage(f"names {resolution}"):
                 result = _named(adata, labels, markers, door, resolution, notes)
             with clock.stage(f"report {resolution}"):
-                _report(result, adata, labels, coordinates, folder, list(store.calls()))
+                agreements = _report(result, adata, labels, coordinates, folder, list(store.calls()))
             results.append(result)
             clusterings[resolution] = labels
+            numbers = {"modularity": clustering.modularity, "stability": same}
+            levels.append(level_of(result, labels, agreements, SCORE_THRESHOLD, **numbers))
     if coordinates is not None:
         with clock.stage("file"):
             write_h5ad(annotate(adata, results, clusterings, coordinates, resolutions[0]), folder / "annotated.h5ad")
             write_cas(results, folder / "cas.json")
+        with clock.stage("review"):
+            write_review(review_resolutions(NAME, levels, clusterings), folder)
 
 
 def _named(
@@ -174,7 +182,7 @@ def _look_at(
 
 def _report(
     result: ResolutionResult, adata: AnnData, labels: pd.Series, coordinates: Any, folder: Path, calls: list[Any]
-) -> None:
+) -> dict[str, Agreement]:
     import pandas as pd
 
     from cassia_dagster.outputs.dot_picture import draw_dots
@@ -200,6 +208,7 @@ def _report(
     (place / "report.html").write_text(page, encoding="utf-8")
     draw_map(maps[1])
     draw_dots(dot_plot(result, cells["cluster"], genes))
+    return agreements
 
 
 def _agreement(result: ResolutionResult, labels: pd.Series, gold: pd.Series) -> Agreement:

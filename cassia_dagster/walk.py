@@ -20,6 +20,7 @@ from cassia_dagster.automation import APPLY_MANUAL_LABELS, WRITE_ANNOTATED_FILE,
 from cassia_dagster.definitions import build_defs
 from cassia_dagster.errors import CassiaError
 from cassia_dagster.launcher import HOST_TAG, PROCESS_TAG
+from cassia_dagster.open_storage import left_open
 from cassia_dagster.processes import is_running, name_of_process
 from cassia_dagster.singlecell.held import holding_cells
 from cassia_dagster.unchanged import kept_artifacts
@@ -190,12 +191,14 @@ def materialize_level(
 
 
 def open_instance(home: Home) -> dg.DagsterInstance:
-    """Open the project's Dagster instance for runs in this process.
+    """Open the project's Dagster instance for runs in this process, with its databases left open until it is closed.
 
     What steps print goes to the terminal and is not captured: the processes that Dagster starts for that would get
     every interrupt from the keyboard too, and answer it with tracebacks.
     """
-    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home.dagster), overrides=dict(UNCAPTURED)))
+    place = str(home.dagster)
+    usual = InstanceRef.from_dir(place)
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(place, overrides={**UNCAPTURED, **left_open(usual)}))
 
 
 def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:

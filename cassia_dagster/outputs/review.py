@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,13 +12,16 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from cassia_dagster.evaluation.review import NamedCluster, Review
+from cassia_dagster.evaluation.agreement import Agreement
+from cassia_dagster.evaluation.review import Level, NamedCluster, Review
 from cassia_dagster.files import replacing
 from cassia_dagster.knowledge.ontology import Relation
 from cassia_dagster.outputs import words
 from cassia_dagster.outputs.flow import NODE_WIDTH, draw_flow
+from cassia_dagster.outputs.result import ResolutionResult, final_label
 from cassia_dagster.outputs.tables import write_inert
-from cassia_dagster.singlecell.resolutions import folder_of
+from cassia_dagster.records import ClusterResult, ManualOutcome, Status
+from cassia_dagster.singlecell.resolutions import folder_of, is_given
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +39,60 @@ RELATIONS = {
     Relation.UNMAPPED: "one of the two no ontology term",
 }
 """How the name at the next resolution stands to the one before."""
+
+
+def level_of(
+    result: ResolutionResult,
+    clusters: pd.Series,
+    agreements: Mapping[str, Agreement],
+    threshold: float,
+    *,
+    modularity: float | None = None,
+    stability: float | None = None,
+) -> Level:
+    """Take from the result of one resolution what the review looks at.
+
+    Parameters
+    ----------
+    result
+        Of one resolution.
+    clusters
+        Cell id → cluster; as many as there are cells.
+    agreements
+        Column of known labels → how the result agrees with it.
+    threshold
+        Score from which a label is sound, if the check of the evidence has nothing against it.
+    modularity, stability
+        Of the clustering, where they were measured.
+    """
+    sizes = clusters.value_counts()
+    by_cell = {column: agreement.by_cell for column, agreement in agreements.items()}
+    return Level(
+        resolution=result.resolution,
+        title=result.title,
+        is_given=is_given(result.resolution),
+        clusters=tuple(_as_named(row, int(sizes[row.cluster]), threshold) for row in result.clusters),
+        modularity=modularity,
+        stability=stability,
+        agreement={column: one.mean_hf1 for column, one in by_cell.items() if one},
+    )
+
+
+def _as_named(row: ClusterResult, n_cells: int, threshold: float) -> NamedCluster:
+    final = row.boosted
+    label = final_label(row) if final.status is Status.OK and final.annotation else None
+    by_person = final.review is not None and final.review.outcome is not ManualOutcome.STALE
+    scored_well = final.score is not None and final.score >= threshold
+    stands_up = scored_well and final.check is not None and final.check.passed
+    return NamedCluster(
+        cluster=row.cluster,
+        n_cells=n_cells,
+        label=label,
+        cl_id=final.check.cl_id if label and final.check else None,
+        score=final.score,
+        is_sound=label is not None and (by_person or stands_up),
+        is_objected_to=final.check is not None and not final.check.passed,
+    )
 
 
 def write_review(review: Review, folder: Path) -> dict[str, Path]:
