@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import as_file, files
 from pathlib import Path
 from statistics import median
@@ -20,10 +19,7 @@ DEMO = "1065"
 
 
 def run_pairs(folder: Path, n_cells: int | None, repeats: int, n_resolutions: int) -> None:
-    """Run both, each in a fresh process that finds compiled code where libraries keep it.
-
-    Of made cells both run at a time: a machine whose speed changes then changes it for both, and it is the share that
-    counts. Of the demo the seconds count, and it goes in turns.
+    """Run both in turns, each in a fresh process that finds compiled code where libraries keep it.
 
     Parameters
     ----------
@@ -46,15 +42,9 @@ def run_pairs(folder: Path, n_cells: int | None, repeats: int, n_resolutions: in
             places = {workflow: cells / f"{workflow}-usual_{len(wanted)}-{number}" for workflow in WORKFLOWS}
             if all(map(ended_well, places.values())):
                 continue
-            for place in places.values():  # of a pair both or none
+            for workflow, place in places.items():  # of a pair both or none
                 shutil.rmtree(place, ignore_errors=True)
-            with ThreadPoolExecutor(1 if n_cells is None else len(WORKFLOWS)) as waiting:
-                runs = [
-                    waiting.submit(run_apart, workflow, path, place, wanted, state=State.usual, finish=True)
-                    for workflow, place in places.items()
-                ]
-                for run in runs:
-                    run.result()
+                run_apart(workflow, path, place, wanted, state=State.usual, finish=True)
 
 
 def table_of(folder: Path) -> str:
