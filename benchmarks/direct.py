@@ -71,7 +71,7 @@ def run(clock: Clock, path: Path, folder: Path, resolutions: list[str], *, finis
     if finish:
         with clock.stage("umap"):
             coordinates = umap_coordinates(adata)
-    results, clusterings, levels = [], {}, []
+    results, clusterings, found = [], {}, []
     with Store.open(folder / "models.sqlite") as store:
         door = Door(EmbeddedBackend(), store, [])
         for resolution in resolutions:
@@ -88,13 +88,16 @@ def run(clock: Clock, path: Path, folder: Path, resolutions: list[str], *, finis
                 agreements = _report(result, adata, labels, coordinates, folder, list(store.calls()))
             results.append(result)
             clusterings[resolution] = labels
-            numbers = {"modularity": clustering.modularity, "stability": same}
-            levels.append(level_of(result, labels, agreements, SCORE_THRESHOLD, **numbers))
+            found.append((agreements, {"modularity": clustering.modularity, "stability": same}))
     if coordinates is not None:
         with clock.stage("file"):
             write_h5ad(annotate(adata, results, clusterings, coordinates, resolutions[0]), folder / "annotated.h5ad")
             write_cas(results, folder / "cas.json")
         with clock.stage("review"):
+            levels = [
+                level_of(result, clusterings[result.resolution], agreements, SCORE_THRESHOLD, **numbers)
+                for result, (agreements, numbers) in zip(results, found, strict=True)
+            ]
             write_review(review_resolutions(NAME, levels, clusterings), folder)
 
 

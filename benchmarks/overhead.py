@@ -19,12 +19,12 @@ DEMO = "1065"
 
 
 def run_pairs(folder: Path, n_cells: int | None, repeats: int, n_resolutions: int) -> None:
-    """Run both in turns, each in a fresh process that finds compiled code where libraries keep it.
+    """Run both in turns, either first, each in a fresh process that finds compiled code where libraries keep it.
 
     Parameters
     ----------
     folder
-        Of cells and runs; runs that are there are kept.
+        Of cells and runs; pairs that are there are kept, and of half a pair both are run again.
     n_cells
         Of made cells; if not given, the demo with its two resolutions.
     repeats
@@ -42,9 +42,9 @@ def run_pairs(folder: Path, n_cells: int | None, repeats: int, n_resolutions: in
             places = {workflow: cells / f"{workflow}-usual_{len(wanted)}-{number}" for workflow in WORKFLOWS}
             if all(map(ended_well, places.values())):
                 continue
-            for workflow, place in places.items():  # of a pair both or none
-                shutil.rmtree(place, ignore_errors=True)
-                run_apart(workflow, path, place, wanted, state=State.usual, finish=True)
+            for workflow in WORKFLOWS if number % 2 else reversed(WORKFLOWS):
+                shutil.rmtree(places[workflow], ignore_errors=True)
+                run_apart(workflow, path, places[workflow], wanted, state=State.usual, finish=True)
 
 
 def table_of(folder: Path) -> str:

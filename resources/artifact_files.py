@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,9 +91,9 @@ def _download(place: UPath, client: AbstractFileSystem, folder: Path) -> Path:
     # What tells one content of an object from the next: its ETag or generation.
     version = client.ukey(place.path)
     path = folder / f"{hashlib.sha256(f'{place} {version}'.encode()).hexdigest()[:32]}{place.suffix}"
-    if path.exists():
+    with suppress(FileNotFoundError):  # or somebody makes room just now
         if path.stat().st_mtime < time.time() - IN_USE / 2:  # who holds its content knows it by that time, too
-            path.touch()
+            os.utime(path)
         return path
     _make_room(folder, client.size(place.path))
     put = client.metadata(place.path).get(_SUM) if place.protocol == "s3" else None
@@ -116,15 +118,21 @@ def _make_room(folder: Path, needed: int) -> None:
     """Remove the downloads that were not used for longest, until another one fits."""
     folder.mkdir(parents=True, exist_ok=True)
     # Who asks marks a file only if its mark is half that old, so half of it is added.
-    files = sorted(
-        ((file.stat(), file) for file in folder.iterdir() if file.is_file()), key=lambda one: one[0].st_mtime
-    )
+    files = sorted(_files_in(folder), key=lambda one: one[0].st_mtime)
     kept = sum(state.st_size for state, _ in files)
     for state, file in files:
         if kept + needed <= MOST_BYTES or state.st_mtime > time.time() - 1.5 * IN_USE:
             return
         file.unlink(missing_ok=True)
         kept -= state.st_size
+
+
+def _files_in(folder: Path) -> Iterator[tuple[os.stat_result, Path]]:
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):  # somebody else makes room, too
+            state = path.stat()
+            if stat.S_ISREG(state.st_mode):
+                yield state, path
 
 
 def _sum_of(path: Path) -> str:

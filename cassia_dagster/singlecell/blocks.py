@@ -42,8 +42,10 @@ def rows_of(matrix: Any, span: slice) -> csr_matrix:
     first, last, _ = span.indices(matrix.shape[0])
     starts = matrix.indptr[first : last + 1]
     entries = slice(starts[0], starts[-1])
-    parts = (matrix.data[entries], matrix.indices[entries], starts - starts[0])
-    return csr_matrix(parts, shape=(last - first, matrix.shape[1]))
+    rows = csr_matrix((last - first, matrix.shape[1]), dtype=matrix.dtype)
+    # Given to the constructor, parts of arrays more than twice as long would be copied.
+    rows.data, rows.indices, rows.indptr = matrix.data[entries], matrix.indices[entries], starts - starts[0]
+    return rows
 
 
 def row_blocks(matrix: Any) -> Iterator[csr_matrix]:

@@ -175,7 +175,7 @@ def umap_coordinates(adata: AnnData, *, seed: int = 0) -> np.ndarray:
     neighbors = adata.uns["neighbors"]
     graph.uns["neighbors"] = {**neighbors, "params": {**neighbors["params"], "use_rep": "X_pca"}}
     graph.obsp["connectivities"] = adata.obsp["connectivities"]
-    with keeping_compiled():
+    with keeping_compiled(("umap-learn", "pynndescent")):
         import umap  # noqa: F401 - before Scanpy does
     with threadpool_limits(1):
         sc.tl.umap(graph, random_state=seed)

@@ -60,9 +60,9 @@ class StoredMatrix:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes that it takes in memory."""
-        a_value = sum(self._group[part].dtype.itemsize for part in ("data", "indices"))
-        return int(self.nnz * a_value + self._starts.nbytes)
+        """Bytes that it takes in memory, where SciPy gives all indices the width that the number of values needs."""
+        an_index = max(self._group["indices"].dtype.itemsize, 8 if self.nnz > 2**31 - 1 else 4)
+        return int(self.nnz * (self._group["data"].dtype.itemsize + an_index) + self._starts.nbytes)
 
     def __getitem__(self, span: slice) -> csr_matrix:
         """Read the cells of a slice."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import dagster as dg
@@ -59,6 +60,22 @@ def test_few_databases_stay_open_and_none_when_the_instance_is_closed(home: Home
     assert open_databases(home) == []
 
 
+def test_who_watches_a_run_hears_of_its_events_while_its_database_is_open(home: Home) -> None:
+    with open_instance(home) as instance, dg.DagsterInstance.from_config(str(home.dagster)) as other:
+        run = dg.materialize([cells], instance=instance).dagster_run
+        heard, told = list[str](), threading.Event()
+
+        def hear(event: dg.EventLogEntry, _: str) -> None:
+            heard.append(event.message)
+            if event.message == "later":
+                told.set()
+
+        other.watch_event_logs(run.run_id, None, hear)
+        instance.report_engine_event("later", run)
+        assert told.wait(20), heard
+        other.end_watch_event_logs(run.run_id, hear)
+
+
 def test_what_was_wiped_is_written_anew(home: Home) -> None:
     with open_instance(home) as instance:
         dg.materialize([cells], instance=instance)
@@ -75,3 +92,14 @@ def test_an_instance_that_keeps_its_records_elsewhere_is_left_as_it_is(home: Hom
     own = {"storage": {"sqlite": {"base_dir": str(home.dagster / "own")}}}
     settings = left_open(InstanceRef.from_dir(str(home.dagster), overrides=own))
     assert settings["storage"]["custom"]["config"] == {"base_dir": str(home.dagster / "own")}
+
+
+def test_records_that_the_user_keeps_in_another_folder_are_found_there(home: Home) -> None:
+    own = home.dagster / "own"
+    with (home.dagster / "dagster.yaml").open("a", encoding="utf-8") as settings:
+        settings.write(f"\nstorage:\n  sqlite:\n    base_dir: {own}\n")
+    with open_instance(home) as instance:
+        dg.materialize([cells], instance=instance)
+    with dg.DagsterInstance.from_config(str(home.dagster)) as other:
+        assert made_in(other) == 1
+    assert list(own.rglob("index.db"))

@@ -6,6 +6,7 @@ import itertools
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -174,10 +175,39 @@ def test_downloads_make_room_for_the_next_one_but_stay_while_somebody_may_open_t
     first = on_disk(root / "one.h5ad")
     on_disk(root / "two.h5ad")
     assert first.exists(), "it was asked for within the hour"
-    os.utime(first, (0, 0))
-    write(root / "three.h5ad", b"12345678")
-    on_disk(root / "three.h5ad")
-    assert not first.exists()
+    for minutes, stays in ((80, True), (100, False)):  # a mark is renewed by half hours
+        os.utime(first, (0, time.time() - minutes * 60))
+        name = f"{minutes}.h5ad"
+        write(root / name, b"12345678")
+        on_disk(root / name)
+        assert first.exists() is stays
+
+
+@pytest.mark.parametrize(("minutes", "is_renewed"), [(10, False), (40, True)])
+def test_a_download_that_is_asked_for_is_marked_now_and_then(bucket: str, *, minutes: int, is_renewed: bool) -> None:
+    place = artifact_root(bucket) / "blood.h5ad"
+    write(place, b"cells")
+    near = on_disk(place)
+    marked = time.time() - minutes * 60
+    os.utime(near, (0, marked))
+    assert on_disk(place) == near
+    assert (near.stat().st_mtime - marked > 60) is is_renewed
+
+
+def test_a_download_that_another_process_removes_as_it_is_asked_for_comes_again(
+    bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = artifact_root(bucket) / "blood.h5ad"
+    write(place, b"cells")
+    near = on_disk(place)
+    os.utime(near, (0, 0))
+
+    def removed_meanwhile(path: Path) -> None:
+        path.unlink()
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(artifact_files.os, "utime", removed_meanwhile)
+    assert on_disk(place).read_bytes() == b"cells"
 
 
 def test_a_home_keeps_its_artifacts_where_the_environment_says(

@@ -11,6 +11,7 @@ from types import ModuleType
 import numba
 import pytest
 
+from cassia_dagster.singlecell import compiled
 from cassia_dagster.singlecell.compiled import keeping_compiled
 
 LIBRARY = """
@@ -41,13 +42,14 @@ def imported(path: Path) -> ModuleType:
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
-    with keeping_compiled():
+    with keeping_compiled(("numba",)):
         spec.loader.exec_module(module)
     return module
 
 
 @pytest.fixture
-def library(tmp_path: Path) -> Path:
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "kept"))
     path = tmp_path / "library.py"
     path.write_text(LIBRARY, encoding="utf-8")
     return path
@@ -59,6 +61,14 @@ def test_what_was_compiled_once_is_found_the_next_time(library: Path) -> None:
         assert (found.signed(1.0), found.bare(1.0), found.one(1.0)) == (2.0, 3.0, 4.0)
         for function in (found.signed, found.bare, found.one):
             assert sum(function.stats.cache_hits.values()) == hits
+
+
+def test_what_an_older_version_compiled_is_not_found(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    imported(library).bare(1.0)
+    monkeypatch.setattr(compiled, "version", lambda _: "0.0.0")
+    found = imported(library)
+    assert found.bare(1.0) == 3.0
+    assert not found.bare.stats.cache_hits
 
 
 def test_of_two_ways_to_compile_one_function_the_second_is_not_kept(library: Path) -> None:
@@ -73,10 +83,10 @@ def test_a_library_that_wants_nothing_kept_has_nothing_kept(library: Path) -> No
 
 
 def test_afterwards_numba_is_as_it_was() -> None:
-    njit = numba.njit
-    with pytest.raises(ZeroDivisionError), keeping_compiled():
+    njit, place = numba.njit, numba.config.CACHE_DIR
+    with pytest.raises(ZeroDivisionError), keeping_compiled(("numba",)):
         1 / 0  # noqa: B018
-    assert numba.njit is njit
+    assert (numba.njit, numba.config.CACHE_DIR) == (njit, place)
 
 
 OF_THE_LAYOUT = """
