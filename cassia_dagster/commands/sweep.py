@@ -28,6 +28,7 @@ def sweep(
     from rich.table import Table
 
     from cassia_dagster.commands.terminal import plain
+    from cassia_dagster.singlecell.cluster import LeidenEngine, engine_for
     from cassia_dagster.singlecell.stability import N_SEEDS, STABLE
     from cassia_dagster.singlecell.stability import sweep as levels_of
     from resources.catalog import Catalog
@@ -46,7 +47,8 @@ def sweep(
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for heading in ("resolution", "clusters", "modularity", "stability", ""):
         table.add_column(heading, justify="right" if heading else "left")
-    for level in levels_of(cells.read("obsp/connectivities"), tried):
+    graph = cells.read("obsp/connectivities")
+    for level in levels_of(graph, tried):
         numbers = (f"{level.clusters}", f"{level.modularity:.3f}", f"{level.stability:.2f}")
         row = (canonical_resolution(level.resolution), *numbers, "[green]stable[/]" if level.is_stable else "")
         table.add_row(*row)
@@ -56,3 +58,8 @@ def sweep(
         f"Stability: mean adjusted Rand index between {N_SEEDS} seeds; from {STABLE:g} on it is called stable.",
         soft_wrap=True,
     )
+    if (usual := engine_for(graph.n_obs)) is not LeidenEngine.igraph:
+        console.print(
+            f"The clusters are those of igraph, which is quick. {usual} finds those of a run, and may count others.",
+            soft_wrap=True,
+        )

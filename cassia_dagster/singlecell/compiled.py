@@ -32,7 +32,8 @@ def keeping_compiled(libraries: Sequence[str]) -> Iterator[None]:
     from numba.misc.appdirs import AppDirs
 
     with _ALONE:
-        njit, place, known = numba.njit, numba.config.CACHE_DIR, set()
+        settings: Any = numba.config  # made as it is imported, from the environment
+        njit, place, known = numba.njit, settings.CACHE_DIR, set()
 
         def compiled(function: Any, signature: tuple[Any, ...], options: dict[str, Any]) -> Any:
             if function not in known:
@@ -45,10 +46,10 @@ def keeping_compiled(libraries: Sequence[str]) -> Iterator[None]:
                 return compiled(args[0], args[1:], options)
             return lambda function: compiled(function, args, options)
 
-        usual = place or AppDirs("numba", appauthor=False).user_cache_dir
-        numba.config.CACHE_DIR = str(Path(usual) / "_".join(f"{name}-{version(name)}" for name in libraries))
+        usual = place or AppDirs("numba", appauthor=False).user_cache_dir  # type: ignore[no-untyped-call]
+        settings.CACHE_DIR = str(Path(usual) / "_".join(f"{name}-{version(name)}" for name in libraries))
         numba.njit = keeping
         try:
             yield
         finally:
-            numba.njit, numba.config.CACHE_DIR = njit, place
+            numba.njit, settings.CACHE_DIR = njit, place

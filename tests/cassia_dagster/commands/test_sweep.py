@@ -32,6 +32,8 @@ def test_a_sweep_says_the_same_of_a_resolution_as_the_metadata_of_its_clusters(d
     assert [row[0] for row in rows] == ["0.4", "2.0"]
     assert rows[0][3:] == [f"{metadata['stability'].value:.2f}", "stable"]
     assert int(rows[0][1]) < int(rows[1][1])
+    assert "those of igraph" in said
+    assert f"{metadata['engine'].value} finds those of a run" in said
 
 
 def test_cells_that_were_not_prepared_and_names_that_nobody_knows_are_told(tmp_path) -> None:
