@@ -60,6 +60,6 @@ def sweep(
     )
     if (usual := engine_for(graph.n_obs)) is not LeidenEngine.igraph:
         console.print(
-            f"The clusters are those of igraph, which is quick. {usual} finds those of a run, and may count others.",
+            f"The clusters are those of igraph, which is quick; {usual} finds those of a run, maybe more or fewer.",
             soft_wrap=True,
         )

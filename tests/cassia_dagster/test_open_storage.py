@@ -78,12 +78,14 @@ def test_who_watches_a_run_hears_of_its_events_while_its_database_is_open(home: 
 
 def test_what_was_wiped_is_written_anew(home: Home) -> None:
     with open_instance(home) as instance:
-        dg.materialize([cells], instance=instance)
+        run = dg.materialize([cells], instance=instance).dagster_run
         instance.wipe()
         assert made_in(instance) == 0
+        instance.report_engine_event("later", run)  # its database was open, and is gone
         dg.materialize([cells], instance=instance)
         with dg.DagsterInstance.from_config(str(home.dagster)) as other:
             assert made_in(other) == 1
+            assert [event.message for event in other.all_logs(run.run_id)] == ["later"]
 
 
 def test_an_instance_that_keeps_its_records_elsewhere_is_left_as_it_is(home: Home) -> None:

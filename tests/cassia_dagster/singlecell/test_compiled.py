@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import ModuleType
 
@@ -87,6 +88,28 @@ def test_afterwards_numba_is_as_it_was() -> None:
     with pytest.raises(ZeroDivisionError), keeping_compiled(("numba",)):
         1 / 0  # noqa: B018
     assert (numba.njit, numba.config.CACHE_DIR) == (njit, place)
+
+
+def test_of_two_threads_one_waits_so_that_numba_is_as_it_was_after_both() -> None:
+    njit = numba.njit
+    within, may_end = {name: threading.Event() for name in "ab"}, {name: threading.Event() for name in "ab"}
+
+    def stay(name: str) -> None:
+        with keeping_compiled(("numba",)):
+            within[name].set()
+            may_end[name].wait(20)
+
+    first, second = (threading.Thread(target=stay, args=(name,)) for name in "ab")
+    first.start()
+    assert within["a"].wait(20)
+    second.start()
+    assert not within["b"].wait(0.3)
+    may_end["a"].set()
+    first.join(20)
+    may_end["b"].set()
+    second.join(20)
+    assert within["b"].is_set()
+    assert numba.njit is njit
 
 
 OF_THE_LAYOUT = """

@@ -17,6 +17,7 @@ from cassia_dagster.singlecell.stored import (
     COMMON,
     QUICK,
     SMALL,
+    StoredMatrix,
     blocks_of,
     open_cells,
     read_tables,
@@ -74,3 +75,15 @@ def test_markers_from_the_file_are_those_from_memory(
         sums = sum_groups(islets, islets_labels)
         found = contrasts(cells, islets_labels, sums, {"0": "1"})
     assert found == contrasts(islets, islets_labels, sums, {"0": "1"})
+
+
+@pytest.mark.parametrize(("n_values", "bytes_a_value"), [(2**31 - 1, 8), (2**31, 12)])
+def test_more_values_than_a_narrow_index_can_count_are_counted_with_wide_ones(
+    tmp_path: Path, n_values: int, bytes_a_value: int
+) -> None:
+    with h5py.File(tmp_path / "large.h5", "w") as file:
+        for part, kind in (("data", "f4"), ("indices", "i4")):
+            file.create_dataset(part, shape=(n_values,), dtype=kind, chunks=True)  # takes no room before it is written
+        file["indptr"] = np.array([0, n_values], dtype=np.int64)
+        file.attrs["shape"] = (1, 2**31 - 1)
+        assert StoredMatrix(file).n_bytes == n_values * bytes_a_value + 16
